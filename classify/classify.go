@@ -1,0 +1,104 @@
+// Package classify judges failures: what an error means for the envelope that
+// met it, whether it may be tried again, and when.
+//
+// It is a leaf: pure tables and functions, no I/O, no clock, no log. Channels
+// report facts (Error, Reply), this package turns them into a Verdict, the
+// handlers act on it. The same error always gives the same verdict.
+package classify
+
+import "time"
+
+// Category says what a failure is about.
+type Category string
+
+const (
+	// Retryable failures can succeed if tried again.
+	Retryable Category = "retryable"
+	// Terminal failures cannot succeed for this envelope, whoever tries.
+	Terminal Category = "terminal"
+	// Fatal failures are the bridge's: its credential or its address is broken.
+	Fatal Category = "fatal"
+)
+
+// Disposition is what is done about a failure.
+type Disposition string
+
+const (
+	// DispositionRetry tries the envelope again.
+	DispositionRetry Disposition = "retry"
+	// DispositionTerminal settles the envelope.
+	DispositionTerminal Disposition = "terminal"
+)
+
+// Scope is how far a provider's feedback reaches.
+type Scope string
+
+const (
+	// ScopeBridge closes the whole bridge. It is the default.
+	ScopeBridge Scope = "bridge"
+	// ScopeRoom closes one room.
+	ScopeRoom Scope = "room"
+)
+
+// Sent says how far a request came before it failed.
+type Sent int
+
+const (
+	// SentUnknown is the zero value: the provider may have accepted it.
+	SentUnknown Sent = iota
+	// SentNo is certainty: the provider has not seen the request.
+	SentNo
+	// SentRefused is certainty: the provider answered, and refused.
+	SentRefused
+)
+
+// Reply holds the facts of a provider's answer.
+type Reply struct {
+	// Status is the HTTP status, 0 where there was none.
+	Status int
+	// Code is the provider's own error code, if it gave one.
+	Code string
+	// Message is the provider's own text. Classify bounds and cleans it.
+	Message string
+	// RetryAfter is the delay the provider asked for, 0 for none.
+	RetryAfter time.Duration
+	// Scope is what RetryAfter closes; empty means the bridge.
+	Scope Scope
+}
+
+// Error is what a channel returns: the facts of a failed attempt. It carries no
+// secret and no payload.
+type Error struct {
+	// Channel names the rules that apply, "webhook" for instance.
+	Channel string
+	// Op is what was tried, "post" for instance.
+	Op string
+	Reply
+	// Sent says how far the request came.
+	Sent Sent
+	// Reason, if set, is a reason the channel knows without any rule.
+	Reason Reason
+	// Err is the cause, if there is one beside the reply.
+	Err error
+}
+
+// Provider is the raw reason of a provider, as it goes into an outcome.
+type Provider struct {
+	Status  int    `json:"status,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Verdict is the judgement of one failure.
+type Verdict struct {
+	Category Category
+	Reason   Reason
+	// After is the delay the provider asked for: a floor for the next attempt.
+	After time.Duration
+	// Scope is what After closes; empty without After.
+	Scope Scope
+	// Ambiguous is true where the provider may have accepted the message.
+	Ambiguous bool
+	// Provider is the raw reason, valid UTF-8 and at most MaxMessage bytes.
+	Provider Provider
+}
