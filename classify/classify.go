@@ -4,6 +4,11 @@
 // It is a leaf: pure tables and functions, no I/O, no clock, no log. Channels
 // report facts (Error, Reply), this package turns them into a Verdict, the
 // handlers act on it. The same error always gives the same verdict.
+//
+// A reason that a channel states itself decides; then the rules of its channel
+// (rules_<channel>.go), those of HTTP, and last the cause of a broken
+// connection. What nothing knows is retryable and ambiguous. A bridge may put
+// its own Rules before all of these.
 package classify
 
 import "time"
@@ -29,6 +34,15 @@ const (
 	// DispositionTerminal settles the envelope.
 	DispositionTerminal Disposition = "terminal"
 )
+
+// Disposition is what is done about failures of the category: retryable ones are
+// tried again, all others settle the envelope.
+func (c Category) Disposition() Disposition {
+	if c == Retryable {
+		return DispositionRetry
+	}
+	return DispositionTerminal
+}
 
 // Scope is how far a provider's feedback reaches.
 type Scope string
@@ -60,26 +74,11 @@ type Reply struct {
 	Code string
 	// Message is the provider's own text. Classify bounds and cleans it.
 	Message string
-	// RetryAfter is the delay the provider asked for, 0 for none.
+	// RetryAfter is the delay the provider asked for, 0 for none. Classify takes
+	// at most MaxRetryAfter of it.
 	RetryAfter time.Duration
 	// Scope is what RetryAfter closes; empty means the bridge.
 	Scope Scope
-}
-
-// Error is what a channel returns: the facts of a failed attempt. It carries no
-// secret and no payload.
-type Error struct {
-	// Channel names the rules that apply, "webhook" for instance.
-	Channel string
-	// Op is what was tried, "post" for instance.
-	Op string
-	Reply
-	// Sent says how far the request came.
-	Sent Sent
-	// Reason, if set, is a reason the channel knows without any rule.
-	Reason Reason
-	// Err is the cause, if there is one beside the reply.
-	Err error
 }
 
 // Provider is the raw reason of a provider, as it goes into an outcome.
@@ -101,4 +100,14 @@ type Verdict struct {
 	Ambiguous bool
 	// Provider is the raw reason, valid UTF-8 and at most MaxMessage bytes.
 	Provider Provider
+}
+
+// Retryable is true if the envelope may be tried again.
+func (v Verdict) Retryable() bool { return v.Category == Retryable }
+
+// SpendsAttempt is false where the envelope merely waits: for a rate limit to
+// pass or for its bridge to come back.
+func (v Verdict) SpendsAttempt() bool {
+	waits := v.Reason == ReasonRateLimited || v.Reason == ReasonBridgeSuspended
+	return !(waits && v.Retryable())
 }

@@ -1,5 +1,10 @@
 package classify
 
+import (
+	"maps"
+	"slices"
+)
+
 // Reason is a stable snake_case code that says why.
 type Reason string
 
@@ -46,3 +51,77 @@ const (
 	ReasonMessageTooLong   Reason = "message_too_long"
 	ReasonUnknown          Reason = "unknown"
 )
+
+// doubt says when a failure leaves open whether the provider has the message.
+type doubt int
+
+const (
+	// doubtSent leaves it to the facts: how far the request came.
+	doubtSent doubt = iota
+	// doubtNone is for what happens before a request, and for plain refusals.
+	doubtNone
+	// doubtAlways is for what only happens after a request.
+	doubtAlways
+)
+
+// traits is what is known of each reason. It holds every constant above.
+var traits = map[Reason]struct {
+	category Category
+	doubt    doubt
+}{
+	ReasonInvalidRequest:           {Terminal, doubtNone},
+	ReasonMissingExternalMessageID: {Terminal, doubtNone},
+	ReasonUnsupportedOperation:     {Terminal, doubtNone},
+	ReasonUnknownBridge:            {Terminal, doubtNone},
+	ReasonQueueFull:                {Retryable, doubtNone},
+	ReasonLoadShed:                 {Retryable, doubtNone},
+	ReasonIdempotencyMismatch:      {Terminal, doubtNone},
+	ReasonTooLarge:                 {Terminal, doubtNone},
+	ReasonPartitionUnavailable:     {Retryable, doubtNone},
+	ReasonExpired:                  {Terminal, doubtNone},
+	ReasonPoison:                   {Terminal, doubtSent},
+	ReasonPanic:                    {Retryable, doubtSent},
+	ReasonAmbiguous:                {Terminal, doubtAlways},
+	ReasonRemoved:                  {Terminal, doubtNone},
+	ReasonBridgeSuspended:          {Retryable, doubtNone},
+	ReasonMediaRejected:            {Terminal, doubtNone},
+	ReasonSanitizeFailed:           {Retryable, doubtNone},
+	ReasonCanceled:                 {Retryable, doubtSent},
+
+	ReasonRateLimited:      {Retryable, doubtNone},
+	ReasonTimeout:          {Retryable, doubtSent},
+	ReasonConnectionFailed: {Retryable, doubtSent},
+	ReasonConnectionLost:   {Retryable, doubtSent},
+	ReasonDNSFailed:        {Retryable, doubtSent},
+	ReasonTLSFailed:        {Retryable, doubtSent},
+	ReasonAddressForbidden: {Terminal, doubtNone},
+	ReasonRedirected:       {Terminal, doubtNone},
+	ReasonInvalidReply:     {Retryable, doubtAlways},
+	ReasonProviderError:    {Retryable, doubtSent},
+	ReasonUnavailable:      {Retryable, doubtSent},
+	ReasonRejected:         {Terminal, doubtNone},
+	ReasonNotFound:         {Terminal, doubtNone},
+	ReasonUnauthorized:     {Fatal, doubtNone},
+	ReasonForbidden:        {Terminal, doubtNone},
+	ReasonGone:             {Fatal, doubtNone},
+	ReasonMessageTooLong:   {Terminal, doubtNone},
+	ReasonUnknown:          {Retryable, doubtSent},
+}
+
+// Reasons lists every reason, sorted.
+func Reasons() []Reason { return slices.Sorted(maps.Keys(traits)) }
+
+// Known is true for the reasons of this package.
+func (r Reason) Known() bool {
+	_, ok := traits[r]
+	return ok
+}
+
+// Category is what the reason means where no rule says otherwise. An unknown
+// reason counts as ReasonUnknown.
+func (r Reason) Category() Category {
+	if t, ok := traits[r]; ok {
+		return t.category
+	}
+	return traits[ReasonUnknown].category
+}
