@@ -1,0 +1,254 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
+)
+
+// Config is the whole configuration, with the defaults filled in.
+type Config struct {
+	Redis       RedisConfig       `yaml:"redis"`
+	HTTP        HTTPConfig        `yaml:"http"`
+	Partitions  PartitionsConfig  `yaml:"partitions"`
+	Pressure    PressureConfig    `yaml:"pressure"`
+	Delivery    DeliveryConfig    `yaml:"delivery"`
+	Results     ResultsConfig     `yaml:"results"`
+	Limits      LimitsConfig      `yaml:"limits"`
+	Worker      WorkerConfig      `yaml:"worker"`
+	DeadLetters DeadLettersConfig `yaml:"dead_letters"`
+	Log         LogConfig         `yaml:"log"`
+	Bridges     []BridgeConfig    `yaml:"bridges,omitempty"`
+}
+
+// RedisConfig says where Redis is.
+type RedisConfig struct {
+	// URL is redis, rediss, redis+sentinel or redis+cluster.
+	URL SecretURL `yaml:"url"`
+}
+
+// HTTPConfig is about the ops pages.
+type HTTPConfig struct {
+	// Addr is the host:port to listen on.
+	Addr string `yaml:"addr"`
+	// Token guards everything but the health pages; empty guards nothing and is
+	// allowed on a loopback address only.
+	Token Secret `yaml:"token,omitempty"`
+	// Asynqmon is "read" or "write": what its pages may do.
+	Asynqmon string `yaml:"asynqmon"`
+}
+
+// PartitionsConfig is about the partitions. All but Capacity is part of the data
+// in Redis and the same for every process.
+type PartitionsConfig struct {
+	Count     int    `yaml:"count"`
+	Namespace string `yaml:"namespace"`
+	// Capacity is how many envelopes one partition holds at most.
+	Capacity int `yaml:"capacity"`
+	// Hash is "sha1" or "fnv1a".
+	Hash string `yaml:"hash"`
+	// HashKey is "room", "bridge" or "thread".
+	HashKey string `yaml:"hash_key"`
+}
+
+// PressureConfig says at which share of the capacity a level begins and what it
+// does.
+type PressureConfig struct {
+	Warn     float64 `yaml:"warn"`
+	Degraded float64 `yaml:"degraded"`
+	Shed     float64 `yaml:"shed"`
+	// DegradedAction is "throttle" or "none".
+	DegradedAction   string        `yaml:"degraded_action"`
+	DegradedThrottle time.Duration `yaml:"degraded_throttle"`
+	// ShedAction is "drop_low" or "none".
+	ShedAction     string           `yaml:"shed_action"`
+	ShedPriorities []tasks.Priority `yaml:"shed_priorities"`
+}
+
+// DeliveryConfig is about all deliveries.
+type DeliveryConfig struct {
+	DeliveryPolicy `yaml:",inline"`
+	// IdempotencyWindow is how long an idempotency key is remembered.
+	IdempotencyWindow time.Duration `yaml:"idempotency_window"`
+	CoalesceEdits     bool          `yaml:"coalesce_edits"`
+}
+
+// DeliveryPolicy is the part of the delivery that each bridge may decide.
+type DeliveryPolicy struct {
+	MaxAttempts int           `yaml:"max_attempts"`
+	BaseBackoff time.Duration `yaml:"base_backoff"`
+	MaxBackoff  time.Duration `yaml:"max_backoff"`
+	// Timeout is how long one attempt may take.
+	Timeout time.Duration `yaml:"timeout"`
+	// OnAmbiguous is "resend" or "fail".
+	OnAmbiguous string `yaml:"on_ambiguous"`
+	// OnFailure is "skip" or "hold".
+	OnFailure string `yaml:"on_failure"`
+}
+
+// ResultsConfig is about outcomes.
+type ResultsConfig struct {
+	// TTL is how long an outcome can be read; 0 keeps none.
+	TTL time.Duration `yaml:"ttl"`
+}
+
+// LimitsConfig bounds what is accepted.
+type LimitsConfig struct {
+	// EnvelopeBytes is the most one envelope may have.
+	EnvelopeBytes int `yaml:"envelope_bytes"`
+}
+
+// WorkerConfig is about one worker process.
+type WorkerConfig struct {
+	// Concurrency is how many envelopes of one partition are in delivery at once.
+	Concurrency int `yaml:"concurrency"`
+	// ShutdownTimeout is how long a stopping worker waits for deliveries.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+}
+
+// DeadLettersConfig is about dead letters.
+type DeadLettersConfig struct {
+	// TTL is how long a dead letter is kept.
+	TTL time.Duration `yaml:"ttl"`
+}
+
+// LogConfig is about the log.
+type LogConfig struct {
+	// Level is "debug", "info", "warn" or "error".
+	Level string `yaml:"level"`
+	// Format is "json" or "console".
+	Format string `yaml:"format"`
+}
+
+// BridgeConfig is one bridge: one credential of one channel.
+type BridgeConfig struct {
+	ID      string `yaml:"id"`
+	Channel string `yaml:"channel"`
+	// BaseURL stands in for the provider's address; empty is the channel's own.
+	BaseURL string `yaml:"base_url,omitempty"`
+
+	// The credentials; which of them a channel takes is in knownChannels.
+	URL      SecretURL `yaml:"url,omitempty"`
+	Token    Secret    `yaml:"token,omitempty"`
+	Secret   Secret    `yaml:"secret,omitempty"`
+	JID      string    `yaml:"jid,omitempty"`
+	Password Secret    `yaml:"password,omitempty"`
+	Server   string    `yaml:"server,omitempty"`
+	// AllowPrivate permits private, loopback and link-local addresses.
+	AllowPrivate bool `yaml:"allow_private,omitempty"`
+
+	// Limits are the paces to keep; empty ones are the channel's own.
+	Limits BridgeLimits `yaml:"limits,omitempty"`
+	// Delivery is the policy in effect: the global one with the bridge's over it.
+	Delivery DeliveryPolicy `yaml:"delivery"`
+	Chunking ChunkingConfig `yaml:"chunking"`
+	// MediaPolicy is "reject" or "fallback_text".
+	MediaPolicy string         `yaml:"media_policy"`
+	Sanitize    SanitizeConfig `yaml:"sanitize"`
+	// Classify are rules tried before the channel's own.
+	Classify classify.Rules `yaml:"classify,omitempty"`
+}
+
+// BridgeLimits are the paces of a bridge.
+type BridgeLimits struct {
+	// Bridge is for all rooms together, Room for each by itself.
+	Bridge Limits `yaml:"bridge,omitempty"`
+	Room   Limits `yaml:"room,omitempty"`
+}
+
+// Limits are limits that all hold at once.
+type Limits []ratelimit.Limit
+
+// MarshalYAML writes the limits as they are read: "1/1s 20/60s".
+func (l Limits) MarshalYAML() (any, error) {
+	words := make([]string, len(l))
+	for i, limit := range l {
+		words[i] = limit.String()
+	}
+	return strings.Join(words, " "), nil
+}
+
+// ChunkingConfig is about long texts.
+type ChunkingConfig struct {
+	// Max is the length at which a text is cut, in the channel's own unit; 0 is the
+	// channel's own.
+	Max int `yaml:"max"`
+}
+
+// SanitizeConfig is about what a text must not hold.
+type SanitizeConfig struct {
+	// Control is what becomes of control characters other than tab and line
+	// breaks: "strip" takes them out, "reject" settles the envelope with reason
+	// sanitize_failed, "keep" lets them pass.
+	Control string `yaml:"control"`
+}
+
+// DefaultConfig is the configuration of an empty file.
+func DefaultConfig() *Config {
+	return &Config{
+		Redis:      RedisConfig{URL: SecretURL{"redis://127.0.0.1:6379/0"}},
+		HTTP:       HTTPConfig{Addr: "127.0.0.1:8080", Asynqmon: "read"},
+		Partitions: PartitionsConfig{Count: 16, Namespace: "outbound", Capacity: 10_000, Hash: "sha1", HashKey: "room"},
+		Pressure: PressureConfig{
+			Warn: 0.70, Degraded: 0.85, Shed: 0.95,
+			DegradedAction: "throttle", DegradedThrottle: 5 * time.Millisecond,
+			ShedAction: "drop_low", ShedPriorities: []tasks.Priority{tasks.PriorityLow},
+		},
+		Delivery: DeliveryConfig{
+			DeliveryPolicy: DeliveryPolicy{
+				MaxAttempts: 5, BaseBackoff: 500 * time.Millisecond, MaxBackoff: 30 * time.Second,
+				Timeout: 15 * time.Second, OnAmbiguous: "resend", OnFailure: "skip",
+			},
+			IdempotencyWindow: 24 * time.Hour,
+		},
+		Results:     ResultsConfig{TTL: 10 * time.Minute},
+		Limits:      LimitsConfig{EnvelopeBytes: 256 << 10},
+		Worker:      WorkerConfig{Concurrency: 64, ShutdownTimeout: 30 * time.Second},
+		DeadLetters: DeadLettersConfig{TTL: 2160 * time.Hour},
+		Log:         LogConfig{Level: "info", Format: "json"},
+	}
+}
+
+// LoadConfig reads the file at path, or returns the defaults for an empty path.
+// Its errors are those of ParseConfig, or that the file cannot be read.
+func LoadConfig(path string, env func(string) string) (*Config, error) {
+	if path == "" {
+		return DefaultConfig(), nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return ParseConfig(path, data, env)
+}
+
+// ParseConfig reads a configuration. The name stands in the faults, and files
+// with secrets are relative to its folder; env looks up a variable of the
+// environment, empty if it is not set. The error joins every Fault there is, in
+// the order of the file.
+func ParseConfig(name string, data []byte, env func(string) string) (*Config, error) {
+	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: knownChannels}
+	c := DefaultConfig()
+	d.parse(data, c.read)
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Redacted is the configuration in effect as YAML, without its secrets.
+func (c *Config) Redacted() ([]byte, error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("print the configuration: %w", err)
+	}
+	return text, nil
+}

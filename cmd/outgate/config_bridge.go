@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/ratelimit"
+)
+
+var bridgeIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+func (c *Config) readBridges(root *section) {
+	first := make(map[string]int)
+	root.list("bridges", func(i int, s *section) {
+		b := BridgeConfig{
+			Delivery:    c.Delivery.DeliveryPolicy,
+			MediaPolicy: "reject",
+			Sanitize:    SanitizeConfig{Control: "strip"},
+		}
+		b.read(s)
+		if other, twice := first[b.ID]; twice && b.ID != "" {
+			s.fault("id", "%s is the id of bridges[%d] too", quote(b.ID), other)
+		} else {
+			first[b.ID] = i
+		}
+		c.Bridges = append(c.Bridges, b)
+	})
+}
+
+func (b *BridgeConfig) read(s *section) {
+	if s.match("id", &b.ID, bridgeIDForm, "1 to 128 of A-Z, a-z, 0-9 and . _ -") && b.ID == "" {
+		s.fault("id", "missing")
+	}
+	b.readChannel(s)
+	b.readBaseURL(s)
+	s.section("limits", func(s *section) {
+		s.limits("bridge", &b.Limits.Bridge)
+		s.limits("room", &b.Limits.Room)
+	})
+	b.readDelivery(s)
+	s.section("chunking", func(s *section) { s.integer("max", &b.Chunking.Max, 0, 1_000_000) })
+	s.oneOf("media_policy", &b.MediaPolicy, "reject", "fallback_text")
+	s.section("sanitize", func(s *section) { s.oneOf("control", &b.Sanitize.Control, "strip", "reject", "keep") })
+	s.list("classify", func(_ int, s *section) { b.readRule(s) })
+}
+
+// readChannel reads the channel and what its provider is reached with.
+func (b *BridgeConfig) readChannel(s *section) {
+	channels := strings.Join(slices.Sorted(maps.Keys(s.doc.channels)), ", ")
+	textOK := s.text("channel", &b.Channel)
+	spec, known := s.doc.channels[b.Channel]
+	switch {
+	case known || !textOK:
+	case b.Channel == "":
+		s.fault("channel", "missing; known are %s", channels)
+	default:
+		s.fault("channel", "%s is none of %s", quote(b.Channel), channels)
+	}
+	s.secretURL("url", &b.URL, "http", "https")
+	s.secret("token", &b.Token)
+	s.secret("secret", &b.Secret)
+	s.text("jid", &b.JID)
+	s.secret("password", &b.Password)
+	s.text("server", &b.Server)
+	s.boolean("allow_private", &b.AllowPrivate)
+	if !known {
+		return
+	}
+	for _, key := range channelKeys {
+		if s.has(key) && !slices.Contains(spec.takes, key) {
+			s.fault(s.source(key), "channel %s does not use it", b.Channel)
+		}
+	}
+	for _, key := range spec.needs {
+		if !s.has(key) {
+			s.fault(key, "missing; channel %s needs it", b.Channel)
+		}
+	}
+}
+
+func (b *BridgeConfig) readBaseURL(s *section) {
+	const key = "base_url"
+	if !s.text(key, &b.BaseURL) || b.BaseURL == "" {
+		return
+	}
+	if why := faultOfURL(b.BaseURL, "http", "https"); why != "" {
+		s.fault(key, "%s", why)
+	} else if strings.ContainsAny(b.BaseURL, "@?#") {
+		s.fault(key, "want a scheme, a host and a path, nothing else")
+	}
+}
+
+// readDelivery reads the bridge's policy over the global one.
+func (b *BridgeConfig) readDelivery(s *section) {
+	s.section("delivery", func(own *section) {
+		b.Delivery.read(own)
+		if own.has("timeout") && s.has("timeout") {
+			own.fault("timeout", "give either timeout or delivery.timeout")
+		}
+		for _, key := range []string{"idempotency_window", "coalesce_edits"} {
+			if own.has(key) {
+				own.get(key)
+				own.fault(key, "is the same for all bridges; it belongs under delivery at the top")
+			}
+		}
+	})
+	readTimeout(s, &b.Delivery.Timeout)
+}
+
+func (b *BridgeConfig) readRule(s *section) {
+	var r classify.Rule
+	var category, reason string
+	oks := []bool{
+		s.integer("status", &r.Status, 100, 599),
+		s.text("code", &r.Code),
+		s.text("contains", &r.Contains),
+		s.text("category", &category),
+		s.text("reason", &reason),
+		s.duration("after", &r.After, 0, year),
+	}
+	r.Category, r.Reason = classify.Category(category), classify.Reason(reason)
+	b.Classify = append(b.Classify, r)
+	if slices.Contains(oks, false) {
+		return
+	}
+	if rule := new(classify.RuleError); errors.As(r.Validate(), &rule) {
+		s.fault(rule.Field, "%s", rule.Why)
+	}
+}
+
+// limits reads limits such as "1/1s 20/60s".
+func (s *section) limits(key string, to *Limits) {
+	var text string
+	if !s.text(key, &text) {
+		return
+	}
+	limits, err := ratelimit.ParseLimits(text)
+	if err != nil {
+		s.fault(key, "%s", err)
+		return
+	}
+	*to = limits
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Fault is one thing wrong with a configuration, and where.
+type Fault struct {
+	File         string
+	Line, Column int
+	// Path is the key, "delivery.max_attempts" for instance; empty if the file is
+	// no YAML.
+	Path string
+	Why  string
+}
+
+// Error is file:line:column: path: why.
+func (f Fault) Error() string {
+	where := fmt.Sprintf("%s:%d:%d: ", f.File, f.Line, f.Column)
+	if f.Path != "" {
+		where += f.Path + ": "
+	}
+	return where + f.Why
+}
+
+// joinFaults joins the faults in the order of the file, nil for none.
+func joinFaults(faults []Fault) error {
+	slices.SortStableFunc(faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Path, b.Path))
+	})
+	errs := make([]error, len(faults))
+	for i, f := range faults {
+		errs[i] = f
+	}
+	return errors.Join(errs...)
+}

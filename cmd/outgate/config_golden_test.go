@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files of testdata/config")
+
+const goldenDir = "testdata/config"
+
+// testEnv is the environment of the tests.
+func testEnv(name string) string {
+	return map[string]string{
+		"REDIS_PASSWORD": "hunter2-redis",
+		"HTTP_TOKEN":     "hunter2-token",
+		"HOOK_PATH":      "hunter2/path",
+		"ORDERS_SECRET":  "hunter2-${HTTP_TOKEN}",
+	}[name]
+}
+
+// faultsOf takes the faults out of the error of ParseConfig.
+func faultsOf(t testing.TB, err error) []Fault {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		t.Fatalf("error %v joins nothing", err)
+	}
+	var faults []Fault
+	for _, err := range joined.Unwrap() {
+		var fault Fault
+		if !errors.As(err, &fault) {
+			t.Fatalf("%v is no Fault", err)
+		}
+		faults = append(faults, fault)
+	}
+	return faults
+}
+
+// TestParseConfigGolden reads each NN-name.yaml. Its faults are in NN-name.faults;
+// one without faults has its print in NN-name.redacted.
+func TestParseConfigGolden(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join(goldenDir, "*.yaml"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".yaml"), func(t *testing.T) {
+			c, err := LoadConfig(name, testEnv)
+			golden := strings.TrimSuffix(name, ".yaml")
+			got := ""
+			if err != nil {
+				golden += ".faults"
+				got = strings.ReplaceAll(err.Error(), goldenDir+"/", "") + "\n"
+				if c != nil {
+					t.Error("a configuration with faults")
+				}
+				faultsOf(t, err)
+			} else {
+				golden += ".redacted"
+				got = redact(t, c)
+			}
+			if strings.Contains(got, "hunter2") || strings.Contains(got, "whsec") {
+				t.Errorf("a secret is printed:\n%s", got)
+			}
+			compareGolden(t, golden, got)
+		})
+	}
+}
+
+func compareGolden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatalf("%v, but got:\n%s", err, got)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func redact(t testing.TB, c *Config) string {
+	t.Helper()
+	text, err := c.Redacted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestRedactedIsAConfigurationAgain reads back what was printed.
+func TestRedactedIsAConfigurationAgain(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join(goldenDir, "*.redacted"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, name := range names {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := ParseConfig(name, data, testEnv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(data), redact(t, c)); diff != "" {
+				t.Errorf("printed again (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	names, err := filepath.Glob(filepath.Join(goldenDir, "*.yaml"))
+	if err != nil || len(names) == 0 {
+		f.Fatalf("no golden files: %v", err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := ParseConfig("testdata/config/fuzz.yaml", data, testEnv)
+		if (c == nil) != (err != nil) {
+			t.Fatalf("configuration %v with error %v", c, err)
+		}
+		lines := bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")) + 2
+		for _, fault := range faultsOf(t, err) {
+			if fault.Line < 1 || fault.Line > lines || fault.Column < 1 || fault.Why == "" {
+				t.Errorf("%+v in %d lines", fault, lines)
+			}
+			if strings.ContainsAny(fault.Error(), "\n\r") {
+				t.Errorf("a fault of several lines: %q", fault.Error())
+			}
+		}
+		if err != nil {
+			return
+		}
+		if _, err := ParseConfig("redacted", []byte(redact(t, c)), testEnv); err != nil {
+			t.Errorf("the print has faults: %v\n%s", err, redact(t, c))
+		}
+	})
+}

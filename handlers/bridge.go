@@ -1,0 +1,73 @@
+package handlers
+
+import (
+	"time"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
+)
+
+// OnAmbiguous decides about a message that may have been delivered.
+type OnAmbiguous string
+
+// The policies for ambiguous attempts.
+const (
+	// Resend sends again, with the same idempotency token.
+	Resend OnAmbiguous = "resend"
+	// Fail settles the envelope as ambiguous and sends nothing.
+	Fail OnAmbiguous = "fail"
+)
+
+// OnFailure decides about a line whose head cannot be delivered.
+type OnFailure string
+
+// The policies for failed envelopes.
+const (
+	// Skip settles the envelope as a dead letter and goes on with the line.
+	Skip OnFailure = "skip"
+	// HoldLine keeps the line waiting until an operator replays or drops its head.
+	HoldLine OnFailure = "hold"
+)
+
+// Policy says how a bridge delivers. An envelope may override the attempts and
+// the backoff.
+type Policy struct {
+	MaxAttempts int
+	Backoff     classify.Backoff
+	// Timeout is for one attempt. It must stay below asynq's lease of 30 s.
+	Timeout     time.Duration
+	OnAmbiguous OnAmbiguous
+	OnFailure   OnFailure
+	// IdempotencyWindow is how long a settled idempotency key is remembered.
+	IdempotencyWindow time.Duration
+}
+
+// forEnvelope is the policy of one envelope.
+func (p Policy) forEnvelope(e *tasks.Envelope) Policy {
+	if e.MaxAttempts > 0 {
+		p.MaxAttempts = e.MaxAttempts
+	}
+	if e.BaseBackoffMS > 0 {
+		p.Backoff.Base = time.Duration(e.BaseBackoffMS) * time.Millisecond
+		p.Backoff.Max = max(p.Backoff.Max, p.Backoff.Base)
+	}
+	if e.MaxBackoffMS > 0 {
+		p.Backoff.Max = time.Duration(e.MaxBackoffMS) * time.Millisecond
+		p.Backoff.Base = min(p.Backoff.Base, p.Backoff.Max)
+	}
+	return p
+}
+
+// Bridge is one configured credential of one channel.
+type Bridge struct {
+	ID      string
+	Channel Channel
+	Policy  Policy
+	// BridgeLimits hold for all rooms together, RoomLimits for each; none is no limit.
+	BridgeLimits, RoomLimits []ratelimit.Limit
+	// Rules are judged before the built-in ones.
+	Rules classify.Rules
+	// Hooks replace the defaults where they are set.
+	Hooks Hooks
+}

@@ -1,0 +1,189 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/classify"
+)
+
+// The keys of the bridges' health, for all workers and operators.
+const (
+	// SuspendedKey maps suspended bridges to a Suspension.
+	SuspendedKey = "outgate:bridges:suspended"
+	// FatalsKey counts the fatal errors in a row of each bridge.
+	FatalsKey = "outgate:bridges:fatals"
+	probeKey  = "outgate:bridges:probe:"
+)
+
+// Suspension says why a bridge's heads are held.
+type Suspension struct {
+	// By is "gateway" after fatal errors in a row, or "operator".
+	By     string          `json:"by"`
+	Reason classify.Reason `json:"reason,omitempty"`
+	Text   string          `json:"text,omitempty"`
+	// SinceMS is in unix milliseconds.
+	SinceMS int64 `json:"since_ms"`
+}
+
+const (
+	suspendAfter = 3
+	probeEvery   = 15 * time.Second
+	holdAtLeast  = 5 * time.Second
+	holdSpread   = 5000 // ms
+)
+
+// health holds the heads of bridges whose credential broke.
+type health struct {
+	rdb     redis.UniversalClient
+	log     *zap.Logger
+	metrics *metrics
+	bridges []*Bridge
+
+	mu        sync.RWMutex
+	suspended map[string]Suspension
+	fatals    map[string]bool
+}
+
+func newHealth(rdb redis.UniversalClient, log *zap.Logger, m *metrics, bridges []*Bridge) *health {
+	return &health{rdb: rdb, log: log, metrics: m, bridges: bridges}
+}
+
+// refresh reads what all workers know.
+func (h *health) refresh(ctx context.Context) error {
+	pipe := h.rdb.Pipeline()
+	suspended, fatals := pipe.HGetAll(ctx, SuspendedKey), pipe.HGetAll(ctx, FatalsKey)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("read the bridges' health: %w", err)
+	}
+	next, failing := make(map[string]Suspension), make(map[string]bool)
+	for id, record := range suspended.Val() {
+		var s Suspension
+		if json.Unmarshal([]byte(record), &s) == nil {
+			next[id] = s
+		}
+	}
+	for id := range fatals.Val() {
+		failing[id] = true
+	}
+	h.mu.Lock()
+	h.suspended, h.fatals = next, failing
+	h.mu.Unlock()
+	for _, b := range h.bridges {
+		up := 1.0
+		if _, down := next[b.ID]; down {
+			up = 0
+		}
+		h.metrics.bridgeUp.WithLabelValues(b.ID).Set(up)
+	}
+	return nil
+}
+
+// hold says how long a head of a bridge is to wait, zero for not at all, and
+// whether it is the probe of a suspended bridge.
+func (h *health) hold(ctx context.Context, bridge, id string) (time.Duration, bool) {
+	h.mu.RLock()
+	s, suspended := h.suspended[bridge]
+	h.mu.RUnlock()
+	if !suspended {
+		return 0, false
+	}
+	if s.By != byOperator {
+		if ok, err := h.rdb.SetNX(ctx, probeKey+bridge, id, probeEvery).Result(); err == nil && ok {
+			return 0, true
+		}
+	}
+	return h.holdFor(id), false
+}
+
+const (
+	byGateway  = "gateway"
+	byOperator = "operator"
+)
+
+// holdFor spreads the heads of a suspended bridge over time.
+func (h *health) holdFor(id string) time.Duration { return holdAtLeast + holdJitter(id, holdSpread) }
+
+// observe counts fatal errors, and suspends a bridge after three in a row.
+func (h *health) observe(ctx context.Context, b *Bridge, v classify.Verdict) {
+	if b == nil || v.Category != classify.Fatal {
+		return
+	}
+	h.mu.Lock()
+	h.fatals[b.ID] = true
+	h.mu.Unlock()
+	n, err := h.rdb.HIncrBy(ctx, FatalsKey, b.ID, 1).Result()
+	if err != nil || n < suspendAfter {
+		return
+	}
+	s := Suspension{By: byGateway, Reason: v.Reason, Text: v.Provider.Message, SinceMS: time.Now().UnixMilli()}
+	if fresh, err := h.suspend(ctx, b.ID, s); err == nil && fresh {
+		h.log.Error("bridge.suspended", zap.String("bridge", b.ID), zap.String("reason", string(v.Reason)),
+			zap.String("error", v.Provider.Message))
+	}
+}
+
+func (h *health) suspend(ctx context.Context, bridge string, s Suspension) (bool, error) {
+	fresh, err := SuspendBridge(ctx, h.rdb, bridge, s)
+	if err == nil {
+		h.mu.Lock()
+		h.suspended[bridge] = s
+		h.mu.Unlock()
+		h.metrics.bridgeUp.WithLabelValues(bridge).Set(0)
+	}
+	return fresh, err
+}
+
+// succeeded ends a row of fatal errors, and a suspension where this was the probe.
+func (h *health) succeeded(ctx context.Context, bridge string) {
+	h.mu.RLock()
+	s, suspended := h.suspended[bridge]
+	failing := h.fatals[bridge]
+	h.mu.RUnlock()
+	if !failing && !suspended || suspended && s.By == byOperator {
+		return
+	}
+	if err := ResumeBridge(ctx, h.rdb, bridge); err != nil {
+		return
+	}
+	h.mu.Lock()
+	delete(h.suspended, bridge)
+	delete(h.fatals, bridge)
+	h.mu.Unlock()
+	h.metrics.bridgeUp.WithLabelValues(bridge).Set(1)
+	if suspended {
+		h.log.Info("bridge.resumed", zap.String("bridge", bridge))
+	}
+}
+
+// SuspendBridge holds the heads of a bridge on all workers, within a second. It
+// answers false where the bridge was suspended before.
+func SuspendBridge(ctx context.Context, rdb redis.UniversalClient, bridge string, s Suspension) (bool, error) {
+	record, err := json.Marshal(s)
+	if err != nil {
+		return false, fmt.Errorf("suspend %s: %w", bridge, err)
+	}
+	n, err := rdb.HSet(ctx, SuspendedKey, bridge, record).Result()
+	if err != nil {
+		return false, fmt.Errorf("suspend %s: %w", bridge, err)
+	}
+	return n == 1, nil
+}
+
+// ResumeBridge lets the heads of a bridge go again.
+func ResumeBridge(ctx context.Context, rdb redis.UniversalClient, bridge string) error {
+	pipe := rdb.Pipeline()
+	pipe.HDel(ctx, SuspendedKey, bridge)
+	pipe.HDel(ctx, FatalsKey, bridge)
+	pipe.Del(ctx, probeKey+bridge)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("resume %s: %w", bridge, err)
+	}
+	return nil
+}

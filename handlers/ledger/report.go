@@ -1,0 +1,109 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// Report is what a check found.
+type Report struct {
+	// Delivered counts the envelopes that were accepted, each once.
+	Delivered int
+	// Attempts counts the deliveries, accepted or refused.
+	Attempts int
+	// Lost are the envelopes that were neither delivered nor given up.
+	Lost            []Place
+	OrderViolations []OrderViolation
+	Overlaps        []Overlap
+	// Duplicates are all the envelopes accepted more than once,
+	// DuplicatesUnexplained those of them that no ambiguous id explains.
+	Duplicates            []Duplicate
+	DuplicatesUnexplained []Duplicate
+	// Unexpected are deliveries of envelopes nobody admitted.
+	Unexpected []Record
+	// Peaks has the fullest window for each pace that was to be proven.
+	Peaks []Peak
+}
+
+// OK is true if the record keeps every promise. An explained duplicate does not
+// break one.
+func (r Report) OK() bool { return r.Err() == nil }
+
+// Err is nil if the record keeps every promise, or names the first few faults of
+// each kind.
+func (r Report) Err() error {
+	var faults []string
+	faults = describe(faults, "lost", r.Lost)
+	faults = describe(faults, "out of order", r.OrderViolations)
+	faults = describe(faults, "overlap", r.Overlaps)
+	faults = describe(faults, "unexplained duplicate", r.DuplicatesUnexplained)
+	faults = describe(faults, "unexpected", r.Unexpected)
+	for _, p := range r.Peaks {
+		if p.Exceeded() {
+			faults = append(faults, "too fast: "+p.String())
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return errors.New("the record breaks its promises: " + strings.Join(faults, "; "))
+}
+
+// describe adds the first few of one kind of fault.
+func describe[T fmt.Stringer](faults []string, kind string, found []T) []string {
+	const few = 3
+	for i, f := range found {
+		if i == few {
+			return append(faults, fmt.Sprintf("%s: and %d more", kind, len(found)-few))
+		}
+		faults = append(faults, kind+": "+f.String())
+	}
+	return faults
+}
+
+// String is a short table.
+func (r Report) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "delivered\t%d\n", r.Delivered)
+	fmt.Fprintf(w, "attempts\t%d\n", r.Attempts)
+	fmt.Fprintf(w, "lost\t%d\n", len(r.Lost))
+	fmt.Fprintf(w, "out of order\t%d\n", len(r.OrderViolations))
+	fmt.Fprintf(w, "overlaps\t%d\n", len(r.Overlaps))
+	fmt.Fprintf(w, "duplicates\t%d, %d unexplained\n", len(r.Duplicates), len(r.DuplicatesUnexplained))
+	fmt.Fprintf(w, "unexpected\t%d\n", len(r.Unexpected))
+	for _, p := range r.Peaks {
+		fmt.Fprintf(w, "fullest window\t%s\n", p)
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	return b.String()
+}
+
+// String names the envelope.
+func (p Place) String() string { return fmt.Sprintf("room %s seq %d", p.Room, p.Seq) }
+
+// String says what came when it should not have.
+func (v OrderViolation) String() string {
+	if v.Other > v.Seq {
+		return fmt.Sprintf("%s came after seq %d", v.Place, v.Other)
+	}
+	return fmt.Sprintf("%s came before seq %d was settled", v.Place, v.Other)
+}
+
+// String says which two were in flight at once.
+func (o Overlap) String() string {
+	return fmt.Sprintf("%s while %s (attempt %d) was in flight",
+		o.Second, Place{o.First.Room, o.First.Seq}, o.First.Attempt)
+}
+
+// String says what came how often.
+func (d Duplicate) String() string {
+	return fmt.Sprintf("%s (id %s) was accepted %d times", d.Place, d.ID, d.Times)
+}
+
+// String names the delivery.
+func (r Record) String() string {
+	return fmt.Sprintf("%s (id %s, attempt %d)", Place{r.Room, r.Seq}, r.ID, r.Attempt)
+}

@@ -1,0 +1,57 @@
+package handlers
+
+import (
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/tasks"
+)
+
+// attempted writes the one line of an attempt, and counts it.
+func (h *handler) attempted(d *delivery, piece int, took time.Duration, err error) {
+	v := h.judge(d, err)
+	h.metrics.attempt(d.bridge.ID, d.operation, v, took)
+	if ce := h.log.Check(zap.InfoLevel, "delivery.attempted"); ce != nil {
+		fields := []zap.Field{
+			zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.String("room", d.env.ExternalRoomID),
+			zap.String("operation", string(d.operation)), zap.Int("partition", h.index),
+			zap.Int("attempt", d.turn.Try), zap.Int("piece", piece), zap.Int("pieces", len(d.pieces)),
+			zap.Duration("took", took), zap.String("correlation_id", d.env.CorrelationID),
+			zap.String("traceparent", d.env.Traceparent), zap.Bool("ok", err == nil),
+		}
+		if err != nil {
+			fields = append(fields, zap.String("category", string(v.Category)), zap.String("reason", string(v.Reason)),
+				zap.Bool("ambiguous", v.Ambiguous), zap.Int("status", v.Provider.Status), zap.String("error", v.Provider.Message))
+		}
+		ce.Write(fields...)
+	}
+	var panicked *classify.PanicError
+	if errors.As(err, &panicked) {
+		h.log.Error("delivery.panicked", zap.String("id", d.id), zap.Any("panic", panicked.Value), zap.ByteString("stack", panicked.Stack))
+	}
+}
+
+// settled counts an envelope that ended.
+func (h *handler) settled(d *delivery, o tasks.Outcome) {
+	bridge := "unknown"
+	if d.bridge != nil {
+		bridge = d.bridge.ID
+	}
+	disposition, category := "delivered", ""
+	if o.Error != nil {
+		disposition, category = string(o.Error.Disposition), string(o.Error.Category)
+		h.log.Warn("delivery.failed", zap.String("id", d.id), zap.String("bridge", bridge),
+			zap.String("reason", string(o.Error.Reason)), zap.String("category", category),
+			zap.Int("attempt", o.Error.Attempt), zap.Bool("ambiguous", o.Error.Ambiguous))
+	}
+	h.metrics.settled(bridge, d.operation, disposition, category, time.Since(d.admitted))
+}
+
+// asynqLog writes asynq's log through zap.
+type asynqLog struct{ *zap.SugaredLogger }
+
+// Fatal must not end the process: that is for the command to decide.
+func (l asynqLog) Fatal(args ...any) { l.SugaredLogger.Error(args...) }

@@ -1,0 +1,215 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/fnv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// conclude turns the end of a delivery into what is written: an outcome, or a
+// suspension. It answers how asynq is to see the task.
+func (h *handler) conclude(ctx context.Context, d *delivery, e *end) verdict {
+	switch {
+	case e.left:
+		return released
+	case e.stop:
+		return handBack
+	case e.later > 0:
+		return retryIn(e.later, "waiting for its turn")
+	case e.success:
+		return h.succeed(ctx, d)
+	}
+	v := h.judge(d, e.failure)
+	h.health.observe(ctx, d.bridge, v)
+	if h.triesAgain(d, v) {
+		return h.tryAgain(ctx, d, v)
+	}
+	return h.giveUp(ctx, d, v)
+}
+
+// judge classifies an error by the bridge's rules, and applies what it says of the
+// provider's pace to everybody.
+func (h *handler) judge(d *delivery, err error) classify.Verdict {
+	if d.bridge == nil {
+		return classify.Classify(err)
+	}
+	return d.bridge.Rules.Classify(err)
+}
+
+// triesAgain decides whether a failed envelope goes on waiting.
+func (h *handler) triesAgain(d *delivery, v classify.Verdict) bool {
+	switch {
+	case v.Ambiguous && d.policy.OnAmbiguous == Fail:
+		return false
+	case d.probing && v.Category == classify.Fatal:
+		return true
+	case v.Category != classify.Retryable:
+		return false
+	}
+	return !v.SpendsAttempt() || d.turn.Try < d.policy.MaxAttempts
+}
+
+// tryAgain suspends the envelope. A near retry is waited for in hand, a far one in
+// asynq's retry set.
+func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict) verdict {
+	delay := d.policy.Backoff.Delay(d.id, max(1, d.turn.Try), v.After)
+	spends := v.SpendsAttempt() && v.Category == classify.Retryable
+	if d.probing && v.Category == classify.Fatal {
+		delay = h.health.holdFor(d.id)
+	}
+	if v.Ambiguous {
+		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
+	}
+	if v.After > 0 && v.Reason == classify.ReasonRateLimited {
+		h.closeLimiter(ctx, d, v)
+	}
+	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
+	if d.turn.Turn == partition.TurnGo && d.token != "" {
+		if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {
+			return h.conclude(ctx, d, e)
+		}
+	}
+	return retryIn(delay, string(v.Reason))
+}
+
+// closeLimiter tells every worker of the delay a provider asked for.
+func (h *handler) closeLimiter(ctx context.Context, d *delivery, v classify.Verdict) {
+	room := ""
+	if v.Scope == classify.ScopeRoom {
+		room = d.env.ExternalRoomID
+	}
+	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, h.limiter.Close(ctx, d.bridge.ID, room, v.After)
+	})
+	if err != nil {
+		h.log.Warn("ratelimit.close_failed", zap.String("bridge", d.bridge.ID), zap.Error(err))
+	}
+}
+
+func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
+	now := time.Now()
+	success := tasks.Success{
+		Status: tasks.StatusSuccess, ID: d.id, Operation: d.operation,
+		MessageIDs: d.progress.IDs, Result: d.progress.Result, Partition: h.index, Attempts: d.turn.Try,
+		RoutingKey: d.env.RoutingKey(), PressureLevel: d.turn.Level,
+		RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey, Security: d.security, Media: d.media,
+		CorrelationID: d.env.CorrelationID, QueuedMS: *d.progress.QueuedMS,
+		LatencyMS:         max(0, now.Sub(d.admitted).Milliseconds()),
+		PossibleDuplicate: d.turn.Ambiguous,
+	}
+	if len(success.MessageIDs) > 0 {
+		success.MessageID = success.MessageIDs[0]
+	}
+	h.health.succeeded(ctx, d.bridge.ID)
+	return h.finish(ctx, d, tasks.Outcome{Success: &success}, partition.Settlement{Kind: partition.Done})
+}
+
+// giveUp settles an envelope that is not delivered as a dead letter.
+func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) verdict {
+	if v.Ambiguous && d.bridge != nil {
+		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
+	}
+	failure := tasks.OutboundError{
+		Status: tasks.StatusError, Type: "outbound_error", ID: d.id, Category: v.Category,
+		Disposition: classify.DispositionTerminal, Operation: d.operation, Reason: v.Reason, Provider: v.Provider,
+		Attempt: d.turn.Try, MaxAttempts: d.policy.MaxAttempts, Partition: h.index, RoutingKey: d.env.RoutingKey(),
+		Retryable: v.Category == classify.Retryable, Ambiguous: v.Ambiguous || d.turn.Ambiguous, DeadLetterID: d.id,
+		CorrelationID: d.env.CorrelationID, RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey,
+	}
+	kind := partition.Dead
+	if d.policy.OnFailure == HoldLine && v.Reason != classify.ReasonExpired {
+		kind = partition.Hold
+	}
+	outcome := tasks.Outcome{Error: &failure}
+	letter, err := json.Marshal(DeadLetter{
+		ID: d.id, BridgeID: d.env.BridgeID, ExternalRoomID: d.env.ExternalRoomID, Operation: d.operation,
+		Category: v.Category, Reason: v.Reason, DiedAtMS: time.Now().UnixMilli(), Held: kind == partition.Hold,
+		MessageIDs: d.progress.IDs, Line: d.line, Envelope: rawEnvelope(d.raw), Outcome: &failure,
+	})
+	if err != nil {
+		h.log.Error("dead_letter.unencodable", zap.String("id", d.id), zap.Error(err))
+	}
+	text := string(v.Reason)
+	if v.Provider.Message != "" {
+		text += ": " + v.Provider.Message
+	}
+	h.metrics.deadLetter(h.index, v.Category)
+	return h.finish(ctx, d, outcome, partition.Settlement{Kind: kind, DeadLetter: letter, Text: text})
+}
+
+// rawEnvelope keeps the caller's JSON as it is, and anything else as a string.
+func rawEnvelope(raw []byte) json.RawMessage {
+	if json.Valid(raw) {
+		return raw
+	}
+	quoted, _ := json.Marshal(string(raw))
+	return quoted
+}
+
+// finish writes the outcome and everything that goes with it.
+func (h *handler) finish(ctx context.Context, d *delivery, o tasks.Outcome, s partition.Settlement) verdict {
+	var err error
+	if s.Outcome, err = json.Marshal(o); err != nil {
+		h.log.Error("outcome.unencodable", zap.String("id", d.id), zap.Error(err))
+		return retryIn(time.Minute, "its outcome cannot be encoded")
+	}
+	s.KeyHash, s.Fingerprint, s.Window = d.keyHash, d.fingerprint, d.policy.IdempotencyWindow
+	s.TTL, s.DeadTTL = h.cfg.ResultTTL, h.cfg.DeadLetterTTL
+	if d.keyHash != "" {
+		s.TTL = max(s.TTL, s.Window)
+	}
+	settled, err := persist(ctx, h.Worker, func(ctx context.Context) (partition.Settled, error) {
+		return h.lines.Finish(ctx, d.id, d.line, d.token, s)
+	})
+	switch {
+	case err != nil:
+		return handBack
+	case settled.Promoted:
+		h.door.wake(h.index)
+	}
+	if settled.Fenced {
+		h.log.Warn("delivery.fenced", zap.String("id", d.id))
+	}
+	if settled.OK {
+		h.settled(d, o)
+	}
+	return released
+}
+
+// holdJitter spreads n milliseconds over ids, the same for the same id.
+func holdJitter(id string, n int64) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	return time.Duration(int64(h.Sum32())%n) * time.Millisecond
+}
+
+// persist repeats a call to Redis until it works. What a worker knows about a send
+// must be written before asynq hears of it; only the end of a shutdown's patience
+// cuts it short. Every script is idempotent, so a lost reply costs nothing.
+func persist[T any](ctx context.Context, w *Worker, call func(context.Context) (T, error)) (T, error) {
+	ctx = context.WithoutCancel(ctx)
+	pause := 20 * time.Millisecond
+	for {
+		v, err := call(ctx)
+		if err == nil {
+			return v, nil
+		}
+		w.redisTrouble(err)
+		select {
+		case <-w.hardStop:
+			return v, errors.Join(err, errStopped)
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+var errStopped = errors.New("the worker was stopped")

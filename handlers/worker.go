@@ -1,0 +1,305 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
+)
+
+// Config is what a worker is made of.
+type Config struct {
+	Scheme   partition.Scheme
+	Capacity int
+	Pressure partition.Pressure
+	// EnqueueScript is the admission script that is announced to clients.
+	EnqueueScript string
+	// MaxBytes is the largest envelope.
+	MaxBytes int
+	// Policy is for envelopes of a bridge that is not configured; Bridges have
+	// their own.
+	Policy  Policy
+	Bridges []*Bridge
+	// ResultTTL is how long outcomes are kept; zero keeps none.
+	ResultTTL time.Duration
+	// DeadLetterTTL is how long dead letters are kept.
+	DeadLetterTTL time.Duration
+	// Concurrency is how many envelopes of one partition are in delivery at once.
+	Concurrency int
+	// ShutdownTimeout is how long Shutdown waits for what is in hand. It must be
+	// above every bridge's timeout.
+	ShutdownTimeout time.Duration
+	// Log and Registry may be nil.
+	Log      *zap.Logger
+	Registry prometheus.Registerer
+}
+
+// Worker delivers the envelopes of all partitions of one Redis. Any number of
+// them may run.
+type Worker struct {
+	cfg     Config
+	rdb     redis.UniversalClient
+	log     *zap.Logger
+	name    string
+	tokens  atomic.Int64
+	bridges map[string]*Bridge
+	door    *door
+	limiter *ratelimit.Limiter
+	health  *health
+	metrics *metrics
+	globals *globals
+	servers []*asynq.Server
+
+	trouble  atomic.Int64 // unix ms of the last word of Redis' absence
+	stopping chan struct{}
+	hardStop chan struct{}
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+}
+
+// NewWorker returns a worker. It does not close rdb.
+func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	if cfg.Registry == nil {
+		cfg.Registry = prometheus.NewRegistry()
+	}
+	id := make([]byte, 6)
+	_, _ = rand.Read(id)
+	fast := pipelined(rdb)
+	w := &Worker{
+		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id),
+		bridges: make(map[string]*Bridge), door: newDoor(fast, cfg.Scheme), limiter: ratelimit.New(fast),
+		stopping: make(chan struct{}), hardStop: make(chan struct{}),
+	}
+	for _, b := range cfg.Bridges {
+		w.bridges[b.ID] = b
+	}
+	w.metrics = newMetrics(cfg.Registry, cfg.Scheme, cfg.Bridges)
+	w.globals = newGlobals(rdb, cfg)
+	cfg.Registry.MustRegister(w.globals)
+	w.health = newHealth(rdb, w.log, w.metrics, cfg.Bridges)
+	return w
+}
+
+// pipelined sends the commands of concurrent callers in common pipelines, where
+// the client can: less work per message for us and for Redis.
+func pipelined(rdb redis.UniversalClient) redis.UniversalClient {
+	if c, ok := rdb.(interface {
+		AutoPipeline() (*redis.AutoPipeliner, error)
+	}); ok {
+		if p, err := c.AutoPipeline(); err == nil {
+			return p
+		}
+	}
+	return rdb
+}
+
+// Start announces the gateway to Redis and begins to deliver. It returns a
+// *partition.SchemeError where the data has another scheme.
+func (w *Worker) Start(ctx context.Context) error {
+	setup := w.setup()
+	if err := setup.Announce(ctx, w.rdb); err != nil {
+		return err
+	}
+	if err := w.health.refresh(ctx); err != nil {
+		return err
+	}
+	for i := range w.cfg.Scheme.Count {
+		queue := w.cfg.Scheme.Queue(i)
+		h := &handler{
+			Worker: w, index: i,
+			lines: partition.NewLines(w.door.UniversalClient, partition.Keys{Queue: queue}),
+		}
+		server := asynq.NewServerFromRedisClient(w.door, w.serverConfig(queue))
+		if err := server.Start(h); err != nil {
+			return fmt.Errorf("start the server of %s: %w", queue, err)
+		}
+		w.servers = append(w.servers, server)
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w.cancel = cancel
+	w.wg.Go(func() { w.listen(background) })
+	w.wg.Go(func() { w.sweep(background) })
+	w.wg.Go(func() { w.keep(background, setup) })
+	w.wg.Go(func() { w.watchLimits(background) })
+	return nil
+}
+
+func (w *Worker) setup() partition.Setup {
+	channels := make(map[string]string, len(w.bridges))
+	for id, b := range w.bridges {
+		channels[id] = b.Channel.Type()
+	}
+	return partition.Setup{
+		Scheme: w.cfg.Scheme, Capacity: w.cfg.Capacity, Pressure: w.cfg.Pressure,
+		MaxBytes: w.cfg.MaxBytes, Bridges: channels, Enqueue: w.cfg.EnqueueScript,
+	}
+}
+
+// Shutdown stops fetching, waits for the sends in hand, hands the rest back and
+// returns. Nothing is lost where it is cut short by ShutdownTimeout: what was in
+// flight is then ambiguous.
+func (w *Worker) Shutdown() {
+	close(w.stopping)
+	w.door.close()
+	patience := time.AfterFunc(w.cfg.ShutdownTimeout, func() { close(w.hardStop) })
+	defer patience.Stop()
+	var wg sync.WaitGroup
+	for _, s := range w.servers {
+		wg.Go(s.Shutdown)
+	}
+	wg.Wait()
+	if w.cancel != nil {
+		w.cancel()
+	}
+	w.wg.Wait()
+}
+
+// Ready says whether the worker can do its work: an error names what is missing.
+func (w *Worker) Ready(ctx context.Context) error {
+	select {
+	case <-w.stopping:
+		return errors.New("shutting down")
+	default:
+	}
+	if err := w.rdb.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// nextToken names an attempt, uniquely over all workers.
+func (w *Worker) nextToken() string {
+	return w.name + "-" + strconv.FormatInt(w.tokens.Add(1), 36)
+}
+
+// listen hears the wakes of idle partitions and the events that are only told.
+func (w *Worker) listen(ctx context.Context) {
+	channels := make(map[string]int)
+	var names []string
+	for i := range w.cfg.Scheme.Count {
+		k := partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
+		channels[k.Wake()] = i
+		names = append(names, k.Wake(), k.Events())
+	}
+	pubsub := w.rdb.Subscribe(ctx, names...)
+	defer func() { _ = pubsub.Close() }()
+	messages := pubsub.Channel(redis.WithChannelSize(1000))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m, ok := <-messages:
+			if !ok {
+				return
+			}
+			if i, wake := channels[m.Channel]; wake {
+				w.door.wake(i)
+			} else {
+				w.globals.event(m.Payload, w.log)
+			}
+		}
+	}
+}
+
+const (
+	sweepEvery = 2 * time.Second
+	sweepLease = 10 * time.Second
+)
+
+// sweep mends the partitions, and tells the collector which of them are this
+// worker's to report on.
+func (w *Worker) sweep(ctx context.Context) {
+	sweepers := make([]*partition.Sweeper, w.cfg.Scheme.Count)
+	for i := range sweepers {
+		sweepers[i] = partition.NewSweeper(w.rdb, partition.Keys{Queue: w.cfg.Scheme.Queue(i)},
+			w.name, sweepLease, w.cfg.DeadLetterTTL)
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		for i, s := range sweepers {
+			w.sweepOne(ctx, i, s)
+		}
+		w.door.forget(time.Now().Add(-5 * time.Minute))
+		select {
+		case <-ctx.Done():
+			release := context.WithoutCancel(ctx)
+			for _, s := range sweepers {
+				_ = s.Release(release)
+			}
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *Worker) sweepOne(ctx context.Context, i int, s *partition.Sweeper) {
+	swept, err := s.Sweep(ctx)
+	if err != nil {
+		w.redisTrouble(err)
+		return
+	}
+	w.globals.own(i, swept.Owned)
+	if swept.Recovered+swept.Ghosts+swept.Heads+swept.Lines > 0 {
+		w.log.Warn("partition.mended", zap.Int("partition", i), zap.Int64("recovered", swept.Recovered),
+			zap.Int64("ghosts", swept.Ghosts), zap.Int64("heads", swept.Heads), zap.Int64("lines", swept.Lines))
+	}
+}
+
+// keep looks once a second whether Redis still knows the gateway, and what the
+// bridges' health is.
+func (w *Worker) keep(ctx context.Context, setup partition.Setup) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if missing, err := setup.Missing(ctx, w.rdb); err != nil {
+			w.redisTrouble(err)
+			continue
+		} else if missing {
+			if err := setup.Restore(ctx, w.rdb); err != nil {
+				w.log.Error("redis.restore_failed", zap.Error(err))
+				continue
+			}
+			w.log.Warn("redis.restored", zap.String("why", "Redis had lost the gateway's setup"))
+		}
+		if err := w.health.refresh(ctx); err != nil {
+			w.redisTrouble(err)
+		}
+	}
+}
+
+// watchLimits hears what other workers were told by providers.
+func (w *Worker) watchLimits(ctx context.Context) {
+	if err := w.limiter.Watch(ctx); err != nil && ctx.Err() == nil {
+		w.log.Warn("ratelimit.watch_ended", zap.Error(err))
+	}
+}
+
+// redisTrouble logs the absence of Redis, once in five seconds.
+func (w *Worker) redisTrouble(err error) {
+	now, last := time.Now().UnixMilli(), w.trouble.Load()
+	if now-last > 5000 && w.trouble.CompareAndSwap(last, now) {
+		w.log.Error("redis.unavailable", zap.Error(err))
+	}
+}

@@ -1,0 +1,174 @@
+package partition
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed announce.lua
+var announceLua string
+
+var announceScript = redis.NewScript(announceLua)
+
+// ErrScheme is found in a SchemeError by errors.Is.
+var ErrScheme = errors.New("partition scheme differs from the data")
+
+// SchemeError says that a Redis holds the data of another scheme.
+type SchemeError struct{ Have, Want Scheme }
+
+func (e *SchemeError) Error() string {
+	return fmt.Sprintf("this Redis was set up with %s, the configuration says %s: the scheme is part of the data; "+
+		"set the configuration back, or drain all partitions, stop all workers and producers, and delete the key %s",
+		e.Have, e.Want, APIKey)
+}
+
+// Is finds ErrScheme.
+func (e *SchemeError) Is(target error) bool { return target == ErrScheme }
+
+// Pressure says where the levels begin, as shares of the capacity, and what is
+// done about them.
+type Pressure struct {
+	// Warn, Degraded and Shed are above 0, at most 1, and rising.
+	Warn, Degraded, Shed float64
+	// Throttle is how long a producer is asked to pause from Degraded on; zero asks
+	// for nothing.
+	Throttle time.Duration
+	// ShedPriorities are refused at Shed; none sheds nobody.
+	ShedPriorities []string
+}
+
+// Setup is what a gateway tells a Redis before anybody can enqueue.
+type Setup struct {
+	Scheme   Scheme
+	Capacity int
+	Pressure Pressure
+	// MaxBytes is the largest envelope.
+	MaxBytes int
+	// Bridges maps bridge ids to their channels.
+	Bridges map[string]string
+	// Enqueue is the text of the enqueue script.
+	Enqueue string
+}
+
+// conf writes the line that prelude.lua reads.
+func (s Setup) conf(index int) string {
+	above := func(share float64) int { return int(math.Ceil(share*float64(s.Capacity) - 1e-9)) }
+	shed := strings.Join(s.Pressure.ShedPriorities, ",")
+	if shed == "" {
+		shed = "-"
+	}
+	hysteresis := max(1, s.Capacity/50)
+	return fmt.Sprintf("1 %d %d %s %s %d %d %d %d %d %s %d %d", s.Scheme.Count, index, s.Scheme.Hash, s.Scheme.HashKey,
+		s.Capacity, above(s.Pressure.Warn), above(s.Pressure.Degraded), above(s.Pressure.Shed), hysteresis, shed,
+		s.Pressure.Throttle.Milliseconds(), s.MaxBytes)
+}
+
+// Announce sets a Redis up: it checks the scheme, loads the enqueue script, and
+// writes what the scripts and foreign clients need to know. It returns a
+// *SchemeError, and writes nothing, where the data has another scheme.
+func (s Setup) Announce(ctx context.Context, rdb redis.UniversalClient) error {
+	if err := s.publish(ctx, rdb); err != nil {
+		return err
+	}
+	return s.write(ctx, rdb, true)
+}
+
+// Restore announces again what a Redis has lost (after FLUSHALL or a restart
+// without persistence). It leaves alone what is there.
+func (s Setup) Restore(ctx context.Context, rdb redis.UniversalClient) error {
+	if err := s.publish(ctx, rdb); err != nil {
+		return err
+	}
+	return s.write(ctx, rdb, false)
+}
+
+func (s Setup) publish(ctx context.Context, rdb redis.UniversalClient) error {
+	sha := redis.NewScript(s.Enqueue).Hash()
+	have, err := announceScript.Run(ctx, rdb, []string{APIKey}, s.Scheme.Count, s.Scheme.Namespace,
+		string(s.Scheme.Hash), string(s.Scheme.HashKey), sha, s.Enqueue).Slice()
+	if err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	if len(have) == 4 {
+		count, _ := strconv.Atoi(text(have, 0))
+		return &SchemeError{Want: s.Scheme, Have: Scheme{
+			Count: count, Namespace: text(have, 1), Hash: Hash(text(have, 2)), HashKey: HashKey(text(have, 3)),
+		}}
+	}
+	if err := rdb.ScriptLoad(ctx, s.Enqueue).Err(); err != nil {
+		return fmt.Errorf("load the enqueue script: %w", err)
+	}
+	return s.loadFunction(ctx, rdb)
+}
+
+// loadFunction offers the script as a Redis Function too, which survives restarts.
+// A Redis that knows no functions (before 7, or the embedded one) does without.
+func (s Setup) loadFunction(ctx context.Context, rdb redis.UniversalClient) error {
+	library := "#!lua name=outgate\nredis.register_function('outgate_enqueue', function(KEYS, ARGV)\n" +
+		s.Enqueue + "\nend)\n"
+	err := rdb.FunctionLoadReplace(ctx, library).Err()
+	var reply redis.Error
+	if err != nil && !errors.As(err, &reply) {
+		return fmt.Errorf("load the enqueue function: %w", err)
+	}
+	return nil
+}
+
+func (s Setup) write(ctx context.Context, rdb redis.UniversalClient, overwrite bool) error {
+	pipe := rdb.Pipeline()
+	for i := range s.Scheme.Count {
+		k := Keys{Queue: s.Scheme.Queue(i)}
+		if overwrite {
+			pipe.Set(ctx, k.Conf(), s.conf(i), 0)
+		} else {
+			pipe.SetNX(ctx, k.Conf(), s.conf(i), 0)
+		}
+		pipe.SAdd(ctx, "asynq:queues", k.Queue)
+		if len(s.Bridges) > 0 {
+			pipe.HSet(ctx, k.Bridges(), s.Bridges)
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("announce the partitions: %w", err)
+	}
+	return nil
+}
+
+// ReadScheme reads the scheme of a Redis. Before any gateway has configured it,
+// the error is ErrNotReady.
+func ReadScheme(ctx context.Context, rdb redis.UniversalClient) (Scheme, error) {
+	v, err := rdb.HMGet(ctx, APIKey, "partitions", "namespace", "hash", "hash_key").Result()
+	if err != nil {
+		return Scheme{}, fmt.Errorf("read %s: %w", APIKey, err)
+	}
+	count, err := strconv.Atoi(text(v, 0))
+	if err != nil || count < 1 {
+		return Scheme{}, ErrNotReady
+	}
+	return Scheme{Count: count, Namespace: text(v, 1), Hash: Hash(text(v, 2)), HashKey: HashKey(text(v, 3))}, nil
+}
+
+// ErrNotReady says that no gateway has configured this Redis yet.
+var ErrNotReady = errors.New("no gateway has configured this Redis yet: start one with outgate serve")
+
+// Missing tells whether Redis has lost what Announce wrote: after FLUSHALL, or a
+// restart without persistence, or, for the script alone, any restart.
+func (s Setup) Missing(ctx context.Context, rdb redis.UniversalClient) (bool, error) {
+	pipe := rdb.Pipeline()
+	script := pipe.ScriptExists(ctx, redis.NewScript(s.Enqueue).Hash())
+	api := pipe.Exists(ctx, APIKey)
+	first := pipe.Exists(ctx, Keys{Queue: s.Scheme.Queue(0)}.Conf())
+	queues := pipe.SCard(ctx, "asynq:queues")
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, fmt.Errorf("look for the setup: %w", err)
+	}
+	return !script.Val()[0] || api.Val() == 0 || first.Val() == 0 || queues.Val() < int64(s.Scheme.Count), nil
+}

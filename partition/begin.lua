@@ -1,0 +1,52 @@
+-- begin: may this task be delivered now, and what happened to it before?
+--
+-- KEYS[1]  the partition's hash tag
+-- ARGV     id, line, token of this attempt, "1" to mark the attempt in flight
+-- Replies  {"gone"}           the task is settled or was deleted
+--          {"parked"}         it is not the head of its line: it waits again
+--          {"wait", ms}       it was suspended until later
+--          {"go", try, crashes, ambiguous, progress, level, 1 if a mark was found}
+--
+-- The mark is the last thing written before a send. A mark that is found here is
+-- of an attempt that never reported: it may have been delivered.
+local id, line, token, mark = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local t = aq .. "t:" .. id
+local v = redis.call("HMGET", t, "state", "og_flight", "og_try", "og_crashes", "og_ambiguous", "og_progress", "og_until")
+local state, flight, try = v[1], v[2], tonumber(v[3] or "0")
+if not state then
+  leave(id, "active")
+  return { "gone" }
+end
+if state == "archived" then return { "gone" } end
+
+local head = redis.call("HGET", og .. "heads", line)
+if not head then
+  -- Its line was lost: it is a line of its own again.
+  redis.call("HSET", og .. "heads", line, id)
+elseif head ~= id then
+  -- The head alone is runnable. Whoever is not the head was let in by hand
+  -- (asynqmon's "run"), so it goes back to waiting.
+  if not redis.call("LPOS", og .. "line:" .. line, id) then
+    redis.call("RPUSH", og .. "line:" .. line, id)
+  end
+  leave(id, state)
+  redis.call("HSET", t, "state", "scheduled")
+  redis.call("ZADD", aq .. "scheduled", NEVER, id)
+  return { "parked" }
+end
+
+if v[7] then
+  local ms = tonumber(v[7]) - math.floor(now_us() / 1000)
+  if ms > 0 then return { "wait", ms } end
+end
+local crashes, ambiguous, found = tonumber(v[4] or "0"), v[5] or "0", 0
+if flight and flight ~= token then
+  crashes, ambiguous, found = crashes + 1, "1", 1
+  redis.call("HSET", t, "og_crashes", crashes, "og_ambiguous", "1")
+  redis.call("HDEL", t, "og_flight")
+end
+if mark == "1" and flight ~= token then
+  try = try + 1
+  redis.call("HSET", t, "og_flight", token, "og_try", try)
+end
+return { "go", try, crashes, tonumber(ambiguous), v[6] or "", level_now(), found }

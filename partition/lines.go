@@ -1,0 +1,220 @@
+package partition
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Prelude is the Lua that every script of a partition begins with.
+//
+//go:embed prelude.lua
+var Prelude string
+
+var (
+	//go:embed promote.lua
+	promoteLua string
+	//go:embed archive.lua
+	archiveLua string
+	//go:embed begin.lua
+	beginLua string
+	//go:embed suspend.lua
+	suspendLua string
+	//go:embed finish.lua
+	finishLua string
+
+	beginScript   = redis.NewScript(Prelude + promoteLua + beginLua)
+	suspendScript = redis.NewScript(Prelude + suspendLua)
+	finishScript  = redis.NewScript(Prelude + promoteLua + archiveLua + finishLua)
+)
+
+// Lines runs the scripts of one partition.
+type Lines struct {
+	rdb  redis.Scripter
+	keys []string
+}
+
+// NewLines returns the lines of a partition.
+func NewLines(rdb redis.Scripter, keys Keys) *Lines {
+	return &Lines{rdb: rdb, keys: []string{keys.Tag()}}
+}
+
+// Turn says what Begin found.
+type Turn string
+
+// What Begin finds.
+const (
+	// TurnGo means the envelope is the head of its line and may be sent.
+	TurnGo Turn = "go"
+	// TurnWait means it is the head, suspended until later.
+	TurnWait Turn = "wait"
+	// TurnParked means it was not the head and waits in its line again.
+	TurnParked Turn = "parked"
+	// TurnGone means it is settled, or its task was deleted.
+	TurnGone Turn = "gone"
+)
+
+// Begun is the answer of Begin; all but Turn and Wait is for TurnGo only.
+type Begun struct {
+	Turn Turn
+	// Wait is how long a suspended head has still to wait.
+	Wait time.Duration
+	// Try is the number of this attempt, or with mark false of the last one.
+	Try int
+	// Crashes is how many attempts never reported, and Ambiguous whether any attempt
+	// may have been accepted without our knowing.
+	Crashes   int
+	Ambiguous bool
+	// Lost is true if this call found the mark of an attempt that never reported.
+	Lost bool
+	// Progress is what Suspend last recorded.
+	Progress string
+	Level    Level
+}
+
+// Begin asks whether a task may be delivered. With mark it also writes that this
+// attempt, named by its token, is in flight: the last thing before a send. Called
+// again with the same token it changes nothing.
+func (l *Lines) Begin(ctx context.Context, id, line, token string, mark bool) (Begun, error) {
+	v, err := beginScript.Run(ctx, l.rdb, l.keys, id, line, token, flag(mark)).Slice()
+	if err != nil {
+		return Begun{}, fmt.Errorf("begin %s: %w", id, err)
+	}
+	b := Begun{Turn: Turn(text(v, 0))}
+	switch b.Turn {
+	case TurnWait:
+		b.Wait = time.Duration(number(v, 1)) * time.Millisecond
+	case TurnGo:
+		b.Try, b.Crashes = int(number(v, 1)), int(number(v, 2))
+		b.Ambiguous, b.Progress = number(v, 3) == 1, text(v, 4)
+		b.Level, b.Lost = levelOf(number(v, 5)), number(v, 6) == 1
+	}
+	return b, nil
+}
+
+// Suspension is what an attempt reports that did not settle its envelope.
+type Suspension struct {
+	// Wait is how long from now nobody may try; zero for no wait.
+	Wait time.Duration
+	// Progress is kept for the next attempt; empty keeps what was there.
+	Progress string
+	// Ambiguous is true if the attempt may have been accepted.
+	Ambiguous bool
+	// Refund gives the attempt back: waiting spends none.
+	Refund bool
+}
+
+// Suspend clears the in-flight mark of an attempt and records what it learned. It
+// answers false where another attempt has taken over.
+func (l *Lines) Suspend(ctx context.Context, id, token string, s Suspension) (bool, error) {
+	ms := (s.Wait + time.Millisecond - 1) / time.Millisecond
+	n, err := suspendScript.Run(ctx, l.rdb, l.keys, id, token, int64(ms), s.Progress,
+		flag(s.Ambiguous), flag(s.Refund)).Int()
+	if err != nil {
+		return false, fmt.Errorf("suspend %s: %w", id, err)
+	}
+	return n == 1, nil
+}
+
+// Kind is how an envelope is settled.
+type Kind string
+
+// The ways to settle.
+const (
+	// Done deletes the task.
+	Done Kind = "done"
+	// Dead archives the task and keeps a dead letter.
+	Dead Kind = "dead"
+	// Hold does as Dead but keeps the task at the head of its line, unsettled: the
+	// line waits for an operator.
+	Hold Kind = "hold"
+)
+
+// Settlement is how an envelope ended.
+type Settlement struct {
+	Kind Kind
+	// Outcome is the outcome as JSON, kept for TTL; zero keeps none.
+	Outcome []byte
+	TTL     time.Duration
+	// KeyHash and Fingerprint are of the idempotency key, empty without one; they
+	// are remembered for Window.
+	KeyHash, Fingerprint string
+	Window               time.Duration
+	// DeadLetter is the record of a dead letter as JSON, kept for DeadTTL, and Text
+	// the reason as asynq's archive shows it.
+	DeadLetter []byte
+	DeadTTL    time.Duration
+	Text       string
+}
+
+// Settled is the answer of Finish.
+type Settled struct {
+	// OK is false where the envelope was settled before (Fenced false) or where
+	// another attempt has taken over (Fenced true).
+	OK, Fenced bool
+	// Promoted is true if another head became runnable.
+	Promoted bool
+	Level    Level
+}
+
+// counterTTL is how long asynq keeps its daily counters.
+const counterTTL = 90 * 24 * time.Hour
+
+// Finish settles an envelope: outcome, asynq's sets and the line in one step.
+func (l *Lines) Finish(ctx context.Context, id, line, token string, s Settlement) (Settled, error) {
+	now := time.Now().UTC()
+	v, err := finishScript.Run(ctx, l.rdb, l.keys, id, line, token, s.Outcome, s.TTL.Milliseconds(),
+		s.KeyHash, s.Fingerprint, max(s.Window.Milliseconds(), 1), string(s.Kind), s.DeadLetter,
+		max(s.DeadTTL.Milliseconds(), 1), s.Text, now.Format(time.DateOnly), now.Add(counterTTL).Unix()).Slice()
+	if err != nil {
+		return Settled{}, fmt.Errorf("finish %s: %w", id, err)
+	}
+	switch text(v, 0) {
+	case "settled":
+		return Settled{OK: true, Promoted: number(v, 1) == 1, Level: levelOf(number(v, 2))}, nil
+	case "fenced":
+		return Settled{Fenced: true}, nil
+	default:
+		return Settled{}, nil
+	}
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+func text(v []any, i int) string {
+	if i >= len(v) {
+		return ""
+	}
+	s, _ := v[i].(string)
+	return s
+}
+
+func number(v []any, i int) int64 {
+	if i >= len(v) {
+		return 0
+	}
+	switch n := v[i].(type) {
+	case int64:
+		return n
+	case string:
+		i, _ := strconv.ParseInt(n, 10, 64)
+		return i
+	}
+	return 0
+}
+
+func levelOf(n int64) Level {
+	if n < 0 || int(n) >= len(Levels) {
+		return Normal
+	}
+	return Levels[n]
+}

@@ -1,0 +1,131 @@
+-- sweep: mend, in bounded steps, what crashes left and outsiders broke.
+--
+-- KEYS[1]  the partition's hash tag
+-- ARGV     1 cursor of the heads  2 offset in the sets  3 offset among the parked
+--          4 dead letter ttl in ms
+-- Replies  {next cursor, next offset, next offset among the parked, recovered,
+--          ghosts, heads mended, lines mended}
+local STEP = 100
+local cursor, offset, parked, dead_ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local us = now_us()
+local seconds = math.floor(us / 1000000)
+local recovered, ghosts, heads, lines = 0, 0, 0, 0
+
+-- ghost drops an id that has no task: asynq and asynqmon choke on it.
+local function ghost(id, set)
+  local t = aq .. "t:" .. id
+  if redis.call("HEXISTS", t, "msg") == 1 then return false end
+  leave(id, set)
+  redis.call("DEL", t)
+  ghosts = ghosts + 1
+  return true
+end
+
+-- Workers that died: their leases ran out. The five seconds are for clocks that
+-- differ. The task goes to the front: its room has waited long enough.
+for _, id in ipairs(redis.call("ZRANGEBYSCORE", aq .. "lease", "-inf", seconds - 5, "LIMIT", 0, STEP)) do
+  if not ghost(id, "active") then
+    local t = aq .. "t:" .. id
+    leave(id, "active")
+    if redis.call("HGET", t, "state") == "active" then
+      if redis.call("HEXISTS", t, "og_flight") == 0 then redis.call("HINCRBY", t, "og_crashes", 1) end
+      run(id, true)
+      recovered = recovered + 1
+    end
+  end
+end
+
+-- Active without a lease is never recovered by asynq: it gets one.
+for _, id in ipairs(redis.call("LRANGE", aq .. "active", 0, STEP * 10)) do
+  if not ghost(id, "active") and not redis.call("ZSCORE", aq .. "lease", id) then
+    redis.call("ZADD", aq .. "lease", seconds, id)
+  end
+end
+
+-- A window of every set, further on at each call.
+local longest = 0
+local function window(set, ids, length)
+  for _, id in ipairs(ids) do ghost(id, set) end
+  if length > longest then longest = length end
+end
+local last = offset + STEP - 1
+window("pending", redis.call("LRANGE", aq .. "pending", offset, last), redis.call("LLEN", aq .. "pending"))
+for _, set in ipairs({ "retry", "archived", "completed", "scheduled" }) do
+  window(set, redis.call("ZRANGE", aq .. set, offset, last), redis.call("ZCARD", aq .. set))
+end
+
+-- Heads whose task was deleted, archived or parked by hand.
+local page = redis.call("HSCAN", og .. "heads", cursor, "COUNT", STEP)
+for i = 1, #page[2], 2 do
+  local line, id = page[2][i], page[2][i + 1]
+  local v = redis.call("HMGET", aq .. "t:" .. id, "state", "og_held")
+  if v[1] == "scheduled" then
+    redis.call("ZREM", aq .. "scheduled", id)
+    run(id)
+    heads = heads + 1
+  elseif not v[1] or v[1] == "completed" or (v[1] == "archived" and not v[2]) then
+    removed(id, line)
+    promote(line, id)
+    heads = heads + 1
+  end
+end
+
+-- line_of reads the room out of a task's message: its second field is the payload,
+-- the caller's JSON.
+local hash_key = (conf() or {}).hash_key
+local function line_of(id)
+  local msg = redis.call("HGET", aq .. "t:" .. id, "msg")
+  if not msg or string.byte(msg, 1) ~= 10 then return nil end
+  local function length(at)
+    local n, unit = 0, 1
+    while true do
+      local b = string.byte(msg, at)
+      at = at + 1
+      n = n + (b % 128) * unit
+      if b < 128 then return n, at end
+      unit = unit * 128
+    end
+  end
+  local n, at = length(2)
+  if string.sub(msg, at, at + 7) ~= "outgate:" or string.byte(msg, at + n) ~= 18 then return nil end
+  n, at = length(at + n + 1)
+  local ok, e = pcall(cjson.decode, string.sub(msg, at, at + n - 1))
+  if not ok or type(e) ~= "table" then return nil end
+  local line = e.bridge_id .. ":" .. e.external_room_id
+  if hash_key == "thread" and type(e.opts) == "table" and type(e.opts.thread_id) == "string" then
+    line = line .. ":" .. e.opts.thread_id
+  end
+  return line
+end
+
+-- Tasks whose line was lost. A few at a time: finding an id in a long line costs.
+local FEW = 20
+for _, id in ipairs(redis.call("ZRANGE", aq .. "scheduled", parked, parked + FEW - 1)) do
+  local line = line_of(id)
+  if line then
+    local head = redis.call("HGET", og .. "heads", line)
+    if not head then
+      redis.call("HSET", og .. "heads", line, id)
+      redis.call("LREM", og .. "line:" .. line, 1, id)
+      redis.call("ZREM", aq .. "scheduled", id)
+      run(id)
+      lines = lines + 1
+    elseif head ~= id and not redis.call("LPOS", og .. "line:" .. line, id) then
+      redis.call("RPUSH", og .. "line:" .. line, id)
+      lines = lines + 1
+    end
+  end
+end
+
+parked = parked + FEW < redis.call("ZCARD", aq .. "scheduled") and parked + FEW or 0
+
+if dead_ttl > 0 then
+  redis.call("ZREMRANGEBYSCORE", og .. "dead", "-inf", int(math.floor(us / 1000) - dead_ttl))
+end
+local c = conf()
+if c then
+  local n, old = depth(), level_now()
+  set_level(c, n, old, level_for(c, n, old))
+end
+if recovered + heads + lines > 0 then redis.call("PUBLISH", og .. "wake", "") end
+return { page[1], last + 1 < longest and last + 1 or 0, parked, recovered, ghosts, heads, lines }

@@ -1,0 +1,105 @@
+package ratelimit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bounds of a limit.
+const (
+	// MaxN is the largest N of a limit, and so the most places a scope remembers.
+	MaxN = 100_000
+	// MinWindow is the shortest window of a limit.
+	MinWindow = 10 * time.Millisecond
+)
+
+// Limit allows N sends in any window of the given length.
+type Limit struct {
+	// N is how many, 1 to MaxN.
+	N int
+	// Window is how long, in whole milliseconds, at least MinWindow.
+	Window time.Duration
+}
+
+// String writes the limit as ParseLimits reads it: "20/60s", "5/250ms".
+func (l Limit) String() string {
+	if l.Window%time.Second == 0 {
+		return fmt.Sprintf("%d/%ds", l.N, l.Window/time.Second)
+	}
+	if l.Window%time.Millisecond == 0 {
+		return fmt.Sprintf("%d/%dms", l.N, l.Window/time.Millisecond)
+	}
+	return fmt.Sprintf("%d/%s", l.N, l.Window)
+}
+
+// ParseError says what is wrong with a limit.
+type ParseError struct {
+	// Limit is the limit as it was written.
+	Limit string
+	// Why is what is wrong with it.
+	Why string
+}
+
+// Error names the limit and the fault.
+func (e *ParseError) Error() string { return fmt.Sprintf("limit %q: %s", e.Limit, e.Why) }
+
+// ParseLimits reads limits written as count/window and separated by spaces:
+// "50/1s" or "1/1s 20/60s". All of them hold at once. An empty string is no
+// limit. The error is a *ParseError.
+func ParseLimits(s string) ([]Limit, error) {
+	var limits []Limit
+	for _, field := range strings.Fields(s) {
+		l, err := parseLimit(field)
+		if err != nil {
+			return nil, err
+		}
+		limits = append(limits, l)
+	}
+	return limits, nil
+}
+
+func parseLimit(s string) (Limit, error) {
+	count, window, found := strings.Cut(s, "/")
+	if !found {
+		return Limit{}, &ParseError{s, `want count/window, "50/1s" for instance`}
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return Limit{}, &ParseError{s, fmt.Sprintf("the count %q is not an integer", count)}
+	}
+	w, err := time.ParseDuration(window)
+	if err != nil {
+		return Limit{}, &ParseError{s, fmt.Sprintf("the window %q is not a duration", window)}
+	}
+	l := Limit{N: n, Window: w}
+	if why := l.fault(); why != "" {
+		return Limit{}, &ParseError{s, why}
+	}
+	return l, nil
+}
+
+// fault says what is wrong with the limit, empty for nothing.
+func (l Limit) fault() string {
+	switch {
+	case l.N < 1 || l.N > MaxN:
+		return fmt.Sprintf("the count is not within 1 and %d", MaxN)
+	case l.Window < MinWindow:
+		return fmt.Sprintf("the window is shorter than %s", MinWindow)
+	case l.Window%time.Millisecond != 0:
+		return "the window is not a whole number of milliseconds"
+	}
+	return ""
+}
+
+// pad is what is added to the window, so that sends which leave a little late
+// or travel a little slower still arrive a full window apart.
+func (l Limit) pad() time.Duration {
+	pad := (l.Window * 3 / 100).Truncate(time.Millisecond)
+	return min(max(pad, 5*time.Millisecond), 100*time.Millisecond)
+}
+
+// grace is how much later than its time a slot of this limit may be used: half
+// the pad, in whole milliseconds. The other half is the network's.
+func (l Limit) grace() time.Duration { return (l.pad() / 2).Truncate(time.Millisecond) }

@@ -1,0 +1,176 @@
+package ratelimit
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed reserve.lua
+var reserveSource string
+
+var reserveScript = redis.NewScript(reserveSource)
+
+// unhurried is the grace of a slot that no limit applies to.
+const unhurried = time.Hour
+
+// Client is what the limiter needs of Redis; every go-redis client has it.
+type Client interface {
+	redis.Scripter
+	Subscribe(ctx context.Context, channels ...string) *redis.PubSub
+}
+
+// Limiter hands out slots. It may be used by many goroutines at once; all
+// limiters on one Redis count together.
+type Limiter struct {
+	rdb Client
+	// heard is nil while Watch is not connected.
+	heard atomic.Pointer[heard]
+}
+
+// New makes a limiter. Run Watch beside it.
+func New(rdb Client) *Limiter { return &Limiter{rdb: rdb} }
+
+// Request asks for the slot of one send.
+type Request struct {
+	// Bridge is the bridge's id. It must not be empty and holds no braces.
+	Bridge string
+	// Room is the provider's room id, any bytes.
+	Room string
+	// Token names the attempt to send, and is used for one only: until the slot is
+	// used, asking again with the same token returns the same slot, used or not.
+	// Without a token nothing is remembered.
+	Token string
+	// BridgeLimits hold for the bridge as a whole; none is no limit.
+	BridgeLimits []Limit
+	// RoomLimits hold for the room alone; none is no limit.
+	RoomLimits []Limit
+	// MaxWait is the longest wait worth reserving for, the time until the envelope
+	// expires for instance: a slot that nobody will use still takes its place. Zero
+	// reserves however far ahead, less than zero only what is free now.
+	MaxWait time.Duration
+}
+
+// Slot is the answer to a Request. With one send a second allowed and the last
+// one 660 ms ago:
+//
+//	Reserved: true, Wait: 370ms, Deadline: 385 ms after Redis was asked
+//
+// says to wait 370 ms and then to send, within 15 ms less the time the answer
+// was on its way. With the same limit on the room:
+//
+//	Reserved: false, Wait: 370ms
+//
+// says to ask again in 370 ms.
+type Slot struct {
+	// Reserved is true where a place is held for the send. Where it is false, ask
+	// again after Wait: the room has to wait, or its bridge or room is closed, or
+	// the slot is further away than MaxWait.
+	Reserved bool
+	// Wait is how long to wait, counted from the return of Reserve; 0 is now.
+	Wait time.Duration
+	// Deadline is the moment until which the slot is good, by the clock of this
+	// process. Who comes later does not send, but asks again; an answer that was
+	// too long on its way is past its Deadline when it comes. It is an hour away
+	// where no limit applies, and zero where nothing is reserved.
+	Deadline time.Time
+	// At is when the wait ends and Now when it began, by the clock of Redis in
+	// milliseconds.
+	At, Now time.Time
+}
+
+// Reserve returns the next slot that the limits of the bridge and of the room
+// and their closures leave free, in one call to Redis. The slot is taken from
+// that moment, whether or not it is used.
+//
+// An error is Redis's, or a *ParseError for a limit out of bounds. Nothing is
+// allowed then: wait, and ask again.
+func (l *Limiter) Reserve(ctx context.Context, r Request) (Slot, error) {
+	args, grace, err := r.args()
+	if err != nil {
+		return Slot{}, fmt.Errorf("reserve %s: %w", r.Bridge, err)
+	}
+	heard := l.heard.Load()
+	asked := time.Now()
+	reply, err := reserveScript.Run(ctx, l.rdb, r.keys(), args...).Int64Slice()
+	if err != nil {
+		return Slot{}, fmt.Errorf("reserve %s: %w", r.Bridge, err)
+	}
+	slot, closures, err := decodeSlot(reply, grace, asked)
+	if err != nil {
+		return Slot{}, fmt.Errorf("reserve %s: %w", r.Bridge, err)
+	}
+	heard.learn(r.Bridge, closures)
+	return slot, nil
+}
+
+func (r *Request) keys() []string {
+	keys := []string{
+		key(r.Bridge, "slots"),
+		key(r.Bridge, "slots:"+r.Room),
+		closedKey(r.Bridge, ""),
+		closedKey(r.Bridge, r.Room),
+		closuresKey(r.Bridge),
+	}
+	if r.Token != "" {
+		keys = append(keys, key(r.Bridge, "token:"+r.Token))
+	}
+	return keys
+}
+
+// args are the script's arguments, and the grace of the limits: that of the
+// strictest, for a slot is used late under all of them.
+func (r *Request) args() (args []any, grace time.Duration, err error) {
+	grace = unhurried
+	pairs := make([]any, 0, 2*(len(r.RoomLimits)+len(r.BridgeLimits)))
+	for _, limits := range [...][]Limit{r.RoomLimits, r.BridgeLimits} {
+		for _, l := range limits {
+			if why := l.fault(); why != "" {
+				return nil, 0, &ParseError{l.String(), why}
+			}
+			grace = min(grace, l.grace())
+			pairs = append(pairs, l.N, (l.Window + l.pad()).Milliseconds())
+		}
+	}
+	args = append(make([]any, 0, 3+len(pairs)),
+		grace.Milliseconds(), r.patience(), len(r.RoomLimits))
+	return append(args, pairs...), grace, nil
+}
+
+// patience is MaxWait in milliseconds, -1 for any wait.
+func (r *Request) patience() int64 {
+	if r.MaxWait == 0 {
+		return -1
+	}
+	return max(r.MaxWait.Milliseconds(), 0)
+}
+
+// decodeSlot reads the reply of reserve.lua: the slot, and how much longer
+// closures are in force on the bridge. Redis read its clock after it was asked, so
+// a deadline counted from the question is never too late, however long the
+// answer took.
+func decodeSlot(reply []int64, grace time.Duration, asked time.Time) (Slot, time.Duration, error) {
+	if len(reply) != 4 {
+		return Slot{}, 0, fmt.Errorf("reply of %d numbers, want 4", len(reply))
+	}
+	now, at, closures := reply[1], reply[2], reply[3]
+	s := Slot{
+		Reserved: reply[0] == 1,
+		Wait:     millis(max(at-now, 0)),
+		At:       time.UnixMilli(at),
+		Now:      time.UnixMilli(now),
+	}
+	if s.Reserved {
+		s.Deadline = asked.Add(millis(at-now) + grace)
+	}
+	return s, millis(max(closures-now, 0)), nil
+}
+
+// key is a key of the bridge. The braces keep all of them in one cluster slot.
+func key(bridge, name string) string { return "outgate:limit:{" + bridge + "}:" + name }
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

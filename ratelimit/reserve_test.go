@@ -1,0 +1,174 @@
+package ratelimit_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/outgate/outgate/ratelimit"
+)
+
+// reserveCases hold on any Redis: times are compared by the clock of Redis, and
+// windows of seconds leave room for the milliseconds a real one takes.
+var reserveCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
+	"the first send goes at once": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		asked := time.Now()
+		got := ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")})
+		if !got.Reserved || got.Wait != 0 || !got.At.Equal(got.Now) {
+			t.Errorf("got %+v", got)
+		}
+		if grace := got.Deadline.Sub(asked); grace < 15*time.Millisecond || grace > time.Since(asked)+15*time.Millisecond {
+			t.Errorf("a slot under 1/1s is good for %s after the question, want 15ms", grace)
+		}
+	},
+	"without limits every send goes at once": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		for range 3 {
+			got := ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1", Token: "a"})
+			if !got.Reserved || got.Wait != 0 || time.Until(got.Deadline) < 59*time.Minute {
+				t.Errorf("got %+v", got)
+			}
+		}
+	},
+	"the next slot is a padded window after the last": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")}
+		first := ask(t, l, r)
+		second := ask(t, l, r)
+		if !second.Reserved || after(first, second) != 1030*time.Millisecond {
+			t.Errorf("%s after the first: %+v", after(first, second), second)
+		}
+		if second.Wait != second.At.Sub(second.Now) {
+			t.Errorf("Wait %s is not the time from %s to %s", second.Wait, second.Now, second.At)
+		}
+	},
+	"all places of a window are free at once, and the next follows the first of them": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "3/10s")}
+		first := ask(t, l, r)
+		for range 2 {
+			if got := ask(t, l, r); !got.Reserved || got.Wait != 0 {
+				t.Errorf("a free place has to wait: %+v", got)
+			}
+		}
+		if got := after(first, ask(t, l, r)); got != 10_100*time.Millisecond {
+			t.Errorf("the fourth is %s after the first", got)
+		}
+	},
+	"the strictest of several limits decides": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s 2/10s")}
+		first := ask(t, l, r)
+		for i, want := range []time.Duration{1030, 10_100, 11_130} {
+			if got := after(first, ask(t, l, r)); got != want*time.Millisecond {
+				t.Errorf("slot %d is %s after the first, want %d ms", i+2, got, want)
+			}
+		}
+	},
+	"bridges do not count together": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		for _, bridge := range []string{"a", "b"} {
+			if got := ask(t, l, ratelimit.Request{Bridge: bridge, Room: "1", BridgeLimits: limits(t, "1/1s")}); got.Wait != 0 {
+				t.Errorf("bridge %s waits %s", bridge, got.Wait)
+			}
+		}
+	},
+	"a room that must wait holds no place on its bridge": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "2/10s"), RoomLimits: limits(t, "1/60s")}
+		first := ask(t, l, r)
+		if again := ask(t, l, r); again.Reserved || after(first, again) != 60_100*time.Millisecond || !again.Deadline.IsZero() {
+			t.Errorf("the room's second: %+v", again)
+		}
+		r.Room = "2"
+		if other := ask(t, l, r); !other.Reserved || other.Wait != 0 {
+			t.Errorf("another room: %+v", other)
+		}
+	},
+	"a room counts from the slot its bridge gave it": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/10s"), RoomLimits: limits(t, "1/20s")}
+		first := ask(t, l, r)
+		r.Room = "2"
+		second := ask(t, l, r)
+		third := ask(t, l, r)
+		if after(first, second) != 10_100*time.Millisecond || third.Reserved || after(second, third) != 20_100*time.Millisecond {
+			t.Errorf("second %+v, third %+v", second, third)
+		}
+	},
+	"a room has no second slot before its first": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/10s")}
+		ask(t, l, r)
+		r.RoomLimits = limits(t, "5/20s")
+		ahead := ask(t, l, r)
+		r.BridgeLimits = nil
+		if got := ask(t, l, r); got.Reserved || !got.At.Equal(ahead.At) {
+			t.Errorf("got %+v, want a wait until %s", got, ahead.At)
+		}
+	},
+	"the same token gets the same slot": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", Token: "a", BridgeLimits: limits(t, "1/10s"), RoomLimits: limits(t, "1/10s")}
+		ask(t, l, ratelimit.Request{Bridge: "tg", Room: "2", BridgeLimits: r.BridgeLimits})
+		first := ask(t, l, r)
+		again := ask(t, l, r)
+		if !again.Reserved || !again.At.Equal(first.At) {
+			t.Errorf("first %+v, again %+v", first, again)
+		}
+		r.Room, r.Token = "3", "b"
+		if other := ask(t, l, r); after(first, other) != 10_100*time.Millisecond {
+			t.Errorf("another token: %+v", other)
+		}
+	},
+	"without a token nothing is remembered": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/10s")}
+		ask(t, l, r)
+		if second, third := ask(t, l, r), ask(t, l, r); !third.At.After(second.At) {
+			t.Errorf("second %+v, third %+v", second, third)
+		}
+	},
+	"a slot that lapsed is not given again": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", Token: "a", BridgeLimits: limits(t, "1/100ms")}
+		ask(t, l, r)
+		missed := ask(t, l, r)
+		s.pass(t, missed.Wait+5*time.Millisecond)
+		if got := ask(t, l, r); !got.Reserved || after(missed, got) < 105*time.Millisecond {
+			t.Errorf("missed %+v, got %+v", missed, got)
+		}
+	},
+	"a slot further away than MaxWait is not taken": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/60s"), MaxWait: 30 * time.Second}
+		first := ask(t, l, r)
+		if got := ask(t, l, r); got.Reserved || after(first, got) != 60_100*time.Millisecond {
+			t.Errorf("got %+v", got)
+		}
+		r.MaxWait = -time.Second
+		if got := ask(t, l, r); got.Reserved {
+			t.Errorf("reserved for who cannot wait: %+v", got)
+		}
+		r.MaxWait = 2 * time.Minute
+		if got := ask(t, l, r); !got.Reserved || after(first, got) != 60_100*time.Millisecond {
+			t.Errorf("got %+v", got)
+		}
+	},
+	"a raised limit does not overtake the slots already given": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/10s")}
+		ask(t, l, r)
+		second := ask(t, l, r)
+		r.BridgeLimits = limits(t, "5/10s")
+		if got := ask(t, l, r); !got.At.Equal(second.At) {
+			t.Errorf("got %+v, want it at %s", got, second.At)
+		}
+	},
+	"a lowered limit counts what went out under the higher one": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "5/10s")}
+		ask(t, l, r)
+		second := ask(t, l, r)
+		ask(t, l, r)
+		r.BridgeLimits = limits(t, "2/10s")
+		if got := ask(t, l, r); after(second, got) != 10_100*time.Millisecond {
+			t.Errorf("%s after the second of three", after(second, got))
+		}
+	},
+	"a room may be named by any bytes": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		for _, room := range []string{"-100 1:2}{", "\xff\xfe", "!a:b.c"} {
+			r := ratelimit.Request{Bridge: "tg", Room: room, RoomLimits: limits(t, "1/10s")}
+			if first, second := ask(t, l, r), ask(t, l, r); !first.Reserved || second.Reserved {
+				t.Errorf("room %q: %+v, %+v", room, first, second)
+			}
+		}
+	},
+}
+
+func TestReserve(t *testing.T) { onBoth(t, reserveCases) }

@@ -1,0 +1,119 @@
+package ratelimit_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/ratelimit"
+)
+
+// patience is how long a test waits for a condition before it fails.
+const patience = 20 * time.Second
+
+// store is a Redis for a test, and a way to let its time pass.
+type store struct {
+	rdb  *redis.Client
+	pass func(t *testing.T, d time.Duration)
+}
+
+// onBoth runs the cases on an embedded Redis, whose clock stands still but for
+// pass, and on a real one. Each finds it empty.
+func onBoth(t *testing.T, cases map[string]func(*testing.T, store, *ratelimit.Limiter)) {
+	t.Helper()
+	for backend, start := range map[string]func(*testing.T) store{"miniredis": embedded, "redis": realStore} {
+		t.Run(backend, func(t *testing.T) {
+			s := start(t)
+			for name, test := range cases {
+				t.Run(name, func(t *testing.T) {
+					if err := s.rdb.FlushAll(context.Background()).Err(); err != nil {
+						t.Fatal(err)
+					}
+					test(t, s, ratelimit.New(s.rdb))
+				})
+			}
+		})
+	}
+}
+
+func embedded(t *testing.T) store {
+	t.Helper()
+	m := miniredis.RunT(t)
+	now := time.UnixMilli(1_800_000_000_000)
+	m.SetTime(now)
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), DisableIdentity: true})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return store{rdb: rdb, pass: func(_ *testing.T, d time.Duration) {
+		now = now.Add(d)
+		m.SetTime(now)
+		m.FastForward(d)
+	}}
+}
+
+func realStore(t *testing.T) store {
+	t.Helper()
+	rdb := redistest.Start(t).Client()
+	return store{rdb: rdb, pass: func(t *testing.T, d time.Duration) {
+		t.Helper()
+		end := clock(t, rdb).Add(d)
+		eventually(t, "redis's clock to pass", func() bool { return !clock(t, rdb).Before(end) })
+	}}
+}
+
+func clock(t testing.TB, rdb *redis.Client) time.Time {
+	t.Helper()
+	now, err := rdb.Time(context.Background()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now
+}
+
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("waited %s in vain for %s", patience, what)
+		case <-tick.C:
+		}
+	}
+}
+
+func limits(t testing.TB, s string) []ratelimit.Limit {
+	t.Helper()
+	l, err := ratelimit.ParseLimits(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// ask is Reserve, which must succeed.
+func ask(t testing.TB, l *ratelimit.Limiter, r ratelimit.Request) ratelimit.Slot {
+	t.Helper()
+	s, err := l.Reserve(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// closeFor is Close, which must succeed.
+func closeFor(t testing.TB, l *ratelimit.Limiter, bridge, room string, d time.Duration) {
+	t.Helper()
+	if err := l.Close(context.Background(), bridge, room, d); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// after is how much later than the first slot the second one is.
+func after(first, second ratelimit.Slot) time.Duration { return second.At.Sub(first.At) }

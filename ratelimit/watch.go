@@ -1,0 +1,136 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// closedChannel is where close.lua announces closures.
+const closedChannel = "outgate:limit:closed"
+
+const (
+	// heartbeat is how long the channel may be silent before it is asked for a sign
+	// of life; after as long again it counts as cut.
+	heartbeat = time.Second
+	// reconnectPause is the pause before a cut channel is subscribed to again.
+	reconnectPause = 200 * time.Millisecond
+)
+
+// Applies is true where the send needs a slot: it has limits, or a closure may
+// be in force. Where it is false Reserve may be left out.
+func (l *Limiter) Applies(r Request) bool {
+	return len(r.BridgeLimits)+len(r.RoomLimits) > 0 || l.MayBeClosed(r.Bridge)
+}
+
+// MayBeClosed is false only where the bridge and all its rooms are known to be
+// open, without asking Redis. Ask it after waiting for a slot: where it is true,
+// the closure may have come meanwhile, and Reserve with the same token says
+// whether the slot is still good. It is always true while Watch is not connected
+// and before the first Reserve on the bridge since it is.
+func (l *Limiter) MayBeClosed(bridge string) bool { return l.heard.Load().mayBeClosed(bridge) }
+
+// Watch learns of the closures that other workers meet, until ctx ends; it
+// returns the cause. It connects again for as long as that takes.
+func (l *Limiter) Watch(ctx context.Context) error {
+	for ctx.Err() == nil {
+		l.watch(ctx)
+		l.heard.Store(nil)
+		select {
+		case <-ctx.Done():
+		case <-time.After(reconnectPause):
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// watch notes what is heard on one subscription until it is cut or ctx ends.
+func (l *Limiter) watch(ctx context.Context) {
+	sub := l.rdb.Subscribe(ctx, closedChannel)
+	// A blocked read does not heed ctx.
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
+	defer func() { _ = sub.Close() }()
+	for asked := false; ; {
+		msg, err := sub.ReceiveTimeout(ctx, heartbeat)
+		if isTimeout(err) && !asked {
+			asked = true
+			err = sub.Ping(ctx)
+		} else {
+			asked = false
+		}
+		if err != nil {
+			return
+		}
+		switch m := msg.(type) {
+		case *redis.Subscription:
+			l.heard.Store(&heard{since: time.Now()})
+		case *redis.Message:
+			if bridge, closed, err := decodeClosure(m.Payload); err == nil {
+				l.heard.Load().learn(bridge, closed)
+			}
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) && netErr.Timeout()
+}
+
+// decodeClosure reads an announcement: milliseconds and the bridge.
+func decodeClosure(s string) (bridge string, closed time.Duration, err error) {
+	ms, bridge, _ := strings.Cut(s, " ")
+	n, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil {
+		return "", 0, fmt.Errorf("announcement %q: %w", s, err)
+	}
+	return bridge, millis(n), nil
+}
+
+// heard is what was heard of closures since one subscription: of each bridge,
+// until when a closure may be in force on it or on any of its rooms. What was
+// asked under an earlier subscription is noted there and lost with it, for a
+// closure between the two went unheard. A nil heard knows nothing.
+type heard struct {
+	since time.Time
+	// until holds an *atomic.Int64 a bridge: nanoseconds after since.
+	until sync.Map
+}
+
+func (h *heard) mayBeClosed(bridge string) bool {
+	if h == nil {
+		return true
+	}
+	until, known := h.until.Load(bridge)
+	return !known || int64(time.Since(h.since)) < until.(*atomic.Int64).Load()
+}
+
+// learn notes that the bridge is closed for that long from now. An earlier
+// answer may come in later, so the longest counts.
+func (h *heard) learn(bridge string, closed time.Duration) {
+	if h == nil {
+		return
+	}
+	end := int64(time.Since(h.since) + closed)
+	until, known := h.until.Load(bridge)
+	if !known {
+		first := new(atomic.Int64)
+		first.Store(end)
+		until, known = h.until.LoadOrStore(bridge, first)
+	}
+	if !known || closed == 0 {
+		return
+	}
+	n := until.(*atomic.Int64)
+	for old := n.Load(); end > old && !n.CompareAndSwap(old, end); {
+		old = n.Load()
+	}
+}

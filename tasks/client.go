@@ -1,0 +1,290 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
+)
+
+// Client enqueues envelopes and waits for their outcomes. It is safe for
+// concurrent use, and cheap: one is enough for a process.
+type Client struct {
+	rdb    redis.UniversalClient
+	scheme atomic.Pointer[partition.Scheme]
+	waiter *waiter
+}
+
+// NewClient returns a client on a Redis that a gateway has configured. It does
+// not close rdb.
+func NewClient(rdb redis.UniversalClient) *Client {
+	return &Client{rdb: rdb, waiter: newWaiter(rdb)}
+}
+
+// Close ends the client's subscription. It is an error to call Wait afterwards.
+func (c *Client) Close() error { return c.waiter.close() }
+
+// Enqueue admits one envelope. The error is a *Refusal (errors.Is finds
+// ErrQueueFull, ErrInvalid and the others) or Redis'. After an error of the
+// connection the envelope may have been admitted: an idempotency key makes it
+// safe to try again.
+func (c *Client) Enqueue(ctx context.Context, e Envelope) (Receipt, error) {
+	results, err := c.enqueue(ctx, []Envelope{e}, "")
+	if err != nil {
+		return Receipt{}, err
+	}
+	return results[0].receipt, results[0].err
+}
+
+// BatchError says which envelopes of a batch were refused: Errors has one entry an
+// envelope, nil for those that were admitted.
+type BatchError struct{ Errors []error }
+
+func (e *BatchError) Error() string {
+	refused, first := 0, error(nil)
+	for _, err := range e.Errors {
+		if err != nil {
+			refused++
+			first = cmpErr(first, err)
+		}
+	}
+	return fmt.Sprintf("%d of %d envelopes refused, the first: %v", refused, len(e.Errors), first)
+}
+
+func cmpErr(first, err error) error {
+	if first != nil {
+		return first
+	}
+	return err
+}
+
+// Unwrap gives errors.Is and errors.As every refusal.
+func (e *BatchError) Unwrap() []error {
+	var all []error
+	for _, err := range e.Errors {
+		if err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
+// EnqueueBatch admits many envelopes, those of one partition in few calls and in
+// their order. It returns a receipt for each; where some were refused, their
+// receipts are zero and the error is a *BatchError.
+func (c *Client) EnqueueBatch(ctx context.Context, envelopes []Envelope) ([]Receipt, error) {
+	if len(envelopes) == 0 {
+		return nil, nil
+	}
+	results, err := c.enqueue(ctx, envelopes, "")
+	if err != nil {
+		return nil, err
+	}
+	receipts, errs, failed := make([]Receipt, len(results)), make([]error, len(results)), false
+	for i, r := range results {
+		receipts[i], errs[i] = r.receipt, r.err
+		failed = failed || r.err != nil
+	}
+	if failed {
+		return receipts, &BatchError{Errors: errs}
+	}
+	return receipts, nil
+}
+
+// Replay admits the envelope of a dead letter again, at the end of its room's
+// line. A dead letter is replayed once: the second time it is ErrAlreadyReplayed.
+func (c *Client) Replay(ctx context.Context, deadLetterID string, e Envelope) (Receipt, error) {
+	results, err := c.enqueue(ctx, []Envelope{e}, deadLetterID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return results[0].receipt, results[0].err
+}
+
+// batchSize bounds one call of the script, and so how long Redis is busy with it.
+const batchSize = 250
+
+// enqueue routes, groups by partition, and admits. A gateway that was set up anew
+// with another partition count is met once by reading the scheme again.
+func (c *Client) enqueue(ctx context.Context, envelopes []Envelope, replay string) ([]result, error) {
+	for again := false; ; again = true {
+		scheme, err := c.schemeOf(ctx, again)
+		if err != nil {
+			return nil, err
+		}
+		results, err := c.admitAll(ctx, scheme, envelopes, replay)
+		stale := errors.Is(err, ErrWrongPartition) || len(results) > 0 && errors.Is(results[0].err, ErrWrongPartition)
+		if !stale || again {
+			return results, err
+		}
+	}
+}
+
+func (c *Client) schemeOf(ctx context.Context, fresh bool) (partition.Scheme, error) {
+	if s := c.scheme.Load(); s != nil && !fresh {
+		return *s, nil
+	}
+	s, err := partition.ReadScheme(ctx, c.rdb)
+	if errors.Is(err, partition.ErrNotReady) {
+		return s, &Refusal{Code: CodeNotReady, Text: err.Error()}
+	}
+	if err != nil {
+		return s, err
+	}
+	c.scheme.Store(&s)
+	return s, nil
+}
+
+func (c *Client) admitAll(ctx context.Context, s partition.Scheme, envelopes []Envelope, replay string) ([]result, error) {
+	results := make([]result, len(envelopes))
+	if len(envelopes) == 1 {
+		t, err := newTicket(&envelopes[0], s, replay)
+		if err != nil {
+			return []result{{err: refuse(err)}}, nil
+		}
+		return c.admitGroup(ctx, s, t.partition, []ticket{t})
+	}
+	groups := make(map[int][]int)
+	tickets := make([]ticket, len(envelopes))
+	for i := range envelopes {
+		t, err := newTicket(&envelopes[i], s, replay)
+		if err != nil {
+			results[i].err = refuse(err)
+			continue
+		}
+		tickets[i] = t
+		groups[t.partition] = append(groups[t.partition], i)
+	}
+	var wg sync.WaitGroup
+	for index, members := range groups {
+		wg.Go(func() { c.admitMembers(ctx, s, index, members, tickets, results) })
+	}
+	wg.Wait()
+	return results, nil
+}
+
+// admitMembers admits the envelopes of one partition in their order; a call that
+// fails is the error of all that it carried and of those that would follow.
+func (c *Client) admitMembers(ctx context.Context, s partition.Scheme, index int, members []int, tickets []ticket, results []result) {
+	var failed error
+	for start := 0; start < len(members); start += batchSize {
+		part := members[start:min(start+batchSize, len(members))]
+		group := make([]ticket, len(part))
+		for i, m := range part {
+			group[i] = tickets[m]
+		}
+		var admitted []result
+		if failed == nil {
+			admitted, failed = c.admitGroup(ctx, s, index, group)
+		}
+		for i, m := range part {
+			if failed != nil {
+				results[m].err = failed
+			} else {
+				results[m] = admitted[i]
+			}
+		}
+	}
+}
+
+// admitGroup makes one call, and pauses the producer where the partition is
+// degraded and the gateway asks for it.
+func (c *Client) admitGroup(ctx context.Context, s partition.Scheme, index int, group []ticket) ([]result, error) {
+	results, throttle, err := admit(ctx, c.rdb, s, index, group)
+	if err != nil {
+		return nil, err
+	}
+	last := results[len(results)-1]
+	if throttle > 0 && last.receipt.PressureLevel.Rank() >= partition.Degraded.Rank() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(throttle) * time.Millisecond):
+		}
+	}
+	return results, nil
+}
+
+// refuse turns a fault found here into the refusal that the gateway would give.
+func refuse(err error) error {
+	var invalid *InvalidError
+	if errors.As(err, &invalid) {
+		return &Refusal{Code: CodeInvalid, Field: invalid.Field, Text: invalid.Why}
+	}
+	var large *TooLargeError
+	if errors.As(err, &large) {
+		return &Refusal{Code: CodeTooLarge, Text: large.Error()}
+	}
+	return err
+}
+
+// SendMessage sends a text and waits for its outcome. The error is an
+// *OutboundError, also where the envelope was refused.
+func (c *Client) SendMessage(ctx context.Context, e Envelope) (*Success, error) {
+	return c.deliver(ctx, Send, e)
+}
+
+// EditMessage edits a text and waits for its outcome, as SendMessage does.
+func (c *Client) EditMessage(ctx context.Context, e Envelope) (*Success, error) {
+	return c.deliver(ctx, Edit, e)
+}
+
+// SendMedia sends media and waits for its outcome, as SendMessage does.
+func (c *Client) SendMedia(ctx context.Context, e Envelope) (*Success, error) {
+	return c.deliver(ctx, SendMedia, e)
+}
+
+// EditMedia edits media and waits for its outcome, as SendMessage does.
+func (c *Client) EditMedia(ctx context.Context, e Envelope) (*Success, error) {
+	return c.deliver(ctx, EditMedia, e)
+}
+
+func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Success, error) {
+	e.Operation = op
+	receipt, err := c.Enqueue(ctx, e)
+	if err != nil {
+		return nil, refusedError(&e, err)
+	}
+	outcome, err := c.Wait(ctx, receipt)
+	if err != nil {
+		out := refusedError(&e, err)
+		out.ID, out.Partition = receipt.ID, receipt.Partition
+		// It is admitted and may yet be delivered.
+		out.Ambiguous = true
+		return nil, out
+	}
+	if outcome.Success != nil {
+		outcome.Success.Idempotent = receipt.Idempotent
+	}
+	return outcome.Success, outcome.Err()
+}
+
+// refusedError is the outcome of an envelope that never had one.
+func refusedError(e *Envelope, err error) *OutboundError {
+	reason := classify.ReasonPartitionUnavailable
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &refusal):
+		reason = refusal.Reason()
+		var invalid *InvalidError
+		if errors.As(err, &invalid) && invalid.Field == "external_message_id" && e.Operation.IsEdit() && e.ExternalMessageID == "" {
+			reason = classify.ReasonMissingExternalMessageID
+		}
+	case errors.Is(err, context.Canceled):
+		reason = classify.ReasonCanceled
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = classify.ReasonTimeout
+	}
+	category := reason.Category()
+	return &OutboundError{
+		Status: StatusError, Type: "outbound_error", Category: category, Disposition: category.Disposition(),
+		Operation: e.Operation, Reason: reason, RoutingKey: e.RoutingKey(), Retryable: category == classify.Retryable,
+		CorrelationID: e.CorrelationID, cause: err,
+	}
+}

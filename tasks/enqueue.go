@@ -1,0 +1,196 @@
+package tasks
+
+import (
+	"context"
+	"crypto/sha1"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition"
+)
+
+var (
+	//go:embed enqueue.lua
+	enqueueLua string
+	//go:embed enqueue_json.lua
+	enqueueJSONLua string
+
+	// EnqueueScript is the text of the admission script: one for the Go client and
+	// for any Redis client.
+	EnqueueScript = partition.Prelude + enqueueLua + enqueueJSONLua
+
+	enqueueSHA = redis.NewScript(EnqueueScript).Hash()
+)
+
+// Receipt is what an admitted envelope gets.
+type Receipt struct {
+	// Status is "accepted" or "duplicate".
+	Status ReceiptStatus `json:"status"`
+	// ID is the envelope's id; of a duplicate, the first one's.
+	ID            string          `json:"id"`
+	Partition     int             `json:"partition"`
+	RoutingKey    string          `json:"routing_key"`
+	PressureLevel partition.Level `json:"pressure_level"`
+	// Depth is how many envelopes the partition holds, Position the place in the
+	// room's line, 1 for its head, 0 for a duplicate.
+	Depth    int `json:"depth"`
+	Position int `json:"position"`
+	// Idempotent is true for a duplicate.
+	Idempotent bool `json:"idempotent"`
+	// Outcome is the first envelope's, if the duplicate came after it was settled.
+	Outcome *Outcome `json:"outcome,omitempty"`
+}
+
+// ReceiptStatus is how an envelope was admitted.
+type ReceiptStatus string
+
+// The ways to be admitted.
+const (
+	Accepted  ReceiptStatus = "accepted"
+	Duplicate ReceiptStatus = "duplicate"
+)
+
+// ticket is an envelope ready for the script: validated, routed and encoded.
+type ticket struct {
+	routingKey string
+	partition  int
+	args       [10]any
+}
+
+func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
+	payload, err := e.Encode()
+	if err != nil {
+		return ticket{}, err
+	}
+	priority := e.Priority
+	if priority == "" {
+		priority = PriorityNormal
+	}
+	t := ticket{
+		routingKey: e.RoutingKey(),
+		partition:  s.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID()),
+	}
+	var key, fingerprint string
+	if e.IdempotencyKey != "" {
+		key, fingerprint = keyHash(t.routingKey, e.IdempotencyKey), e.Fingerprint()
+	}
+	t.args = [10]any{
+		payload, s.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID()), string(e.Operation), string(priority),
+		e.BridgeID, e.Channel, key, fingerprint, t.routingKey, replay,
+	}
+	return t, nil
+}
+
+func keyHash(routingKey, key string) string {
+	sum := sha1.Sum([]byte(routingKey + "\n" + key))
+	return hex.EncodeToString(sum[:])
+}
+
+// result is the script's answer for one envelope.
+type result struct {
+	receipt Receipt
+	err     error
+}
+
+// admit sends envelopes of one partition to the script in one call. The error is
+// of the call; each envelope has its own in results. It also answers how long the
+// gateway asks its producers to pause while degraded, in milliseconds.
+func admit(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme, index int, tickets []ticket) ([]result, int, error) {
+	args := make([]any, 0, 5+10*len(tickets))
+	args = append(args, "evalsha", enqueueSHA, 1, partition.Keys{Queue: s.Queue(index)}.Tag(), "batch/1", s.Count)
+	for i := range tickets {
+		args = append(args, tickets[i].args[:]...)
+	}
+	v, err := runOnce(ctx, rdb, args)
+	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		if err = rdb.ScriptLoad(ctx, EnqueueScript).Err(); err == nil {
+			v, err = runOnce(ctx, rdb, args)
+		}
+	}
+	if err != nil {
+		var reply redis.Error
+		if errors.As(err, &reply) {
+			if r := ParseRefusal(reply.Error()); r != nil {
+				return nil, 0, r
+			}
+		}
+		return nil, 0, fmt.Errorf("enqueue: %w", err)
+	}
+	if len(v) != 1+len(tickets) {
+		if len(v) == 2 { // one refusal for all: nothing is configured
+			return nil, 0, parseResult(fmt.Sprint(v[1]), &tickets[0]).err
+		}
+		return nil, 0, fmt.Errorf("enqueue: %d answers for %d envelopes", len(v)-1, len(tickets))
+	}
+	throttle, _ := strconv.Atoi(fmt.Sprint(v[0]))
+	results := make([]result, len(tickets))
+	for i := range tickets {
+		line, _ := v[i+1].(string)
+		results[i] = parseResult(line, &tickets[i])
+	}
+	return results, throttle, nil
+}
+
+// once is a command that go-redis must not repeat by itself: were only the reply
+// lost, a repeated enqueue would admit the envelope twice.
+type once struct{ *redis.Cmd }
+
+func (once) NoRetry() bool { return true }
+
+func runOnce(ctx context.Context, rdb redis.UniversalClient, args []any) ([]any, error) {
+	cmd := once{redis.NewCmd(ctx, args...)}
+	cmd.SetFirstKeyPos(3)
+	_ = rdb.Process(ctx, cmd)
+	return cmd.Slice()
+}
+
+// parseResult reads one answer of the script, as enqueue.lua documents it.
+func parseResult(line string, t *ticket) result {
+	mark, rest, _ := strings.Cut(line, " ")
+	r := Receipt{Partition: t.partition, RoutingKey: t.routingKey}
+	var err error
+	switch mark {
+	case "+":
+		r.Status = Accepted
+		parts := strings.SplitN(rest, " ", 4)
+		if len(parts) != 4 {
+			return result{err: fmt.Errorf("enqueue: answer %q", line)}
+		}
+		var depthErr, positionErr error
+		r.ID, r.PressureLevel = parts[0], partition.Level(parts[3])
+		r.Depth, depthErr = strconv.Atoi(parts[1])
+		r.Position, positionErr = strconv.Atoi(parts[2])
+		err = errors.Join(depthErr, positionErr)
+	case "=":
+		r.Status, r.Idempotent = Duplicate, true
+		var outcome string
+		parts := strings.SplitN(rest, " ", 4)
+		if len(parts) != 4 {
+			return result{err: fmt.Errorf("enqueue: answer %q", line)}
+		}
+		r.ID, r.PressureLevel, outcome = parts[0], partition.Level(parts[2]), parts[3]
+		r.Depth, err = strconv.Atoi(parts[1])
+		if outcome != "" && err == nil {
+			var o Outcome
+			o, err = DecodeOutcome([]byte(outcome))
+			r.Outcome = &o
+		}
+	case "-":
+		if refusal := ParseRefusal(rest); refusal != nil {
+			return result{err: refusal}
+		}
+		err = errors.New("unknown refusal")
+	default:
+		err = errors.New("unknown answer")
+	}
+	if err != nil {
+		return result{err: fmt.Errorf("enqueue: answer %q: %w", line, err)}
+	}
+	return result{receipt: r}
+}
