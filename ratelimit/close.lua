@@ -29,6 +29,7 @@ local function close(key, at)
 end
 
 if duration < 0 then
+  -- KEYS[2] stays: another scope of the bridge may still be closed.
   redis.call('DEL', KEYS[1])
   closed = 0
 elseif duration > 0 and now + duration > closed then

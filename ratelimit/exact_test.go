@@ -170,3 +170,17 @@ func TestNothingStaysInRedis(t *testing.T) {
 		t.Errorf("left behind: %q", keys)
 	}
 }
+
+func TestSlotsAheadAreRememberedUntilTheyCountNoMore(t *testing.T) {
+	s := embedded(t)
+	l := ratelimit.New(s.rdb)
+	r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")}
+	var last ratelimit.Slot
+	for range 6 {
+		last = ask(t, l, r)
+	}
+	s.pass(t, last.Wait-time.Millisecond)
+	if next := ask(t, l, r); after(last, next) != 1030*time.Millisecond {
+		t.Errorf("%s after the last", after(last, next))
+	}
+}

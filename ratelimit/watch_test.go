@@ -98,6 +98,19 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 			t.Error("room 7 is taken for open")
 		}
 	},
+	"opening a bridge does not hide its closed rooms": func(t *testing.T, s store, other *ratelimit.Limiter) {
+		closeFor(t, other, "tg", "7", time.Hour)
+		closeFor(t, other, "tg", "", time.Minute)
+		if err := other.Open(context.Background(), "tg", ""); err != nil {
+			t.Fatal(err)
+		}
+		l := watching(t, s.rdb)
+		knowOpen(t, l, "up")
+		ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1"})
+		if !l.MayBeClosed("tg") {
+			t.Error("room 7 is taken for open")
+		}
+	},
 	"a later, shorter closure does not hide a longer one": func(t *testing.T, s store, other *ratelimit.Limiter) {
 		closeFor(t, other, "tg", "7", time.Hour)
 		l := watching(t, s.rdb)

@@ -2,8 +2,8 @@
 // in, the outcome it gets back, and the client that carries them to and from
 // Redis.
 //
-// What DecodeEnvelope accepts, Validate accepts, Encode writes and the schemas
-// in Schemas describe is one and the same set of envelopes. The checks depend on
-// the decoded JSON alone, never on the order of keys or on white space, so that
-// a script inside Redis can make the same ones.
+// What DecodeEnvelope accepts, Validate accepts and Encode writes is one and the
+// same set of envelopes; Schemas describe it as far as a JSON schema can. No
+// check depends on the order of keys or on white space, so that the script that
+// admits envelopes inside Redis can make the same ones.
 package tasks

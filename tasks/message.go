@@ -1,5 +1,7 @@
 package tasks
 
+import "slices"
+
 // Message is one piece of an envelope as a channel sends it.
 type Message struct {
 	// ID is the envelope's id.
@@ -59,10 +61,5 @@ type Capabilities struct {
 
 // Supports is true if the channel has the operation.
 func (c Capabilities) Supports(op Operation) bool {
-	for _, o := range c.Operations {
-		if o == op {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Operations, op)
 }

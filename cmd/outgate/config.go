@@ -194,7 +194,7 @@ type SanitizeConfig struct {
 // DefaultConfig is the configuration of an empty file.
 func DefaultConfig() *Config {
 	return &Config{
-		Redis:      RedisConfig{URL: SecretURL{"redis://127.0.0.1:6379/0"}},
+		Redis:      RedisConfig{URL: SecretURL{hide("redis://127.0.0.1:6379/0")}},
 		HTTP:       HTTPConfig{Addr: "127.0.0.1:8080", Asynqmon: "read"},
 		Partitions: PartitionsConfig{Count: 16, Namespace: "outbound", Capacity: 10_000, Hash: "sha1", HashKey: "room"},
 		Pressure: PressureConfig{

@@ -39,36 +39,20 @@ func (d *document) parse(data []byte, read func(root *section)) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, next yaml.Node
 	if err := decoder.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		d.syntax(err)
+		d.syntax(data, err)
 		return
 	}
 	switch err := decoder.Decode(&next); {
 	case err == nil:
 		d.fault(next.Line, next.Column, "", "a second document; a configuration is one")
 	case !errors.Is(err, io.EOF):
-		d.syntax(err)
+		d.syntax(data, err)
 	}
 	var root *yaml.Node
 	if len(doc.Content) > 0 {
 		root = doc.Content[0]
 	}
 	d.section(root, section{line: 1, column: 1}, "", read)
-}
-
-var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
-
-// syntax records what the YAML parser says.
-func (d *document) syntax(err error) {
-	line, why := 1, err.Error()
-	if m := syntaxError.FindStringSubmatch(why); m != nil {
-		line, _ = strconv.Atoi(m[1]) // none gives 0, and so the first line
-		why = m[2]
-	}
-	if strings.Contains(why, "anchor") {
-		// The name may be a secret that begins with an asterisk.
-		why = "an anchor that does not exist; a text that begins with * needs quotes"
-	}
-	d.fault(line, 1, "", "no YAML: %s", why)
 }
 
 // section is one mapping of the file. Whoever reads it asks for each key there

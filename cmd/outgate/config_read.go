@@ -160,7 +160,7 @@ func readTimeout(s *section, to *time.Duration) {
 		return
 	}
 	if timeout < least || timeout > most {
-		s.fault(key, "%s is not within %s and %s; an attempt must end well before asynq's lease of %s does",
+		s.fault(key, "%s is not between %s and %s; an attempt must end well before asynq's lease of %s does",
 			timeout, least, most, lease)
 		return
 	}

@@ -9,13 +9,29 @@ const redacted = "[redacted]"
 
 // Secret is a text that is never printed, whatever prints it. Only Reveal gives
 // it away.
-type Secret struct{ value string }
+type Secret struct{ hidden }
 
-// Reveal is the secret itself.
-func (s Secret) Reveal() string { return s.value }
+// hidden holds a text behind a pointer: fmt calls no method on what lies in an
+// unexported field, and would print a plain string there.
+type hidden struct{ text *string }
 
-// IsZero is true if there is no secret.
-func (s Secret) IsZero() bool { return s.value == "" }
+func hide(text string) hidden {
+	if text == "" {
+		return hidden{}
+	}
+	return hidden{&text}
+}
+
+// Reveal is the text itself.
+func (h hidden) Reveal() string {
+	if h.text == nil {
+		return ""
+	}
+	return *h.text
+}
+
+// IsZero is true if there is no text.
+func (h hidden) IsZero() bool { return h.text == nil }
 
 // String hides the secret.
 func (s Secret) String() string { return redacted }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,7 +50,12 @@ func (s *section) credential(key string, to *string) bool {
 // source is the key or its twin, whichever has the value.
 func (s *section) source(key string) string { return s.either(key, key+fileSuffix) }
 
-func (s *section) secret(key string, to *Secret) bool { return s.credential(key, &to.value) }
+func (s *section) secret(key string, to *Secret) bool {
+	text := to.Reveal()
+	ok := s.credential(key, &text)
+	to.hidden = hide(text)
+	return ok
+}
 
 // secretURL reads an address of one of these schemes that may hold a secret.
 func (s *section) secretURL(key string, to *SecretURL, schemes ...string) bool {
@@ -66,7 +70,7 @@ func (s *section) secretURL(key string, to *SecretURL, schemes ...string) bool {
 		s.fault(s.source(key), "%s", why)
 		return false
 	}
-	to.value = text
+	to.hidden = hide(text)
 	return true
 }
 
@@ -99,23 +103,17 @@ func (d *document) readFile(name string) (text, why string) {
 		name = filepath.Join(d.dir, name)
 	}
 	info, err := os.Stat(name)
-	if err != nil {
-		return "", fmt.Sprintf("cannot read %s: %s", quote(name), cause(err))
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Sprintf("%s is no regular file", quote(name))
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return "", fmt.Sprintf("cannot read %s: %s", quote(name), cause(err))
-	}
-	defer func() { _ = file.Close() }()
-	data, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
 	switch {
 	case err != nil:
 		return "", fmt.Sprintf("cannot read %s: %s", quote(name), cause(err))
-	case len(data) > maxSecretFile:
+	case !info.Mode().IsRegular():
+		return "", fmt.Sprintf("%s is no regular file", quote(name))
+	case info.Size() > maxSecretFile:
 		return "", fmt.Sprintf("%s is larger than %d bytes", quote(name), maxSecretFile)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Sprintf("cannot read %s: %s", quote(name), cause(err))
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if text == "" {

@@ -11,17 +11,11 @@ import (
 
 // SecretURL is an address that may hold a secret. It prints its scheme and host
 // only, and, for Redis, the path.
-type SecretURL struct{ value string }
-
-// Reveal is the whole address.
-func (u SecretURL) Reveal() string { return u.value }
-
-// IsZero is true if there is no address.
-func (u SecretURL) IsZero() bool { return u.value == "" }
+type SecretURL struct{ hidden }
 
 // String is the address without what may be secret.
 func (u SecretURL) String() string {
-	full, hosts, err := parseURL(u.value)
+	full, hosts, err := parseURL(u.Reveal())
 	if err != nil {
 		return redacted
 	}

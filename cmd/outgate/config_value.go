@@ -53,7 +53,7 @@ func (s *section) integer(key string, to *int, least, most int) bool {
 		return false
 	}
 	if value < least || value > most {
-		s.fault(key, "%d is not within %d and %d", value, least, most)
+		s.fault(key, "%d is not between %d and %d", value, least, most)
 		return false
 	}
 	*to = value
@@ -87,7 +87,7 @@ func (s *section) duration(key string, to *time.Duration, least, most time.Durat
 		return false
 	}
 	if value < least || value > most {
-		s.fault(key, "%s is not within %s and %s", value, shortDuration(least), shortDuration(most))
+		s.fault(key, "%s is not between %s and %s", value, shortDuration(least), shortDuration(most))
 		return false
 	}
 	*to = value

@@ -251,7 +251,7 @@ func TestSuiteFindsWhatIsWrong(t *testing.T) {
 		"it follows redirects":                       {faults{followers: true}, []string{redirect}},
 		"it reads all there is":                      {faults{greedy: true}, []string{bounded}},
 		"it puts the URL into errors":                {faults{leaky: true}, []string{secrecy}},
-		"it does not close replies":                  {faults{forgetful: true}, []string{reuse}},
+		"it does not close replies":                  {faults{forgetful: true}, []string{bounded, reuse}},
 		"it takes every failure for an unsent one":   {faults{guessing: true}, []string{ending, sent}},
 		"it takes every reply for a delivery":        {faults{gullible: true}, []string{survives, secrecy, reuse, redirect, verdicts}},
 		"it makes a new token each time":             {faults{fickle: true}, []string{token}},

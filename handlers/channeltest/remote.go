@@ -104,8 +104,13 @@ func endlessReply(tb testing.TB, h *Harness) {
 			tb.Errorf("the provider was not asked: %v", err)
 			return
 		}
-		if n := <-wrote; n >= tooMuch {
-			tb.Errorf("a reply of status %d was read for %d bytes", status, n)
+		select {
+		case n := <-wrote:
+			if n >= tooMuch {
+				tb.Errorf("a reply of status %d was read for %d bytes", status, n)
+			}
+		case <-time.After(h.grace()):
+			tb.Errorf("a reply of status %d was neither read nor closed", status)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,14 +52,7 @@ func history(records ...ledger.Record) *ledger.Ledger {
 func place(seq int) ledger.Place { return ledger.Place{Room: "tg:1", Seq: seq} }
 
 func only(seqs ...int) func(string, int) bool {
-	return func(_ string, seq int) bool {
-		for _, s := range seqs {
-			if s == seq {
-				return true
-			}
-		}
-		return false
-	}
+	return func(_ string, seq int) bool { return slices.Contains(seqs, seq) }
 }
 
 func onlyID(seq int) func(string) bool {

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,25 +18,30 @@ func ExampleSink() {
 
 	for _, seq := range []int{1, 3, 2} {
 		body := fmt.Sprintf(`{"data":{"id":"id-%d","routing_key":"orders:1","text":%q,"attempt":1}}`, seq, ledger.Text(seq))
-		resp, err := http.Post(server.URL, "application/json", strings.NewReader(body))
+		request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL, strings.NewReader(body))
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		resp.Body.Close()
+		response, err := server.Client().Do(request)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = response.Body.Close()
 	}
 
 	report := sink.Ledger.Check(ledger.Expect{Rooms: map[string]int{"orders:1": 4}})
 	fmt.Println(report)
 	fmt.Println(strings.ReplaceAll(report.Err().Error(), "; ", "\n"))
 	// Output:
-	// delivered     3
-	// attempts      3
-	// lost          1
-	// out of order  2
-	// overlaps      0
-	// duplicates    0, 0 unexplained
-	// unexpected    0
+	// delivered       3
+	// attempts        3
+	// lost            1
+	// out of order    2
+	// overlaps        0
+	// duplicates      0, 0 unexplained
+	// unexpected      0
 	//
 	// the record breaks its promises: lost: room orders:1 seq 4
 	// out of order: room orders:1 seq 3 came before seq 2 was settled

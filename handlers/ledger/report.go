@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 )
 
 // Report is what a check found.
@@ -66,18 +65,17 @@ func describe[T fmt.Stringer](faults []string, kind string, found []T) []string 
 // String is a short table.
 func (r Report) String() string {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "delivered\t%d\n", r.Delivered)
-	fmt.Fprintf(w, "attempts\t%d\n", r.Attempts)
-	fmt.Fprintf(w, "lost\t%d\n", len(r.Lost))
-	fmt.Fprintf(w, "out of order\t%d\n", len(r.OrderViolations))
-	fmt.Fprintf(w, "overlaps\t%d\n", len(r.Overlaps))
-	fmt.Fprintf(w, "duplicates\t%d, %d unexplained\n", len(r.Duplicates), len(r.DuplicatesUnexplained))
-	fmt.Fprintf(w, "unexpected\t%d\n", len(r.Unexpected))
+	row := func(name string, value any) { fmt.Fprintf(&b, "%-16s%v\n", name, value) }
+	row("delivered", r.Delivered)
+	row("attempts", r.Attempts)
+	row("lost", len(r.Lost))
+	row("out of order", len(r.OrderViolations))
+	row("overlaps", len(r.Overlaps))
+	row("duplicates", fmt.Sprintf("%d, %d unexplained", len(r.Duplicates), len(r.DuplicatesUnexplained)))
+	row("unexpected", len(r.Unexpected))
 	for _, p := range r.Peaks {
-		fmt.Fprintf(w, "fullest window\t%s\n", p)
+		row("fullest window", p)
 	}
-	_ = w.Flush() // a strings.Builder takes everything
 	return b.String()
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -63,9 +64,7 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		span.EndHung(a.accepted())
 		return
 	}
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Content-Type", "application/json")
 	// Once the reply leaves, the next delivery may arrive at any moment.
 	span.End(a.accepted())
