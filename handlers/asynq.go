@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"github.com/outgate/outgate/partition"
 )
 
 // verdict is what asynq is told about a task. This file is the only one that
@@ -53,6 +55,11 @@ func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 		id: id, admitted: admitted, raw: task.Payload(),
 		keyHash: headers["outgate-key"], fingerprint: headers["outgate-fingerprint"],
 	}
+	if d.token = h.slot.token(id); d.token != "" {
+		d.turn, d.marked = partition.Begun{Turn: partition.TurnGo, Try: 1}, true
+	}
+	h.slot.room.Add(-1)
+	defer h.slot.room.Add(1)
 	v := h.deliver(ctx, d)
 	if v.released {
 		h.door.release(id)

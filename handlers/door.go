@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,30 +21,58 @@ import (
 // answered here. So a settled envelope costs one call less, and asynq v0.26.0,
 // which loses acknowledgements, has none to lose.
 //
-// And where a queue is empty, the answer to asynq is held back until there is
-// something to fetch, so that an idle gateway neither polls nor adds latency.
+// And asynq's fetches, one task a call, are served from tasks taken several at a
+// time. Where a queue is empty, the answer is held back until there is something
+// to fetch, so that an idle gateway neither polls nor adds latency.
 type door struct {
 	redis.UniversalClient
 	queues map[string]int // pending key -> partition
-	bells  []chan struct{}
+	slots  []slot
 	stop   chan struct{}
 	once   sync.Once
+	// mark says whether fresh envelopes are begun as they are taken.
+	mark bool
+	name func() string
 
 	mu    sync.Mutex
 	freed map[string]time.Time // by task id
 }
 
+// slot is one partition's side of the door. Only the fetcher of its server takes.
+type slot struct {
+	lines *partition.Lines
+	bell  chan struct{}
+	// room is how many handlers of the server are free.
+	room atomic.Int64
+
+	mu     sync.Mutex
+	stock  []partition.Taken
+	tokens map[string]string // by task id: attempts begun as they were taken
+}
+
+// takeAtOnce bounds how many tasks one worker takes before another may.
+const takeAtOnce = 32
+
 // idlePoll bounds how long an empty queue is trusted to be empty without a ring.
 const idlePoll = time.Second
 
-func newDoor(rdb redis.UniversalClient, scheme partition.Scheme) *door {
+func newDoor(rdb redis.UniversalClient, cfg Config, name func() string) *door {
 	d := &door{
-		UniversalClient: rdb, queues: make(map[string]int), stop: make(chan struct{}),
-		freed: make(map[string]time.Time),
+		UniversalClient: rdb, queues: make(map[string]int), slots: make([]slot, cfg.Scheme.Count),
+		stop: make(chan struct{}), freed: make(map[string]time.Time), mark: true, name: name,
 	}
-	for i := range scheme.Count {
-		d.queues[partition.Keys{Queue: scheme.Queue(i)}.Asynq("pending")] = i
-		d.bells = append(d.bells, make(chan struct{}, 1))
+	// Where a bridge gives up what is ambiguous, the mark has to be exact: it is
+	// written just before the send.
+	for _, b := range cfg.Bridges {
+		d.mark = d.mark && b.Policy.OnAmbiguous != Fail
+	}
+	for i := range d.slots {
+		keys := partition.Keys{Queue: cfg.Scheme.Queue(i)}
+		d.queues[keys.Asynq("pending")] = i
+		s := &d.slots[i]
+		s.lines = partition.NewLines(rdb, keys)
+		s.bell, s.tokens = make(chan struct{}, 1), make(map[string]string)
+		s.room.Store(int64(cfg.Concurrency))
 	}
 	return d
 }
@@ -69,7 +98,7 @@ func (d *door) forget(before time.Time) {
 // wake tells the fetcher of a partition that there is something to fetch.
 func (d *door) wake(index int) {
 	select {
-	case d.bells[index] <- struct{}{}:
+	case d.slots[index].bell <- struct{}{}:
 	default:
 	}
 }
@@ -80,12 +109,10 @@ func (d *door) close() { d.once.Do(func() { close(d.stop) }) }
 // EvalSha implements redis.Scripter; all of asynq's scripts come this way.
 func (d *door) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	if index, ok := d.fetches(keys); ok {
-		return d.fetch(ctx, index, sha, keys, args)
+		return d.fetch(ctx, &d.slots[index])
 	}
 	if d.acknowledges(keys) {
-		cmd := redis.NewCmd(ctx)
-		cmd.SetVal("OK")
-		return cmd
+		return answer(ctx, "OK", nil)
 	}
 	cmd := d.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	if index, ok := d.forwards(keys); ok {
@@ -132,26 +159,86 @@ func (d *door) acknowledges(keys []string) bool {
 	return false
 }
 
-func (d *door) fetch(ctx context.Context, index int, sha string, keys []string, args []any) *redis.Cmd {
-	cmd := d.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	err := cmd.Err()
-	if err == nil {
-		return cmd
-	}
-	var reply redis.Error
-	patience := idlePoll
-	if !errors.Is(err, redis.Nil) {
-		if errors.As(err, &reply) {
-			return cmd // NOSCRIPT: asynq sends the text next
-		}
-		patience = 100 * time.Millisecond // Redis is away: asynq would spin
-	}
-	timer := time.NewTimer(patience)
+// fetch answers asynq's dequeue with the next task in stock, taking more where
+// there is none and waiting, bounded, where there are none to take.
+func (d *door) fetch(ctx context.Context, s *slot) *redis.Cmd {
+	timer := time.NewTimer(idlePoll)
 	defer timer.Stop()
-	select {
-	case <-d.bells[index]:
-	case <-timer.C:
-	case <-d.stop:
+	for {
+		if message, ok := s.next(); ok {
+			return answer(ctx, message, nil)
+		}
+		n := min(max(s.room.Load(), 1), takeAtOnce)
+		taken, err := s.lines.Take(ctx, int(n), d.name()+".", d.mark)
+		if len(taken) > 0 {
+			s.put(taken)
+			continue
+		}
+		if err != nil {
+			timer.Reset(100 * time.Millisecond) // Redis is away: asynq would spin
+		}
+		select {
+		case <-s.bell:
+			continue
+		case <-timer.C:
+		case <-d.stop:
+		}
+		if err == nil {
+			err = redis.Nil
+		}
+		return answer(ctx, nil, err)
 	}
+}
+
+func answer(ctx context.Context, value any, err error) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	cmd.SetVal(value)
+	cmd.SetErr(err)
 	return cmd
+}
+
+func (s *slot) put(taken []partition.Taken) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stock = taken
+	for _, t := range taken {
+		if t.Token != "" {
+			s.tokens[t.ID] = t.Token
+		}
+	}
+}
+
+func (s *slot) next() (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.stock) == 0 {
+		return "", false
+	}
+	message := s.stock[0].Message
+	s.stock = s.stock[1:]
+	return message, true
+}
+
+// token is the attempt that was begun as the task was taken, empty for none.
+func (s *slot) token(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token := s.tokens[id]
+	delete(s.tokens, id)
+	return token
+}
+
+// putBack gives back what asynq, now stopped, did not fetch.
+func (d *door) putBack(ctx context.Context) error {
+	var all error
+	for i := range d.slots {
+		s := &d.slots[i]
+		s.mu.Lock()
+		if len(s.stock) > 0 {
+			all = errors.Join(all, s.lines.PutBack(ctx, s.stock))
+			s.stock = nil
+		}
+		s.mu.Unlock()
+	}
+	return all
 }

@@ -59,27 +59,40 @@ func (g *globals) own(index int, owned bool) {
 	g.mu.Unlock()
 }
 
-// event counts what the scripts tell but do not write: a refusal writes nothing.
-func (g *globals) event(payload string, log *zap.Logger) {
+// refused counts what the scripts tell but do not write: a refusal writes nothing.
+func (g *globals) refused(index int, code, priority string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.owned[index] {
+		reason := strings.ToLower(strings.TrimPrefix(code, "OUTGATE_"))
+		g.rejected[[3]string{strconv.Itoa(index), reason, priority}]++
+	}
+}
+
+func (g *globals) owns(index int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.owned[index]
+}
+
+// event is what a script published: a refusal or a change of pressure.
+func (w *Worker) event(payload string) {
 	var e struct {
 		Event, Code, Priority, From, To string
 		Partition, Depth, Capacity      int
 	}
-	if json.Unmarshal([]byte(payload), &e) != nil || e.Partition < 0 || e.Partition >= len(g.owned) {
+	if json.Unmarshal([]byte(payload), &e) != nil || e.Partition < 0 || e.Partition >= len(w.tallies) {
 		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.owned[e.Partition] {
+	if e.Event == "refused" {
+		w.globals.refused(e.Partition, e.Code, e.Priority)
 		return
 	}
-	switch e.Event {
-	case "refused":
-		reason := strings.ToLower(strings.TrimPrefix(e.Code, "OUTGATE_"))
-		g.rejected[[3]string{strconv.Itoa(e.Partition), reason, e.Priority}]++
-	case "pressure":
-		log.Warn("pressure.changed", zap.Int("partition", e.Partition), zap.String("from", e.From), zap.String("to", e.To),
-			zap.Int("depth", e.Depth), zap.Int("capacity", e.Capacity))
+	level := partition.Level(e.To)
+	w.tallies[e.Partition].level.Store(&level)
+	if w.globals.owns(e.Partition) {
+		w.log.Warn("pressure.changed", zap.Int("partition", e.Partition), zap.String("from", e.From),
+			zap.String("to", e.To), zap.Int("depth", e.Depth), zap.Int("capacity", e.Capacity))
 	}
 }
 
@@ -88,9 +101,8 @@ var states = []string{"pending", "active", "retry", "scheduled", "archived"}
 
 // snapshot is one partition as Redis has it.
 type snapshot struct {
-	sizes  [5]*redis.IntCmd
-	level  *redis.StringCmd
-	counts *redis.MapStringStringCmd
+	sizes [5]*redis.IntCmd
+	state *redis.MapStringStringCmd
 }
 
 func (s snapshot) held() float64 {
@@ -110,12 +122,10 @@ func (g *globals) Collect(ch chan<- prometheus.Metric) {
 				pipe.LLen(ctx, k.Asynq("pending")), pipe.LLen(ctx, k.Asynq("active")), pipe.ZCard(ctx, k.Asynq("retry")),
 				pipe.ZCard(ctx, k.Asynq("scheduled")), pipe.ZCard(ctx, k.Asynq("archived")),
 			},
-			level: pipe.Get(ctx, k.Level()), counts: pipe.HGetAll(ctx, k.Counts()),
+			state: pipe.HGetAll(ctx, k.State()),
 		}
 	}
-	// A level that was never written is no error: it is normal.
-	_, _ = pipe.Exec(ctx)
-	if snapshots[0].sizes[0].Err() != nil {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return // Redis is away: no figure is better than a wrong one
 	}
 	g.mu.Lock()
@@ -138,14 +148,14 @@ func (g *globals) collectPartition(ch chan<- prometheus.Metric, index string, s 
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	counter := func(d *prometheus.Desc, name string, labels ...string) {
-		v, _ := strconv.ParseFloat(s.counts.Val()[name], 64)
+		v, _ := strconv.ParseFloat(s.state.Val()[name], 64)
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
 	for j, state := range states {
 		gauge(g.depth, float64(s.sizes[j].Val()), index, state)
 	}
 	gauge(g.capacity, float64(g.cfg.Capacity), index)
-	level, _ := strconv.ParseFloat(s.level.Val(), 64)
+	level, _ := strconv.ParseFloat(s.state.Val()["level"], 64)
 	gauge(g.level, level, index)
 	for _, l := range partition.Levels {
 		counter(g.transitions, "level:"+string(l), index, string(l))

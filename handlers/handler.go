@@ -20,6 +20,7 @@ import (
 type handler struct {
 	*Worker
 	index int
+	slot  *slot
 	lines *partition.Lines
 }
 
@@ -41,9 +42,12 @@ type delivery struct {
 
 	media, security map[string]any
 
-	turn     partition.Begun
-	token    string
-	progress progress
+	turn  partition.Begun
+	token string
+	// marked is true while the attempt is written down as in flight, sent once the
+	// channel was called.
+	marked, sent bool
+	progress     progress
 }
 
 // progress is what one attempt leaves to the next, in the task's journal.
@@ -211,8 +215,10 @@ func (h *handler) sendPieces(ctx context.Context, d *delivery) *end {
 				return e
 			}
 		}
-		if e := h.begin(ctx, d, true); e != nil {
-			return e
+		if !d.marked { // a fresh envelope was marked as it was taken
+			if e := h.begin(ctx, d, true); e != nil {
+				return e
+			}
 		}
 		if i < len(d.progress.IDs) { // the mark told of pieces we did not know
 			i = len(d.progress.IDs)
@@ -230,7 +236,9 @@ func (h *handler) sendPieces(ctx context.Context, d *delivery) *end {
 // begin asks for the envelope's turn, waiting for it where it is near.
 func (h *handler) begin(ctx context.Context, d *delivery, mark bool) *end {
 	for {
-		d.token = h.nextToken()
+		if d.token == "" || mark {
+			d.token = h.nextToken()
+		}
 		turn, err := persist(ctx, h.Worker, func(ctx context.Context) (partition.Begun, error) {
 			return h.lines.Begin(ctx, d.id, d.line, d.token, mark)
 		})
@@ -252,7 +260,7 @@ func (h *handler) begin(ctx context.Context, d *delivery, mark bool) *end {
 
 // begun looks at what happened to the envelope before.
 func (h *handler) begun(d *delivery, turn partition.Begun, mark bool) *end {
-	d.turn = turn
+	d.turn, d.marked = turn, mark
 	if turn.Progress != "" {
 		if err := json.Unmarshal([]byte(turn.Progress), &d.progress); err != nil {
 			h.log.Warn("delivery.progress_unreadable", zap.String("id", d.id), zap.Error(err))
@@ -323,6 +331,7 @@ func (h *handler) attempt(ctx context.Context, d *delivery, piece int) *end {
 		d.progress.QueuedMS = &queued
 		h.metrics.queueWait[h.index].Observe(float64(queued) / 1000)
 	}
+	d.sent = true
 	delivered, err := h.call(ctx, d, piece)
 	h.attempted(d, piece, time.Since(start), err)
 	if err != nil {
@@ -384,6 +393,7 @@ func (h *handler) suspend(ctx context.Context, d *delivery, s partition.Suspensi
 	ours, err := persist(ctx, h.Worker, func(ctx context.Context) (bool, error) {
 		return h.lines.Suspend(ctx, d.id, d.token, s)
 	})
+	d.marked, d.sent = false, false
 	switch {
 	case err != nil:
 		return &end{stop: true}

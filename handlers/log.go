@@ -41,7 +41,9 @@ func (h *handler) settled(d *delivery, o tasks.Outcome) {
 		bridge = d.bridge.ID
 	}
 	disposition, category := "delivered", ""
+	h.tallies[h.index].processed.Add(1)
 	if o.Error != nil {
+		h.tallies[h.index].failed.Add(1)
 		disposition, category = string(o.Error.Disposition), string(o.Error.Category)
 		h.log.Warn("delivery.failed", zap.String("id", d.id), zap.String("bridge", bridge),
 			zap.String("reason", string(o.Error.Reason)), zap.String("category", category),

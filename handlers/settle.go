@@ -20,19 +20,40 @@ func (h *handler) conclude(ctx context.Context, d *delivery, e *end) verdict {
 	switch {
 	case e.left:
 		return released
-	case e.stop:
-		return handBack
-	case e.later > 0:
-		return retryIn(e.later, "waiting for its turn")
 	case e.success:
 		return h.succeed(ctx, d)
+	case e.failure == nil:
+		return h.giveBack(ctx, d, e)
 	}
 	v := h.judge(d, e.failure)
+	if v.Category == classify.Retryable && d.bridge != nil && !d.marked {
+		// It failed before its send: that is an attempt too.
+		if e := h.begin(ctx, d, true); e != nil {
+			return h.conclude(ctx, d, e)
+		}
+	}
 	h.health.observe(ctx, d.bridge, v)
 	if h.triesAgain(d, v) {
 		return h.tryAgain(ctx, d, v)
 	}
 	return h.giveUp(ctx, d, v)
+}
+
+// giveBack returns a head that has to wait, or whose worker stops. A mark without
+// a send is taken back: nothing was in flight.
+func (h *handler) giveBack(ctx context.Context, d *delivery, e *end) verdict {
+	if d.marked && !d.sent {
+		turn, err := persist(ctx, h.Worker, func(ctx context.Context) (partition.Begun, error) {
+			return h.lines.Begin(ctx, d.id, d.line, d.token, false)
+		})
+		if err == nil && (turn.Turn == partition.TurnGone || turn.Turn == partition.TurnParked) {
+			return released
+		}
+	}
+	if e.stop {
+		return handBack
+	}
+	return retryIn(e.later, "waiting for its turn")
 }
 
 // judge classifies an error by the bridge's rules, and applies what it says of the
@@ -72,10 +93,8 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 		h.closeLimiter(ctx, d, v)
 	}
 	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
-	if d.turn.Turn == partition.TurnGo && d.token != "" {
-		if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {
-			return h.conclude(ctx, d, e)
-		}
+	if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {
+		return h.conclude(ctx, d, e)
 	}
 	return retryIn(delay, string(v.Reason))
 }
@@ -99,7 +118,7 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 	success := tasks.Success{
 		Status: tasks.StatusSuccess, ID: d.id, Operation: d.operation,
 		MessageIDs: d.progress.IDs, Result: d.progress.Result, Partition: h.index, Attempts: d.turn.Try,
-		RoutingKey: d.env.RoutingKey(), PressureLevel: d.turn.Level,
+		RoutingKey: d.env.RoutingKey(), PressureLevel: h.tallies[h.index].pressure(),
 		RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey, Security: d.security, Media: d.media,
 		CorrelationID: d.env.CorrelationID, QueuedMS: *d.progress.QueuedMS,
 		LatencyMS:         max(0, now.Sub(d.admitted).Milliseconds()),

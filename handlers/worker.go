@@ -63,6 +63,7 @@ type Worker struct {
 	globals *globals
 	servers []*asynq.Server
 
+	tallies  []tally
 	trouble  atomic.Int64 // unix ms of the last word of Redis' absence
 	stopping chan struct{}
 	hardStop chan struct{}
@@ -83,9 +84,10 @@ func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
 	fast := pipelined(rdb)
 	w := &Worker{
 		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id),
-		bridges: make(map[string]*Bridge), door: newDoor(fast, cfg.Scheme), limiter: ratelimit.New(fast),
-		stopping: make(chan struct{}), hardStop: make(chan struct{}),
+		bridges: make(map[string]*Bridge), limiter: ratelimit.New(fast),
+		tallies: make([]tally, cfg.Scheme.Count), stopping: make(chan struct{}), hardStop: make(chan struct{}),
 	}
+	w.door = newDoor(fast, cfg, w.nextToken)
 	for _, b := range cfg.Bridges {
 		w.bridges[b.ID] = b
 	}
@@ -121,10 +123,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	for i := range w.cfg.Scheme.Count {
 		queue := w.cfg.Scheme.Queue(i)
-		h := &handler{
-			Worker: w, index: i,
-			lines: partition.NewLines(w.door.UniversalClient, partition.Keys{Queue: queue}),
-		}
+		h := &handler{Worker: w, index: i, slot: &w.door.slots[i], lines: w.door.slots[i].lines}
 		server := asynq.NewServerFromRedisClient(w.door, w.serverConfig(queue))
 		if err := server.Start(h); err != nil {
 			return fmt.Errorf("start the server of %s: %w", queue, err)
@@ -164,6 +163,9 @@ func (w *Worker) Shutdown() {
 		wg.Go(s.Shutdown)
 	}
 	wg.Wait()
+	if err := w.door.putBack(context.Background()); err != nil {
+		w.log.Warn("shutdown.put_back_failed", zap.Error(err))
+	}
 	if w.cancel != nil {
 		w.cancel()
 	}
@@ -211,7 +213,7 @@ func (w *Worker) listen(ctx context.Context) {
 			if i, wake := channels[m.Channel]; wake {
 				w.door.wake(i)
 			} else {
-				w.globals.event(m.Payload, w.log)
+				w.event(m.Payload)
 			}
 		}
 	}
@@ -237,9 +239,11 @@ func (w *Worker) sweep(ctx context.Context) {
 			w.sweepOne(ctx, i, s)
 		}
 		w.door.forget(time.Now().Add(-5 * time.Minute))
+		w.tellAsynq(ctx)
 		select {
 		case <-ctx.Done():
 			release := context.WithoutCancel(ctx)
+			w.tellAsynq(release)
 			for _, s := range sweepers {
 				_ = s.Release(release)
 			}
@@ -277,7 +281,7 @@ func (w *Worker) keep(ctx context.Context, setup partition.Setup) {
 			w.redisTrouble(err)
 			continue
 		} else if missing {
-			if err := setup.Restore(ctx, w.rdb); err != nil {
+			if err := setup.Announce(ctx, w.rdb); err != nil {
 				w.log.Error("redis.restore_failed", zap.Error(err))
 				continue
 			}

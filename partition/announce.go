@@ -58,17 +58,16 @@ type Setup struct {
 	Enqueue string
 }
 
-// conf writes the line that prelude.lua reads.
-func (s Setup) conf(index int) string {
+// state is what prelude.lua reads of the configuration.
+func (s Setup) state(index int) []any {
 	above := func(share float64) int { return int(math.Ceil(share*float64(s.Capacity) - 1e-9)) }
-	shed := strings.Join(s.Pressure.ShedPriorities, ",")
-	if shed == "" {
-		shed = "-"
+	return []any{
+		"partition", index, "partitions", s.Scheme.Count, "hash", string(s.Scheme.Hash), "hash_key", string(s.Scheme.HashKey),
+		"capacity", s.Capacity, "warn", above(s.Pressure.Warn), "degraded", above(s.Pressure.Degraded),
+		"shed", above(s.Pressure.Shed), "hysteresis", max(1, s.Capacity/50),
+		"shed_priorities", strings.Join(s.Pressure.ShedPriorities, ","),
+		"throttle_ms", s.Pressure.Throttle.Milliseconds(), "max_bytes", s.MaxBytes,
 	}
-	hysteresis := max(1, s.Capacity/50)
-	return fmt.Sprintf("1 %d %d %s %s %d %d %d %d %d %s %d %d", s.Scheme.Count, index, s.Scheme.Hash, s.Scheme.HashKey,
-		s.Capacity, above(s.Pressure.Warn), above(s.Pressure.Degraded), above(s.Pressure.Shed), hysteresis, shed,
-		s.Pressure.Throttle.Milliseconds(), s.MaxBytes)
 }
 
 // Announce sets a Redis up: it checks the scheme, loads the enqueue script, and
@@ -78,16 +77,7 @@ func (s Setup) Announce(ctx context.Context, rdb redis.UniversalClient) error {
 	if err := s.publish(ctx, rdb); err != nil {
 		return err
 	}
-	return s.write(ctx, rdb, true)
-}
-
-// Restore announces again what a Redis has lost (after FLUSHALL or a restart
-// without persistence). It leaves alone what is there.
-func (s Setup) Restore(ctx context.Context, rdb redis.UniversalClient) error {
-	if err := s.publish(ctx, rdb); err != nil {
-		return err
-	}
-	return s.write(ctx, rdb, false)
+	return s.write(ctx, rdb)
 }
 
 func (s Setup) publish(ctx context.Context, rdb redis.UniversalClient) error {
@@ -122,15 +112,12 @@ func (s Setup) loadFunction(ctx context.Context, rdb redis.UniversalClient) erro
 	return nil
 }
 
-func (s Setup) write(ctx context.Context, rdb redis.UniversalClient, overwrite bool) error {
+func (s Setup) write(ctx context.Context, rdb redis.UniversalClient) error {
 	pipe := rdb.Pipeline()
 	for i := range s.Scheme.Count {
 		k := Keys{Queue: s.Scheme.Queue(i)}
-		if overwrite {
-			pipe.Set(ctx, k.Conf(), s.conf(i), 0)
-		} else {
-			pipe.SetNX(ctx, k.Conf(), s.conf(i), 0)
-		}
+		pipe.HSet(ctx, k.State(), s.state(i)...)
+		pipe.HSetNX(ctx, k.State(), "level", 0)
 		pipe.SAdd(ctx, "asynq:queues", k.Queue)
 		if len(s.Bridges) > 0 {
 			pipe.HSet(ctx, k.Bridges(), s.Bridges)
@@ -165,10 +152,10 @@ func (s Setup) Missing(ctx context.Context, rdb redis.UniversalClient) (bool, er
 	pipe := rdb.Pipeline()
 	script := pipe.ScriptExists(ctx, redis.NewScript(s.Enqueue).Hash())
 	api := pipe.Exists(ctx, APIKey)
-	first := pipe.Exists(ctx, Keys{Queue: s.Scheme.Queue(0)}.Conf())
+	first := pipe.HExists(ctx, Keys{Queue: s.Scheme.Queue(0)}.State(), "partition")
 	queues := pipe.SCard(ctx, "asynq:queues")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("look for the setup: %w", err)
 	}
-	return !script.Val()[0] || api.Val() == 0 || first.Val() == 0 || queues.Val() < int64(s.Scheme.Count), nil
+	return !script.Val()[0] || api.Val() == 0 || !first.Val() || queues.Val() < int64(s.Scheme.Count), nil
 }

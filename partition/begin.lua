@@ -1,23 +1,27 @@
 -- begin: may this task be delivered now, and what happened to it before?
 --
 -- KEYS[1]  the partition's hash tag
--- ARGV     id, line, token of this attempt, "1" to mark the attempt in flight
+-- ARGV     id, line, token of this attempt, "1" to mark the attempt in flight, "0"
+--          to take its mark back
 -- Replies  {"gone"}           the task is settled or was deleted
 --          {"parked"}         it is not the head of its line: it waits again
 --          {"wait", ms}       it was suspended until later
---          {"go", try, crashes, ambiguous, progress, level, 1 if a mark was found}
+--          {"go", try}        for a first try; for others also
+--          {…, crashes, ambiguous, progress, 1 if a mark was found}
 --
 -- The mark is the last thing written before a send. A mark that is found here is
 -- of an attempt that never reported: it may have been delivered.
 local id, line, token, mark = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local t = aq .. "t:" .. id
-local v = redis.call("HMGET", t, "state", "og_flight", "og_try", "og_crashes", "og_ambiguous", "og_progress", "og_until")
+local v = redis.call("HMGET", t, "state", "og_flight", "og_try", "og_journal", "og_settled")
 local state, flight, try = v[1], v[2], tonumber(v[3] or "0")
-if not state then
+if state == "archived" then return { "gone" } end
+if not state or v[5] then
+  -- Settled, and given out again all the same: by hand, or by a lost word of asynq's.
   leave(id, "active")
+  redis.call("DEL", t)
   return { "gone" }
 end
-if state == "archived" then return { "gone" } end
 
 local head = redis.call("HGET", og .. "heads", line)
 if not head then
@@ -35,18 +39,26 @@ elseif head ~= id then
   return { "parked" }
 end
 
-if v[7] then
-  local ms = tonumber(v[7]) - math.floor(now_us() / 1000)
+local fresh = not flight and not v[4]
+local w = fresh and {} or redis.call("HMGET", t, "og_until", "og_crashes", "og_ambiguous", "og_progress")
+if w[1] then
+  local ms = tonumber(w[1]) - math.floor(now_us() / 1000)
   if ms > 0 then return { "wait", ms } end
 end
-local crashes, ambiguous, found = tonumber(v[4] or "0"), v[5] or "0", 0
+local crashes, ambiguous, found = tonumber(w[2] or "0"), w[3] or "0", 0
 if flight and flight ~= token then
   crashes, ambiguous, found = crashes + 1, "1", 1
-  redis.call("HSET", t, "og_crashes", crashes, "og_ambiguous", "1")
+  redis.call("HSET", t, "og_journal", "1", "og_crashes", crashes, "og_ambiguous", "1")
   redis.call("HDEL", t, "og_flight")
 end
 if mark == "1" and flight ~= token then
   try = try + 1
   redis.call("HSET", t, "og_flight", token, "og_try", try)
+elseif mark == "0" and flight == token then
+  -- Taken as in flight, but it has to wait: the attempt is not made yet.
+  try = try - 1
+  redis.call("HSET", t, "og_try", try)
+  redis.call("HDEL", t, "og_flight")
 end
-return { "go", try, crashes, tonumber(ambiguous), v[6] or "", level_now(), found }
+if fresh then return { "go", try } end
+return { "go", try, crashes, tonumber(ambiguous), w[4] or "", found }

@@ -1,6 +1,9 @@
 package partition
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // APIKey is the discovery hash that tells any client how to enqueue.
 const APIKey = "outgate:api"
@@ -32,8 +35,9 @@ func (k Keys) Wake() string { return k.own("wake") }
 // Events is the channel of pressure transitions and refusals.
 func (k Keys) Events() string { return k.own("events") }
 
-// Conf holds what the scripts need to know of the configuration.
-func (k Keys) Conf() string { return k.own("conf") }
+// State is a hash of what the scripts need to know of the configuration, the
+// pressure level, the last id, and the counters of admission.
+func (k Keys) State() string { return k.own("state") }
 
 // Bridges maps bridge ids to their channels.
 func (k Keys) Bridges() string { return k.own("bridges") }
@@ -43,12 +47,6 @@ func (k Keys) Heads() string { return k.own("heads") }
 
 // LineOf is the list of ids that wait behind the head of a line.
 func (k Keys) LineOf(line string) string { return k.own("line:" + line) }
-
-// Counts are the admission counters, kept by the scripts.
-func (k Keys) Counts() string { return k.own("counts") }
-
-// Level is the pressure level as a number.
-func (k Keys) Level() string { return k.own("level") }
 
 // Dead lists the dead letters by the time of their death.
 func (k Keys) Dead() string { return k.own("dead") }
@@ -62,10 +60,14 @@ func (k Keys) Sweeper() string { return k.own("sweeper") }
 // IndexOf reads the partition out of an envelope id, 7 from
 // 007-000000000000001f.
 func IndexOf(id string) (int, error) {
-	var index int
-	var seq uint64
-	if n, err := fmt.Sscanf(id, "%03d-%016x", &index, &seq); n != 2 || err != nil || len(id) != 20 {
-		return 0, fmt.Errorf("envelope id %q: want PPP-SSSSSSSSSSSSSSSS", id)
+	if len(id) == 20 && id[3] == '-' {
+		index, err := strconv.ParseUint(id[:3], 10, 16)
+		if err == nil {
+			_, err = strconv.ParseUint(id[4:], 16, 64)
+		}
+		if err == nil {
+			return int(index), nil
+		}
 	}
-	return index, nil
+	return 0, fmt.Errorf("envelope id %q: want PPP-SSSSSSSSSSSSSSSS", id)
 }

@@ -73,7 +73,6 @@ type Begun struct {
 	Lost bool
 	// Progress is what Suspend last recorded.
 	Progress string
-	Level    Level
 }
 
 // Begin asks whether a task may be delivered. With mark it also writes that this
@@ -91,7 +90,7 @@ func (l *Lines) Begin(ctx context.Context, id, line, token string, mark bool) (B
 	case TurnGo:
 		b.Try, b.Crashes = int(number(v, 1)), int(number(v, 2))
 		b.Ambiguous, b.Progress = number(v, 3) == 1, text(v, 4)
-		b.Level, b.Lost = levelOf(number(v, 5)), number(v, 6) == 1
+		b.Lost = number(v, 5) == 1
 	}
 	return b, nil
 }
@@ -158,29 +157,22 @@ type Settled struct {
 	OK, Fenced bool
 	// Promoted is true if another head became runnable.
 	Promoted bool
-	Level    Level
 }
-
-// counterTTL is how long asynq keeps its daily counters.
-const counterTTL = 90 * 24 * time.Hour
 
 // Finish settles an envelope: outcome, asynq's sets and the line in one step.
 func (l *Lines) Finish(ctx context.Context, id, line, token string, s Settlement) (Settled, error) {
-	now := time.Now().UTC()
-	v, err := finishScript.Run(ctx, l.rdb, l.keys, id, line, token, s.Outcome, s.TTL.Milliseconds(),
-		s.KeyHash, s.Fingerprint, max(s.Window.Milliseconds(), 1), string(s.Kind), s.DeadLetter,
-		max(s.DeadTTL.Milliseconds(), 1), s.Text, now.Format(time.DateOnly), now.Add(counterTTL).Unix()).Slice()
+	args := []any{
+		id, line, token, string(s.Kind), s.Outcome, s.TTL.Milliseconds(), time.Now().UnixNano(),
+		s.KeyHash, s.Fingerprint, max(s.Window.Milliseconds(), 1),
+	}
+	if s.Kind != Done {
+		args = append(args, s.DeadLetter, max(s.DeadTTL.Milliseconds(), 1), s.Text)
+	}
+	n, err := finishScript.Run(ctx, l.rdb, l.keys, args...).Int()
 	if err != nil {
 		return Settled{}, fmt.Errorf("finish %s: %w", id, err)
 	}
-	switch text(v, 0) {
-	case "settled":
-		return Settled{OK: true, Promoted: number(v, 1) == 1, Level: levelOf(number(v, 2))}, nil
-	case "fenced":
-		return Settled{Fenced: true}, nil
-	default:
-		return Settled{}, nil
-	}
+	return Settled{OK: n > 0, Promoted: n == 2, Fenced: n < 0}, nil
 }
 
 func flag(b bool) string {
@@ -210,11 +202,4 @@ func number(v []any, i int) int64 {
 		return i
 	}
 	return 0
-}
-
-func levelOf(n int64) Level {
-	if n < 0 || int(n) >= len(Levels) {
-		return Normal
-	}
-	return Levels[n]
 }

@@ -1,13 +1,10 @@
 -- run makes a task pending: at the tail, so that rooms take turns; a critical
--- one, or one that was already being delivered (front), at the front.
-local function run(id, front)
-  local t = aq .. "t:" .. id
-  redis.call("HSET", t, "state", "pending", "pending_since", int(now_us()) .. "000")
-  if front or redis.call("HGET", t, "og_critical") then
-    redis.call("RPUSH", aq .. "pending", id)
-  else
-    redis.call("LPUSH", aq .. "pending", id)
-  end
+-- one, or one that was already being delivered (front), at the front. ns is the
+-- time in unix nanoseconds, as asynq writes it. og_head says that our scripts made
+-- it runnable: what somebody runs by hand has to ask begin.
+local function run(id, ns, front)
+  redis.call("HSET", aq .. "t:" .. id, "state", "pending", "pending_since", ns, "og_head", "1")
+  redis.call(front and "RPUSH" or "LPUSH", aq .. "pending", id)
 end
 
 -- leave takes a task out of whichever of asynq's sets its state names.
@@ -23,41 +20,57 @@ local function leave(id, state)
 end
 
 -- removed writes the outcome of an envelope whose task somebody deleted or
--- archived by hand: accepted envelopes end in an outcome.
+-- archived by hand: accepted envelopes end in an outcome, and settled ones are not
+-- sent, even if they are run by hand later.
 local function removed(id, line)
+  local t = aq .. "t:" .. id
+  if redis.call("EXISTS", t) == 1 then
+    redis.call("HSET", t, "og_settled", "1")
+    redis.call("HDEL", t, "og_head")
+  end
   local outcome = string.format('{"status":"error","type":"outbound_error","id":"%s","category":"terminal",'
     .. '"disposition":"terminal","operation":"","reason":"removed","provider":{},"attempt":0,"max_attempts":0,'
     .. '"partition":%d,"routing_key":%s,"retryable":false,"ambiguous":false}',
     id, tonumber(string.sub(id, 1, 3)), cjson.encode(line))
   if redis.call("SET", og .. "outcome:" .. id, outcome, "NX", "PX", 86400000) then
     redis.call("PUBLISH", og .. "outcomes", outcome)
-    redis.call("HINCRBY", og .. "counts", "removed", 1)
+    redis.call("HINCRBY", og .. "state", "removed", 1)
   end
 end
 
--- promote pops the head of a line and makes the next one runnable. It returns 1
--- if there is a new runnable head.
-local function promote(line, id)
-  if redis.call("HGET", og .. "heads", line) ~= id then
-    redis.call("LREM", og .. "line:" .. line, 1, id)
-    return 0
+-- promote pops the head of a line and makes the next one runnable. It answers
+-- whether there is a new runnable head.
+local function promote(line, id, ns)
+  local heads, rest = og .. "heads", og .. "line:" .. line
+  if redis.call("HGET", heads, line) ~= id then
+    redis.call("LREM", rest, 1, id)
+    return false
   end
   while true do
-    local next = redis.call("LPOP", og .. "line:" .. line)
+    local next = redis.call("LPOP", rest)
     if not next then
-      redis.call("HDEL", og .. "heads", line)
-      return 0
+      redis.call("HDEL", heads, line)
+      return false
     end
-    local state = redis.call("HGET", aq .. "t:" .. next, "state")
+    local v = redis.call("HMGET", aq .. "t:" .. next, "state", "og_critical")
+    local state = v[1]
     if state == "scheduled" then
-      redis.call("HSET", og .. "heads", line, next)
+      redis.call("HSET", heads, line, next)
       redis.call("ZREM", aq .. "scheduled", next)
-      run(next)
-      return 1
+      run(next, ns, v[2])
+      return true
     elseif state == "pending" or state == "active" or state == "retry" then
-      redis.call("HSET", og .. "heads", line, next)
-      return 0
+      redis.call("HSET", heads, line, next)
+      return false
     end
     removed(next, line)
   end
+end
+
+-- relax lets the pressure level follow a depth that may have fallen.
+local function relax()
+  local c = conf()
+  if not c then return end
+  local n = depth()
+  set_level(c, n, c.level, level_for(c, n, c.level))
 end

@@ -12,7 +12,7 @@ local v = redis.call("HMGET", t, "og_flight", "og_reported", "og_try")
 if v[2] == token then return 1 end
 if v[1] ~= token then return 0 end
 redis.call("HDEL", t, "og_flight", "og_until")
-redis.call("HSET", t, "og_reported", token)
+redis.call("HSET", t, "og_journal", "1", "og_reported", token)
 if wait > 0 then
   redis.call("HSET", t, "og_until", int(math.floor(now_us() / 1000) + wait))
 end

@@ -8,7 +8,7 @@
 local STEP = 100
 local cursor, offset, parked, dead_ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local us = now_us()
-local seconds = math.floor(us / 1000000)
+local seconds, ns = math.floor(us / 1000000), int(us) .. "000"
 local recovered, ghosts, heads, lines = 0, 0, 0, 0
 
 -- ghost drops an id that has no task: asynq and asynqmon choke on it.
@@ -28,8 +28,12 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", aq .. "lease", "-inf", seconds -
     local t = aq .. "t:" .. id
     leave(id, "active")
     if redis.call("HGET", t, "state") == "active" then
-      if redis.call("HEXISTS", t, "og_flight") == 0 then redis.call("HINCRBY", t, "og_crashes", 1) end
-      run(id, true)
+      -- Begin counts the crash of an attempt in flight; this counts the others.
+      if redis.call("HEXISTS", t, "og_flight") == 0 then
+        redis.call("HSET", t, "og_journal", "1")
+        redis.call("HINCRBY", t, "og_crashes", 1)
+      end
+      run(id, ns, true)
       recovered = recovered + 1
     end
   end
@@ -61,18 +65,18 @@ for i = 1, #page[2], 2 do
   local v = redis.call("HMGET", aq .. "t:" .. id, "state", "og_held")
   if v[1] == "scheduled" then
     redis.call("ZREM", aq .. "scheduled", id)
-    run(id)
+    run(id, ns)
     heads = heads + 1
   elseif not v[1] or v[1] == "completed" or (v[1] == "archived" and not v[2]) then
     removed(id, line)
-    promote(line, id)
+    promote(line, id, ns)
     heads = heads + 1
   end
 end
 
 -- line_of reads the room out of a task's message: its second field is the payload,
 -- the caller's JSON.
-local hash_key = (conf() or {}).hash_key
+local hash_key = redis.call("HGET", og .. "state", "hash_key")
 local function line_of(id)
   local msg = redis.call("HGET", aq .. "t:" .. id, "msg")
   if not msg or string.byte(msg, 1) ~= 10 then return nil end
@@ -108,7 +112,7 @@ for _, id in ipairs(redis.call("ZRANGE", aq .. "scheduled", parked, parked + FEW
       redis.call("HSET", og .. "heads", line, id)
       redis.call("LREM", og .. "line:" .. line, 1, id)
       redis.call("ZREM", aq .. "scheduled", id)
-      run(id)
+      run(id, ns)
       lines = lines + 1
     elseif head ~= id and not redis.call("LPOS", og .. "line:" .. line, id) then
       redis.call("RPUSH", og .. "line:" .. line, id)
@@ -122,10 +126,6 @@ parked = parked + FEW < redis.call("ZCARD", aq .. "scheduled") and parked + FEW 
 if dead_ttl > 0 then
   redis.call("ZREMRANGEBYSCORE", og .. "dead", "-inf", int(math.floor(us / 1000) - dead_ttl))
 end
-local c = conf()
-if c then
-  local n, old = depth(), level_now()
-  set_level(c, n, old, level_for(c, n, old))
-end
+relax()
 if recovered + heads + lines > 0 then redis.call("PUBLISH", og .. "wake", "") end
 return { page[1], last + 1 < longest and last + 1 or 0, parked, recovered, ghosts, heads, lines }

@@ -66,7 +66,7 @@ type answering struct {
 }
 
 func (a answering) EvalSha(context.Context, string, []string, ...any) *redis.Cmd {
-	time.Sleep(a.after) // of a synctest bubble
+	<-time.After(a.after)
 	return redis.NewCmdResult(a.reply, nil)
 }
 

@@ -80,11 +80,10 @@ func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64
 		if len(limits) == 0 {
 			continue
 		}
-		slots := append(m.slots[scope], at)
-		if keep := longest(limits); m.trim && len(slots) > keep {
-			slots = slots[len(slots)-keep:]
+		m.slots[scope] = append(m.slots[scope], at)
+		if extra := len(m.slots[scope]) - longest(limits); m.trim && extra > 0 {
+			m.slots[scope] = m.slots[scope][extra:]
 		}
-		m.slots[scope] = slots
 	}
 	if at > now && r.Token != "" {
 		m.tokens[r.Token] = at
@@ -151,8 +150,8 @@ func (r *run) open(room string) {
 // pass lets the clock of Redis pass; only that of a real one is in question.
 func (r *run) pass(d time.Duration) {
 	r.t.Helper()
-	for end := clock(r.t, r.rdb).Add(d); clock(r.t, r.rdb).Before(end); {
-	}
+	end := clock(r.t, r.rdb).Add(d)
+	eventually(r.t, "redis's clock to pass", func() bool { return !clock(r.t, r.rdb).Before(end) })
 }
 
 // FuzzReserve plays a sequence of reservations, closures and waits on a real

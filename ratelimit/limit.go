@@ -50,7 +50,7 @@ func (e *ParseError) Error() string { return fmt.Sprintf("limit %q: %s", e.Limit
 // limit. The error is a *ParseError.
 func ParseLimits(s string) ([]Limit, error) {
 	var limits []Limit
-	for _, field := range strings.Fields(s) {
+	for field := range strings.FieldsSeq(s) {
 		l, err := parseLimit(field)
 		if err != nil {
 			return nil, err

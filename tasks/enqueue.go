@@ -60,7 +60,7 @@ const (
 type ticket struct {
 	routingKey string
 	partition  int
-	args       [10]any
+	args       [9]any
 }
 
 func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
@@ -80,9 +80,9 @@ func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
 	if e.IdempotencyKey != "" {
 		key, fingerprint = keyHash(t.routingKey, e.IdempotencyKey), e.Fingerprint()
 	}
-	t.args = [10]any{
+	t.args = [9]any{
 		payload, s.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID()), string(e.Operation), string(priority),
-		e.BridgeID, e.Channel, key, fingerprint, t.routingKey, replay,
+		e.BridgeID, e.Channel, key, fingerprint, replay,
 	}
 	return t, nil
 }
@@ -102,7 +102,7 @@ type result struct {
 // of the call; each envelope has its own in results. It also answers how long the
 // gateway asks its producers to pause while degraded, in milliseconds.
 func admit(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme, index int, tickets []ticket) ([]result, int, error) {
-	args := make([]any, 0, 5+10*len(tickets))
+	args := make([]any, 0, 6+9*len(tickets))
 	args = append(args, "evalsha", enqueueSHA, 1, partition.Keys{Queue: s.Queue(index)}.Tag(), "batch/1", s.Count)
 	for i := range tickets {
 		args = append(args, tickets[i].args[:]...)

@@ -4,10 +4,10 @@
 -- KEYS[1]  the partition's hash tag; {} on a standalone Redis: found by the script
 -- ARGV     one envelope as JSON, from any client. Or, from the Go client, which
 --          has validated and routed them, "batch/1", the partition count it
---          routed by, and for each envelope ten values: JSON, line, operation,
+--          routed by, and for each envelope nine values: JSON, line, operation,
 --          priority, bridge id, channel ("" for none), hash of room and idempotency
---          key ("" for none), fingerprint, routing key, id of the dead letter that
---          this replays ("" for none).
+--          key ("" for none), fingerprint, id of the dead letter that this replays
+--          ("" for none).
 -- Replies  for JSON: the receipt as JSON, or an error whose first word is its code.
 --          for a batch: one string an envelope,
 --          "+ id depth position level" (accepted), "= id depth level outcome"
@@ -28,26 +28,29 @@ end
 local function bytes(tagged, s) return tagged .. varint(#s) .. s end
 local function entry(key, value) return bytes("\122", bytes("\10", key) .. bytes("\18", value)) end
 
--- asynq never gives up by itself: the gateway counts attempts. The timeout, in
--- seconds, is what asynq.Client writes where none is given.
-local MAX_RETRY, TIMEOUT = "\40" .. varint(1000000), "\64" .. varint(1800)
+-- asynq never gives up by itself: the gateway counts attempts. So the message
+-- says retry (5) 1,000,000; and timeout (8) 1,800, which is what asynq.Client
+-- writes where none is given.
+local RETRY_AND_TIMEOUT = "\40\192\132\61\64\136\14"
 local LOCK_TTL = 31536000
-local c, us, seq, held, level, first_level
+local c, us, held, level, first_level, counter
 
--- open reads what every admission of this call needs, once.
-local function open()
-  if us then return end
+-- open reads what the admissions of this call need; it answers false where no
+-- gateway has configured the partition. The call counts its admissions in one
+-- field, that of the first envelope's operation and priority.
+local function open(operation, priority)
+  counter = "enqueued:" .. operation .. ":" .. priority
+  c = conf(counter)
+  if not c then return false end
   us = now_us()
   held = depth()
-  level = level_now()
-  first_level = level
-  seq = tonumber(redis.call("GET", og .. "seq") or "0")
+  level, first_level = c.level, c.level
+  return true
 end
 
 -- seen looks for the envelope that used this key before.
 local function seen(a)
-  local lock = aq .. "unique:outgate:" .. a.key
-  local id = redis.call("GET", lock)
+  local id = redis.call("GET", aq .. "unique:outgate:" .. a.key)
   if id then
     local msg = redis.call("HGET", aq .. "t:" .. id, "msg")
     if msg then
@@ -67,9 +70,8 @@ local function refused(a, code, text)
   return { code = code, text = text }
 end
 
--- admit answers {id, position} or {id, duplicate, outcome} or {code, text}.
-local function admit(a)
-  open()
+-- before answers for an envelope that is not new, or whose bridge is another.
+local function before(a)
   if a.channel ~= "" then
     local channel = redis.call("HGET", og .. "bridges", a.bridge)
     if channel and channel ~= a.channel then
@@ -85,26 +87,37 @@ local function admit(a)
     if id and not same then
       return refused(a, "OUTGATE_IDEMPOTENCY_MISMATCH", "the key was used with other content by " .. id)
     elseif id then
-      redis.call("HINCRBY", og .. "counts", "duplicates", 1)
+      redis.call("HINCRBY", og .. "state", "duplicates", 1)
       return { id = id, duplicate = true, outcome = outcome }
     end
   end
+end
+
+-- no_room answers where the bound or the pressure keeps an envelope out.
+local function no_room(a)
   if held >= c.capacity then
     return refused(a, "OUTGATE_QUEUE_FULL", "the partition holds " .. held .. " of " .. c.capacity)
   end
-  if level_for(c, held, level) == 3 and string.find("," .. c.shed_priorities .. ",", "," .. a.priority .. ",", 1, true) then
+  if level_for(c, held, level) == 3 and string.find("," .. rules().shed .. ",", "," .. a.priority .. ",", 1, true) then
     return refused(a, "OUTGATE_LOAD_SHED", "priority " .. a.priority .. " is shed, the partition holds " .. held .. " of " .. c.capacity)
   end
+end
+
+-- admit answers {id, position} or {id, duplicate, outcome} or {code, text}.
+local function admit(a)
+  local keyed = a.key ~= ""
+  local answer = (keyed or a.channel ~= "" or a.replay ~= "") and before(a)
+    or held >= c.warn and no_room(a)
+  if answer then return answer end
 
   -- The id is the time of admission in microseconds, made unique: it grows even
   -- where Redis lost its newest writes, so that no id is ever used twice.
-  seq = math.max(seq + 1, us)
-  local id = string.format("%03d-%016x", c.partition, seq)
-  local t = aq .. "t:" .. id
-  local queue = string.sub(tag, 2, -2)
-  local msg = bytes("\10", "outgate:" .. a.operation) .. bytes("\18", a.payload) .. bytes("\26", id)
-    .. bytes("\34", queue) .. MAX_RETRY .. TIMEOUT
-  if a.key ~= "" then
+  c.seq = math.max(c.seq + 1, us)
+  local id = string.format("%03d-%016x", c.partition, c.seq)
+  local t, operation = aq .. "t:" .. id, "outgate:" .. a.operation
+  local msg = "\10" .. string.char(#operation) .. operation .. "\18" .. varint(#a.payload) .. a.payload
+    .. "\26\20" .. id .. "\34" .. string.char(#tag - 2) .. string.sub(tag, 2, -2) .. RETRY_AND_TIMEOUT
+  if keyed then
     local lock = aq .. "unique:outgate:" .. a.key
     msg = msg .. bytes("\82", lock) .. entry("outgate-fingerprint", a.fingerprint) .. entry("outgate-key", a.key)
     redis.call("SET", lock, id, "EX", LOCK_TTL)
@@ -112,7 +125,7 @@ local function admit(a)
   end
   local position = 1
   if redis.call("HSETNX", og .. "heads", a.line, id) == 1 then
-    redis.call("HSET", t, "msg", msg, "state", "pending", "pending_since", int(us) .. "000")
+    redis.call("HSET", t, "msg", msg, "state", "pending", "pending_since", string.format("%.0f000", us), "og_head", "1")
     local waiting = redis.call(a.priority == "critical" and "RPUSH" or "LPUSH", aq .. "pending", id)
     if waiting == 1 then redis.call("PUBLISH", og .. "wake", "") end
   else
@@ -127,40 +140,38 @@ local function admit(a)
     redis.call("DEL", aq .. "t:" .. a.replay)
   end
   held = held + 1
-  level = level_for(c, held, level)
-  a.accepted = true
+  if held >= c.warn or level > 0 then level = level_for(c, held, level) end
+  local name = "enqueued:" .. a.operation .. ":" .. a.priority
+  if name == counter then
+    c.count = c.count + 1
+  else
+    redis.call("HINCRBY", og .. "state", name, 1)
+  end
   return { id = id, position = position }
 end
 
 -- close writes what the admissions of this call changed in common.
-local function close(counts)
-  if next(counts) == nil then return end
-  redis.call("SET", og .. "seq", int(seq))
-  for name, n in pairs(counts) do redis.call("HINCRBY", og .. "counts", name, n) end
-  set_level(c, held, first_level, level)
-end
-
-local function count(counts, a)
-  if not a.accepted then return end
-  local name = "enqueued:" .. a.operation .. ":" .. a.priority
-  counts[name] = (counts[name] or 0) + 1
+local function close(seq)
+  if c.seq == seq then return end
+  redis.call("HSET", og .. "state", "seq", string.format("%.0f", c.seq), counter, c.count)
+  if level ~= first_level then set_level(c, held, first_level, level) end
 end
 
 if ARGV[1] == "batch/1" then
-  c = conf()
-  if not c then return { "0", "- OUTGATE_NOT_READY no gateway has configured this Redis yet" } end
-  local replies, counts = { c.throttle_ms }, {}
-  for i = 3, #ARGV, 10 do
-    local a = { payload = ARGV[i], line = ARGV[i + 1], operation = ARGV[i + 2], priority = ARGV[i + 3], bridge = ARGV[i + 4],
-      channel = ARGV[i + 5], key = ARGV[i + 6], fingerprint = ARGV[i + 7], routing_key = ARGV[i + 8], replay = ARGV[i + 9] }
+  if not open(ARGV[5], ARGV[6]) then
+    return { "0", "- OUTGATE_NOT_READY no gateway has configured this Redis yet" }
+  end
+  local seq, replies = c.seq, { "0" }
+  for i = 3, #ARGV, 9 do
+    local a = { payload = ARGV[i], line = ARGV[i + 1], operation = ARGV[i + 2], priority = ARGV[i + 3],
+      bridge = ARGV[i + 4], channel = ARGV[i + 5], key = ARGV[i + 6], fingerprint = ARGV[i + 7], replay = ARGV[i + 8] }
     local r
-    if c.count ~= ARGV[2] then
-      r = refused(a, "OUTGATE_WRONG_PARTITION", "the gateway has " .. c.count .. " partitions")
-    elseif #a.payload > tonumber(c.max_bytes) then
+    if c.partitions ~= ARGV[2] then
+      r = refused(a, "OUTGATE_WRONG_PARTITION", "the gateway has " .. c.partitions .. " partitions")
+    elseif #a.payload > c.max_bytes then
       r = refused(a, "OUTGATE_TOO_LARGE", #a.payload .. " bytes, the limit is " .. c.max_bytes)
     else
       r = admit(a)
-      count(counts, a)
     end
     if r.code then
       replies[#replies + 1] = "- " .. r.code .. " " .. r.text
@@ -170,6 +181,7 @@ if ARGV[1] == "batch/1" then
       replies[#replies + 1] = "+ " .. r.id .. " " .. held .. " " .. r.position .. " " .. LEVELS[level]
     end
   end
-  close(counts)
+  close(seq)
+  if level > 1 then replies[1] = rules().throttle_ms end
   return replies
 end

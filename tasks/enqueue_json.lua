@@ -235,17 +235,18 @@ local function route(e, hash, hash_key, partitions)
 end
 
 if not json then return invalid("(envelope)", "is missing") end
-local api
+local NOT_READY = "OUTGATE_NOT_READY no gateway has configured this Redis yet"
+local scheme
 if tag == "{}" then
-  api = redis.call("HMGET", "outgate:api", "partitions", "namespace", "hash", "hash_key")
-  if not api[1] then return redis.error_reply("OUTGATE_NOT_READY no gateway has configured this Redis yet") end
+  scheme = redis.call("HMGET", "outgate:api", "hash", "hash_key", "partitions", "namespace")
+  if not scheme[3] then return redis.error_reply(NOT_READY) end
 else
   c = conf()
-  if not c then return redis.error_reply("OUTGATE_NOT_READY no gateway has configured this Redis yet") end
+  if not c then return redis.error_reply(NOT_READY) end
 end
 -- How large is too large is known with the partition; without one, after decoding.
 local function too_large()
-  if #json <= tonumber(c.max_bytes) then return nil end
+  if #json <= c.max_bytes then return nil end
   return redis.error_reply("OUTGATE_TOO_LARGE " .. #json .. " bytes, the limit is " .. c.max_bytes)
 end
 if c and too_large() then return too_large() end
@@ -258,33 +259,32 @@ local name, why = check(e)
 if name then return invalid(name, why) end
 
 local index, line
-if api then
-  index, line = route(e, api[3], api[4], tonumber(api[1]))
-  tag = "{" .. string.format("%s-%03d", api[2], index) .. "}"
+if scheme then
+  index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
+  tag = "{" .. string.format("%s-%03d", scheme[4], index) .. "}"
   og, aq = "outgate:" .. tag .. ":", "asynq:" .. tag .. ":"
-  c = conf()
-  if not c then return redis.error_reply("OUTGATE_NOT_READY no gateway has configured this Redis yet") end
-  if too_large() then return too_large() end
 else
-  index, line = route(e, c.hash, c.hash_key, tonumber(c.count))
-  if index ~= tonumber(c.partition) then
+  scheme = redis.call("HMGET", og .. "state", "hash", "hash_key")
+  index, line = route(e, scheme[1], scheme[2], tonumber(c.partitions))
+  if index ~= c.partition then
     local namespace = string.match(tag, "^{(.*)%-%d+}$")
     return redis.error_reply(string.format("OUTGATE_WRONG_PARTITION want %s-%03d", namespace, index))
   end
 end
 
-local routing_key = e.bridge_id .. ":" .. e.external_room_id
-local a = { payload = json, line = line, operation = e.operation, priority = e.priority or "normal", bridge = e.bridge_id,
-  channel = e.channel or "", key = "", fingerprint = "", routing_key = routing_key, replay = "" }
+local routing_key, priority = e.bridge_id .. ":" .. e.external_room_id, e.priority or "normal"
+if not open(e.operation, priority) then return redis.error_reply(NOT_READY) end
+if too_large() then return too_large() end
+local a = { payload = json, line = line, operation = e.operation, priority = priority, bridge = e.bridge_id,
+  channel = e.channel or "", key = "", fingerprint = "", replay = "" }
 if e.idempotency_key then
   a.key = redis.sha1hex(routing_key .. "\n" .. e.idempotency_key)
   a.fingerprint = fingerprint(e)
 end
+local seq = c.seq
 local r = admit(a)
 if r.code then return redis.error_reply(r.code .. " " .. r.text) end
-local counts = {}
-count(counts, a)
-close(counts)
+close(seq)
 return string.format('{"status":"%s","id":"%s","partition":%d,"routing_key":%s,"pressure_level":"%s","depth":%d,'
   .. '"position":%d,"idempotent":%s%s}',
   r.duplicate and "duplicate" or "accepted", r.id, index, (string.gsub(cjson.encode(routing_key), "\\/", "/")),

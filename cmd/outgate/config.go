@@ -217,25 +217,25 @@ func DefaultConfig() *Config {
 	}
 }
 
-// LoadConfig reads the file at path, or returns the defaults for an empty path.
-// Its errors are those of ParseConfig, or that the file cannot be read.
-func LoadConfig(path string, env func(string) string) (*Config, error) {
+// LoadConfig reads the file at path; an empty path is an empty file. Its errors
+// are those of ParseConfig, or that the file cannot be read.
+func LoadConfig(path string, env func(string) string, overrides ...Override) (*Config, error) {
 	if path == "" {
-		return DefaultConfig(), nil
+		return ParseConfig("(no file)", nil, env, overrides...)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return ParseConfig(path, data, env)
+	return ParseConfig(path, data, env, overrides...)
 }
 
 // ParseConfig reads a configuration. The name stands in the faults, and files
 // with secrets are relative to its folder; env looks up a variable of the
 // environment, empty if it is not set. The error joins every Fault there is, in
 // the order of the file.
-func ParseConfig(name string, data []byte, env func(string) string) (*Config, error) {
-	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: knownChannels}
+func ParseConfig(name string, data []byte, env func(string) string, overrides ...Override) (*Config, error) {
+	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: knownChannels, overrides: overrides}
 	c := DefaultConfig()
 	d.parse(data, c.read)
 	if err := d.err(); err != nil {

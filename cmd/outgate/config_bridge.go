@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -32,6 +33,14 @@ func (c *Config) readBridges(root *section) {
 }
 
 func (b *BridgeConfig) read(s *section) {
+	faults := len(s.doc.faults)
+	b.readKeys(s)
+	if len(s.doc.faults) == faults {
+		b.tryChannel(s)
+	}
+}
+
+func (b *BridgeConfig) readKeys(s *section) {
 	if s.match("id", &b.ID, bridgeIDForm, "1 to 128 of A-Z, a-z, 0-9 and . _ -") && b.ID == "" {
 		s.fault("id", "missing")
 	}
@@ -79,6 +88,18 @@ func (b *BridgeConfig) readChannel(s *section) {
 		if !s.has(key) {
 			s.fault(key, "missing; channel %s needs it", b.Channel)
 		}
+	}
+}
+
+// tryChannel opens the channel: it knows best what it cannot work with.
+func (b *BridgeConfig) tryChannel(s *section) {
+	open := s.doc.channels[b.Channel].open
+	if open == nil {
+		return
+	}
+	if _, err := open(*b, io.Discard); err != nil {
+		key, why := channelFault(err)
+		s.fault(s.source(key), "%s", why)
 	}
 }
 

@@ -20,13 +20,21 @@ type document struct {
 	dir      string
 	env      func(string) string
 	channels map[string]channelSpec
-	faults   []Fault
+	// overrides count for more than the file.
+	overrides []Override
+	faults    []Fault
 }
 
 func (d *document) err() error { return joinFaults(d.faults) }
 
 // fault records one fault. Positions start at 1, also where YAML knows none.
 func (d *document) fault(line, column int, path, format string, args ...any) {
+	for _, o := range d.overrides {
+		if o.Path == path {
+			d.faults = append(d.faults, Fault{File: o.Source, Path: path, Why: fmt.Sprintf(format, args...)})
+			return
+		}
+	}
 	d.faults = append(d.faults, Fault{
 		File: d.file, Line: max(line, 1), Column: max(column, 1), Path: path,
 		Why: fmt.Sprintf(format, args...),
@@ -82,6 +90,7 @@ func (d *document) section(node *yaml.Node, parent section, path string, read fu
 		}
 		s.fill(node)
 	}
+	s.override()
 	read(s)
 	s.reportUnknown(node)
 }

@@ -9,6 +9,8 @@ import (
 
 // Fault is one thing wrong with a configuration, and where.
 type Fault struct {
+	// File is the file, or the flag or variable that overrides it; that has no Line
+	// and no Column.
 	File         string
 	Line, Column int
 	// Path is the key, "delivery.max_attempts" for instance; empty if the file is
@@ -20,6 +22,9 @@ type Fault struct {
 // Error is file:line:column: path: why.
 func (f Fault) Error() string {
 	where := fmt.Sprintf("%s:%d:%d: ", f.File, f.Line, f.Column)
+	if f.Line == 0 {
+		where = f.File + ": "
+	}
 	if f.Path != "" {
 		where += f.Path + ": "
 	}

@@ -73,7 +73,7 @@ bridges:
 	}
 	want := []string{
 		"rediss://:pw@h", "a hunter2-token $HOME b", "http://x/hunter2/path",
-		"whsec_from_a_file", "a token", "by its whole path", "hunter2-${HTTP_TOKEN}",
+		"whsec_ZnJvbV9hX2ZpbGU=", "a token", "by its whole path", "hunter2-${HTTP_TOKEN}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
@@ -182,7 +182,7 @@ c.yaml:5:20: bridges[3].channel: "webhook" is none of telegram, xmpp`
 		t.Errorf("faults (-want +got):\n%s", cmp.Diff(want, fmt.Sprint(err)))
 	}
 	got := []string{c.Bridges[0].Token.Reveal(), c.Bridges[1].JID, c.Bridges[1].Password.Reveal(), c.Bridges[1].Server}
-	if diff := cmp.Diff([]string{"whsec_from_a_file", "a@b", "hunter2-token", "b:5222"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"whsec_ZnJvbV9hX2ZpbGU=", "a@b", "hunter2-token", "b:5222"}, got); diff != "" {
 		t.Errorf("credentials (-want +got):\n%s", diff)
 	}
 }

@@ -47,7 +47,7 @@ var errScript = errors.New("the sandbox script in opts.metadata is not valid")
 
 // maxScripted bounds how many tokens are counted. Past it all counts start anew:
 // so many scripted messages at once are a load test, which needs no exact counts.
-const maxScripted = 1 << 16
+const maxScripted = 1 << 14
 
 // behavior decides what happens to this attempt.
 func (c *Channel) behavior(m *tasks.Message) (Behavior, error) {

@@ -165,13 +165,13 @@ func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
 		}
 		return Reply{}, s.failed(ctx, r.Op, sent, err)
 	}
+	defer func() { _ = resp.Body.Close() }()
 	return s.read(ctx, resp), nil
 }
 
-// read takes the bounded body of a reply and leaves its connection to the next
-// request, or closes it where that would take reading too much.
+// read takes the bounded body of a reply, and drains some of the rest: a body
+// read to its end leaves its connection to the next request, once it is closed.
 func (s *Sender) read(ctx context.Context, resp *http.Response) Reply {
-	defer resp.Body.Close()
 	r := Reply{Status: resp.StatusCode, Header: resp.Header}
 	if v := resp.Header.Get("Retry-After"); v != "" {
 		if d, ok := classify.ParseRetryAfter(v, s.cfg.Now()); ok {

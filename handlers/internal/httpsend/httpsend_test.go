@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -63,7 +62,7 @@ func TestReplyIsWhatTheProviderAnswered(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Saw", r.Method+" "+r.URL.Path+" "+string(body))
 		w.WriteHeader(http.StatusTeapot)
-		fmt.Fprint(w, "short and stout")
+		_, _ = io.WriteString(w, "short and stout")
 	})
 	got, err := sender(t, httpsend.Config{}).Do(t.Context(), post(u, "hello"))
 	if err != nil {

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/handlers/webhook"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// knownChannels are the channels a bridge can be of: the only list of them.
+var knownChannels = map[string]channelSpec{
+	webhook.Type: {takes: []string{"url", "secret", "allow_private"}, needs: []string{"url"}, open: openWebhook},
+	sandbox.Type: {open: openSandbox},
+}
+
+func openWebhook(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
+	address, err := standIn(b.URL.Reveal(), b.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return webhook.New(webhook.Config{URL: address, Secret: b.Secret.Reveal(), AllowPrivate: b.AllowPrivate})
+}
+
+func openSandbox(_ BridgeConfig, out io.Writer) (handlers.Channel, error) {
+	return sandbox.New(sandbox.Config{Writer: out}), nil
+}
+
+// standIn is an address with another in the place of its scheme and host; an empty
+// base leaves it.
+func standIn(address, base string) (string, error) {
+	if base == "" {
+		return address, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", &webhook.ConfigError{Field: "url", Why: "cannot be read as a URL"}
+	}
+	b, err := url.Parse(base)
+	if err != nil {
+		return "", &webhook.ConfigError{Field: "base_url", Why: "cannot be read as a URL"}
+	}
+	at := b.JoinPath(u.EscapedPath())
+	at.User, at.RawQuery = u.User, u.RawQuery
+	return at.String(), nil
+}
+
+// channelFault is what a channel refuses its configuration for: the key of the
+// bridge, and why. It quotes no value.
+func channelFault(err error) (key, why string) {
+	if fault, ok := errors.AsType[*webhook.ConfigError](err); ok {
+		return fault.Field, fault.Why
+	}
+	return "channel", err.Error()
+}
+
+// scheme maps rooms to partitions.
+func (c *Config) scheme() partition.Scheme {
+	p := c.Partitions
+	return partition.Scheme{
+		Count: p.Count, Namespace: p.Namespace, Hash: partition.Hash(p.Hash), HashKey: partition.HashKey(p.HashKey),
+	}
+}
+
+// worker is the configuration of the worker, with all bridges opened. out is for
+// the channels that print.
+func (c *Config) worker(log *zap.Logger, registry prometheus.Registerer, out io.Writer) (handlers.Config, error) {
+	w := handlers.Config{
+		Scheme: c.scheme(), Capacity: c.Partitions.Capacity, Pressure: c.Pressure.pressure(),
+		EnqueueScript: tasks.EnqueueScript, MaxBytes: c.Limits.EnvelopeBytes,
+		Policy: c.Delivery.policy(c.Delivery.IdempotencyWindow),
+		ResultTTL: c.Results.TTL, DeadLetterTTL: c.DeadLetters.TTL, Concurrency: c.Worker.Concurrency,
+		ShutdownTimeout: c.Worker.ShutdownTimeout, Log: log, Registry: registry,
+	}
+	for _, b := range c.Bridges {
+		bridge, err := b.bridge(c.Delivery, out)
+		if err != nil {
+			return handlers.Config{}, fmt.Errorf("bridge %s: %w", b.ID, err)
+		}
+		w.Bridges = append(w.Bridges, bridge)
+	}
+	return w, nil
+}
+
+func (b BridgeConfig) bridge(global DeliveryConfig, out io.Writer) (*handlers.Bridge, error) {
+	channel, err := knownChannels[b.Channel].open(b, out)
+	if err != nil {
+		return nil, err
+	}
+	bridge := &handlers.Bridge{
+		ID: b.ID, Channel: channel, Policy: b.Delivery.policy(global.IdempotencyWindow),
+		BridgeLimits: b.Limits.Bridge, RoomLimits: b.Limits.Room, Rules: append(classify.Rules{}, b.Classify...),
+		Hooks: handlers.Hooks{Media: mediaPolicy(b.MediaPolicy)},
+	}
+	if b.Chunking.Max > 0 {
+		bridge.Hooks.Chunk = handlers.RuneChunker{Max: b.Chunking.Max}
+	}
+	if b.Sanitize.Control != "keep" {
+		bridge.Hooks.Sanitize = controlSanitizer{reject: b.Sanitize.Control == "reject"}
+		bridge.Rules = append(bridge.Rules, controlRule)
+	}
+	return bridge, nil
+}
+
+func (p DeliveryPolicy) policy(window time.Duration) handlers.Policy {
+	return handlers.Policy{
+		MaxAttempts: p.MaxAttempts, Backoff: classify.Backoff{Base: p.BaseBackoff, Max: p.MaxBackoff},
+		Timeout: p.Timeout, OnAmbiguous: handlers.OnAmbiguous(p.OnAmbiguous), OnFailure: handlers.OnFailure(p.OnFailure),
+		IdempotencyWindow: window,
+	}
+}
+
+func (p PressureConfig) pressure() partition.Pressure {
+	pressure := partition.Pressure{Warn: p.Warn, Degraded: p.Degraded, Shed: p.Shed}
+	if p.DegradedAction == "throttle" {
+		pressure.Throttle = p.DegradedThrottle
+	}
+	if p.ShedAction == "drop_low" {
+		for _, priority := range p.ShedPriorities {
+			pressure.ShedPriorities = append(pressure.ShedPriorities, string(priority))
+		}
+	}
+	return pressure
+}

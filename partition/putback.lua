@@ -1,0 +1,16 @@
+-- putback: a worker that stops gives back what it took and did not begin.
+--
+-- KEYS[1]  the partition's hash tag
+-- ARGV     for each task its id and its token or ""
+local us = now_us()
+for i = #ARGV - 1, 1, -2 do
+  local id, token = ARGV[i], ARGV[i + 1]
+  local t = aq .. "t:" .. id
+  local v = redis.call("HMGET", t, "state", "og_flight")
+  if v[1] == "active" and (v[2] or "") == token then
+    redis.call("HDEL", t, "og_flight", "og_try")
+    leave(id, "active")
+    run(id, int(us) .. "000", true)
+  end
+end
+return 1
