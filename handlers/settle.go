@@ -173,10 +173,18 @@ func rawEnvelope(raw []byte) json.RawMessage {
 	return quoted
 }
 
+// encode is the outcome as JSON, without the detour over Outcome's own marshaler.
+func encode(o tasks.Outcome) ([]byte, error) {
+	if o.Success != nil {
+		return json.Marshal(o.Success)
+	}
+	return json.Marshal(o)
+}
+
 // finish writes the outcome and everything that goes with it.
 func (h *handler) finish(ctx context.Context, d *delivery, o tasks.Outcome, s partition.Settlement) verdict {
 	var err error
-	if s.Outcome, err = json.Marshal(o); err != nil {
+	if s.Outcome, err = encode(o); err != nil {
 		h.log.Error("outcome.unencodable", zap.String("id", d.id), zap.Error(err))
 		return retryIn(time.Minute, "its outcome cannot be encoded")
 	}

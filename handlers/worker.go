@@ -81,7 +81,7 @@ func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
 	}
 	id := make([]byte, 6)
 	_, _ = rand.Read(id)
-	fast := pipelined(rdb)
+	fast := partition.Pipelined(rdb)
 	w := &Worker{
 		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id),
 		bridges: make(map[string]*Bridge), limiter: ratelimit.New(fast),
@@ -96,19 +96,6 @@ func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
 	cfg.Registry.MustRegister(w.globals)
 	w.health = newHealth(rdb, w.log, w.metrics, cfg.Bridges)
 	return w
-}
-
-// pipelined sends the commands of concurrent callers in common pipelines, where
-// the client can: less work per message for us and for Redis.
-func pipelined(rdb redis.UniversalClient) redis.UniversalClient {
-	if c, ok := rdb.(interface {
-		AutoPipeline() (*redis.AutoPipeliner, error)
-	}); ok {
-		if p, err := c.AutoPipeline(); err == nil {
-			return p
-		}
-	}
-	return rdb
 }
 
 // Start announces the gateway to Redis and begins to deliver. It returns a

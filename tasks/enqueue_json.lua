@@ -1,193 +1,334 @@
--- The road of any Redis client: one envelope as JSON, checked here as the Go
--- client checks it there.
-local json = ARGV[1]
-local function invalid(name, why) return redis.error_reply("OUTGATE_INVALID " .. name .. ": " .. why) end
+-- The road of any Redis client: one envelope as JSON, checked here as
+-- DecodeEnvelope checks it in Go. Both refuse the same envelopes and name the same
+-- field: types and names are looked at before values, each in the order of the
+-- contract. They differ where the same would cost more than it is worth:
+--
+--   - JSON that cjson cannot decode is a fault of (envelope), where Go names the
+--     field: half a surrogate pair, and more than 1,000 levels of nesting.
+--   - In the name of an unknown field, whatever is no letter, digit, dot, dash,
+--     underscore or blank is shown as a question mark.
+--   - An IPv6 address in a URL is taken in its plain form alone: no zone, no IPv4
+--     address inside.
+--   - The embedded Redis decodes as Go does, so there an unknown field that is null
+--     is not seen, and a number beyond all doubles is no JSON.
+local find, gsub, sub, match = string.find, string.gsub, string.sub, string.match
+local fault
+local function fail(name, why) fault = fault or name .. ": " .. why end
 
-local INTEGERS = { max_attempts = 1, base_backoff_ms = 1, max_backoff_ms = 1, expires_at_ms = 1 }
-local MEDIA_INTEGERS = { size_bytes = 1, width = 1, height = 1, duration = 1 }
-local OBJECTS = { opts = 1, session_key = 1, route_resolution = 1 }
-local FIELDS = { operation = 1, bridge_id = 1, external_room_id = 1, channel = 1, payload = 1, external_message_id = 1,
-  opts = 1, idempotency_key = 1, priority = 1, max_attempts = 1, base_backoff_ms = 1, max_backoff_ms = 1,
-  expires_at_ms = 1, session_key = 1, route_resolution = 1, correlation_id = 1, traceparent = 1 }
-local MEDIA = { "kind", "url", "data", "media_type", "filename", "size_bytes", "width", "height", "duration",
-  "thumbnail_url", "caption", "fallback_text" }
-local MEDIA_FIELDS = {}
-for _, name in ipairs(MEDIA) do MEDIA_FIELDS[name] = 1 end
-local OPTS = { format = 1, reply_to = 1, thread_id = 1, silent = 1, media_policy = 1, metadata = 1 }
-
--- valid_utf8 replaces every whole character by a blank: what is left of the high
--- bytes is broken.
+-- valid_utf8 looks at each run of bytes beyond ASCII once: it puts a blank for
+-- every whole character, and then nothing else may be left.
 local function valid_utf8(s)
-  if not string.find(s, "[\128-\255]") then return true end
-  s = string.gsub(s, "[\194-\223][\128-\191]", " ")
-  s = string.gsub(s, "\224[\160-\191][\128-\191]", " ")
-  s = string.gsub(s, "[\225-\236\238\239][\128-\191][\128-\191]", " ")
-  s = string.gsub(s, "\237[\128-\159][\128-\191]", " ")
-  s = string.gsub(s, "\240[\144-\191][\128-\191][\128-\191]", " ")
-  s = string.gsub(s, "[\241-\243][\128-\191][\128-\191][\128-\191]", " ")
-  s = string.gsub(s, "\244[\128-\143][\128-\191][\128-\191]", " ")
-  return not string.find(s, "[\128-\255]")
+  if find(s, "^[%z\1-\127]*$") then return true end
+  local characters = {
+    "^[^\225-\236\238\239]*$", "[\225-\236\238\239][\128-\191][\128-\191]",
+    "^[^\194-\223]*$", "[\194-\223][\128-\191]",
+    "^[^\240]*$", "\240[\144-\191][\128-\191][\128-\191]",
+    "^[^\224]*$", "\224[\160-\191][\128-\191]",
+    "^[^\237]*$", "\237[\128-\159][\128-\191]",
+    "^[^\241-\243]*$", "[\241-\243][\128-\191][\128-\191][\128-\191]",
+    "^[^\244]*$", "\244[\128-\143][\128-\191][\128-\191]",
+  }
+  local valid, seen = true, {}
+  gsub(s, "[\128-\255]+", function(run)
+    if seen[run] then return end
+    seen[run] = true
+    for i = 1, #characters, 2 do
+      if not find(run, characters[i]) then
+        run = gsub(run, string.rep(characters[i + 1], 6), " ")
+        run = gsub(run, characters[i + 1], " ")
+      end
+    end
+    if not find(run, "^ *$") then valid = false end
+  end)
+  return valid
 end
 
-local function has_control(s) return string.find(s, "[%z\1-\31\127]") or string.find(s, "\194[\128-\159]") end
+-- outside is what stands outside the strings, with a $ for each of them; a string
+-- with a raw control character keeps its quotes.
+local function outside(s)
+  if find(s, '\\"', 1, true) or find(s, "\\\\", 1, true) then s = gsub(s, '\\["\\]', "") end
+  return (gsub(s, '"[#-\255 !]*"', "$"))
+end
 
--- strip drops the fields that are null, which count as absent, and names a field
--- that is not known.
-local function strip(o, known)
+-- lax finds what cjson takes for JSON and is none: control characters in strings,
+-- bytes after a NUL, and numbers such as 01, 1., -.5, +1, 0x1, inf and nan.
+local function lax(rest)
+  if not find(rest, '[%w"%z]') then return false end
+  for _, odd in ipairs({ '"', "\0", "i", "I", "x", "X", "N", "na", "nA" }) do
+    if find(rest, odd, 1, true) then return true end
+  end
+  return find(rest, ".", 1, true) and (find(rest, "%D%.") or find(rest, "%.%D"))
+    or find(rest, "+", 1, true) and find(rest, "[^eE]%+")
+    or find(rest, "0", 1, true) and (find(rest, "[^%w.+-]0%d") or find(rest, "[^eE]%-0%d"))
+end
+
+-- half_pair and deep find, for the embedded Redis, what cjson refuses by itself.
+local function half_pair(s)
+  if not find(s, "\\u", 1, true) then return false end
+  s = gsub(s, "\\\\", "")
+  s = gsub(s, "\\u[dD][89abAB]%x%x\\u[dD][c-fC-F]%x%x", "")
+  return find(s, "\\u[dD][89a-fA-F]")
+end
+local function deep(rest)
+  local depth, most = 0, 0
+  for bracket in string.gmatch(rest, "[%[%]{}]") do
+    depth = depth + ((bracket == "[" or bracket == "{") and 1 or -1)
+    most = math.max(most, depth)
+  end
+  return most > 1000
+end
+
+-- shaped puts back what decoding forgets: 1.0 decodes to 1 and [] to {}. It decodes
+-- a copy once more, in which such a number has a fraction and no array is empty.
+local function shaped(e, json, rest)
+  if not (find(rest, "%[%s*%]") or find(rest, "%[%s*null") or find(rest, ":%s*%-?%d+[.eE]")) then return end
+  local copy = gsub(json, "(:%s*%-?%d+)[.eE][%d.eE+-]*", "%1.5")
+  copy = gsub(copy, "%[%s*%]", "[0]")
+  copy = gsub(copy, "%[%s*null", "[0")
+  local function put(into, from)
+    for name, v in pairs(from) do
+      if into[name] ~= nil and (type(v) == "number" or type(v) == "table" and v[1] ~= nil) then into[name] = v end
+    end
+  end
+  copy = cjson.decode(copy)
+  for _, name in ipairs({ "payload", "opts" }) do
+    if type(e[name]) == "table" and type(copy[name]) == "table" then put(e[name], copy[name]) end
+  end
+  put(e, copy)
+end
+
+local function is_object(v) return type(v) == "table" and v[1] == nil end
+
+-- text is a string that, if it is there, is not empty.
+local function text(o, path, name, if_number)
+  local v = o[name]
+  if v == nil or type(v) == "string" and v ~= "" then return end
+  fail(path .. name, v == "" and "must not be empty" or type(v) == "number" and if_number or "must be a string")
+end
+local DIGITS = "must be a string, a number would lose digits"
+
+local function positive(o, path, name)
+  local v = o[name]
+  if v == nil then return end
+  if type(v) ~= "number" or v % 1 ~= 0 then
+    fail(path .. name, "must be an integer")
+  elseif v <= 0 then
+    fail(path .. name, "must be greater than 0")
+  end
+end
+
+-- known drops the fields that are null, which count as absent, and answers a field
+-- that is not among the names.
+local function known(o, names)
   local unknown
   for name, v in pairs(o) do
-    if v == cjson.null then
+    if not names[name] then
+      if not unknown or name < unknown then unknown = name end
+    elseif v == cjson.null then
       o[name] = nil
-    elseif not known[name] and (not unknown or tostring(name) < unknown) then
-      unknown = tostring(name)
     end
   end
   return unknown
 end
 
--- written_as_integer tells 1 from 1.0, which decode alike.
-local function written_as_integer(name, v)
-  local want = int(v)
-  for text in string.gmatch(json, '"' .. name .. '"%s*:%s*(%-?[%d%.eE%+%-]+)') do
-    if text == want then return true end
+local function refuse_unknown(path, name)
+  if not name then return end
+  if name == "" or #name > 64 or find(name, "[^%w._-]") then
+    name = '"' .. gsub(sub(name, 1, 64), "[^%w._ -]", "?") .. '"'
   end
-  return false
+  fail(path .. name, "is not a field of an envelope")
 end
 
-local function bad_integer(o, names)
-  local bad
-  for name in pairs(names) do
-    local v = o[name]
-    if v ~= nil and (not bad or name < bad) then
-      if type(v) ~= "number" or v <= 0 or v > 9007199254740991 or not written_as_integer(name, v) then bad = name end
-    end
-  end
-  return bad
-end
+local MEDIA = { "kind", "url", "data", "media_type", "filename", "size_bytes", "width", "height", "duration",
+  "thumbnail_url", "caption", "fallback_text" }
+local MEDIA_INTEGERS = { size_bytes = 1, width = 1, height = 1, duration = 1 }
 
--- bad_object names the first of the fields that is there and no JSON object. An
--- empty array decodes like an empty object: the text tells them apart.
-local function bad_object(o, names)
-  for name in pairs(names) do
-    local v = o[name]
-    if v ~= nil and (type(v) ~= "table" or #v > 0
-      or (next(v) == nil and string.find(json, '"' .. name .. '"%s*:%s*%['))) then
-      return name
-    end
-  end
-end
-
-local function bad_string(o, name, limit)
-  local v = o[name]
-  if v == nil then return nil end
-  if type(v) ~= "string" then return "must be a string" end
-  if v == "" then return "must not be empty" end
-  if #v > limit then return "is longer than " .. limit .. " bytes" end
-  if has_control(v) then return "has a control character" end
-end
-
--- check answers the name of the faulty field and why, or nothing.
-local function check_media(p)
-  if type(p) ~= "table" or #p > 0 then return "payload", "must be an object for media" end
-  local unknown = strip(p, MEDIA_FIELDS)
-  if unknown then return "payload." .. unknown, "is not known" end
+-- read_media, read_opts and read look at types and names.
+local function read_media(p)
+  if not is_object(p) then return fail("payload", "must be an object") end
+  local names = {}
+  for _, name in ipairs(MEDIA) do names[name] = 1 end
+  local unknown = known(p, names)
   for _, name in ipairs(MEDIA) do
-    if p[name] ~= nil and not MEDIA_INTEGERS[name] and type(p[name]) ~= "string" then
-      return "payload." .. name, "must be a string"
+    local v = p[name]
+    if name == "kind" then
+      text(p, "payload.", name)
+    elseif MEDIA_INTEGERS[name] then
+      positive(p, "payload.", name)
+    elseif v ~= nil and type(v) ~= "string" then
+      fail("payload." .. name, "must be a string")
+    elseif v == "" then
+      p[name] = nil
     end
   end
-  if p.kind == nil then return "payload.kind", "is required" end
-  if not ({ image = 1, audio = 1, video = 1, file = 1 })[p.kind] then
-    return "payload.kind", "must be image, audio, video or file"
-  end
-  local url, data = p.url or "", p.data or ""
-  if url == "" and data == "" then return "payload.url", "url or data is required" end
-  if url ~= "" and data ~= "" then return "payload.data", "give url or data, not both" end
-  if url ~= "" and not string.find(url, "^[hH][tT][tT][pP][sS]?://[^/%s]") then return "payload.url", "must be an absolute http(s) URL" end
-  if data ~= "" and (#data % 4 ~= 0 or not string.find(data, "^[A-Za-z0-9+/]*=?=?$")) then
-    return "payload.data", "must be base64"
-  end
-  local thumbnail = p.thumbnail_url or ""
-  if thumbnail ~= "" and not string.find(thumbnail, "^[hH][tT][tT][pP][sS]?://[^/%s]") then
-    return "payload.thumbnail_url", "must be an absolute http(s) URL"
-  end
-  local bad = bad_integer(p, MEDIA_INTEGERS)
-  if bad then return "payload." .. bad, "must be an integer above 0" end
+  refuse_unknown("payload.", unknown)
 end
 
-local function check_opts(o)
-  local unknown = strip(o, OPTS)
-  if unknown then return "opts." .. unknown, "is not known" end
-  if o.format ~= nil and not ({ plain = 1, markdown = 1, html = 1 })[o.format] then
-    return "opts.format", "must be plain, markdown or html"
+local function read_opts(o)
+  if not is_object(o) then return fail("opts", "must be an object") end
+  local unknown = known(o, { format = 1, reply_to = 1, thread_id = 1, silent = 1, media_policy = 1, metadata = 1 })
+  text(o, "opts.", "format")
+  text(o, "opts.", "reply_to", DIGITS)
+  text(o, "opts.", "thread_id", DIGITS)
+  if o.silent ~= nil and type(o.silent) ~= "boolean" then fail("opts.silent", "must be true or false") end
+  text(o, "opts.", "media_policy")
+  refuse_unknown("opts.", unknown)
+end
+
+local INTEGERS = { "max_attempts", "base_backoff_ms", "max_backoff_ms", "expires_at_ms" }
+
+local function read(e)
+  local unknown = known(e, { operation = 1, bridge_id = 1, external_room_id = 1, channel = 1, payload = 1,
+    external_message_id = 1, opts = 1, idempotency_key = 1, priority = 1, max_attempts = 1, base_backoff_ms = 1,
+    max_backoff_ms = 1, expires_at_ms = 1, session_key = 1, route_resolution = 1, correlation_id = 1, traceparent = 1 })
+  local op = e.operation
+  text(e, "", "operation")
+  text(e, "", "bridge_id")
+  text(e, "", "external_room_id", DIGITS)
+  text(e, "", "channel")
+  if op == "send" or op == "edit" then
+    text(e, "", "payload")
+  elseif (op == "send_media" or op == "edit_media") and e.payload ~= nil then
+    read_media(e.payload)
   end
-  if o.media_policy ~= nil and not ({ reject = 1, fallback_text = 1 })[o.media_policy] then
-    return "opts.media_policy", "must be reject or fallback_text"
+  text(e, "", "external_message_id", DIGITS)
+  if e.opts ~= nil then read_opts(e.opts) end
+  text(e, "", "idempotency_key")
+  text(e, "", "priority")
+  for _, name in ipairs(INTEGERS) do positive(e, "", name) end
+  text(e, "", "correlation_id")
+  text(e, "", "traceparent")
+  refuse_unknown("", unknown)
+end
+
+local function printable(o, name, most)
+  local v = o[name]
+  if v == nil then return end
+  if #v > most then fail(name, "must be at most " .. most .. " bytes") end
+  if find(v, "[%z\1-\31\127]") or find(v, "\194[\128-\159]") then fail(name, "must not have control characters") end
+end
+
+local function at_most(o, path, name)
+  if o[name] and o[name] > 9007199254740991 then fail(path .. name, "must be at most 9007199254740991") end
+end
+
+local function one_of(v, name, words)
+  if v ~= nil and (find(v, " ", 1, true) or not find(" " .. words .. " ", " " .. v .. " ", 1, true)) then
+    fail(name, "must be one of " .. words)
   end
-  if o.silent ~= nil and type(o.silent) ~= "boolean" then return "opts.silent", "must be true or false" end
-  for _, name in ipairs({ "reply_to", "thread_id" }) do
-    local why = bad_string(o, name, 512)
-    if why then return "opts." .. name, why end
+end
+
+-- escaped is true where every % has its two digits.
+local function escaped(s)
+  return not find(s, "%", 1, true) or not (find(s .. " ", "%%%X") or find(s .. " ", "%%%x%X"))
+end
+
+local function is_ipv6(s)
+  local function groups(part)
+    local n = 0
+    if part == "" then return n end
+    for group in string.gmatch(part .. ":", "([^:]*):") do
+      n = n + (find(group, "^%x%x?%x?%x?$") and 1 or 9)
+    end
+    return n
   end
-  if bad_object(o, { metadata = 1 }) then return "opts.metadata", "must be an object" end
+  local left, right = match(s, "^(.-)::(.*)$")
+  if left then return groups(left) + groups(right) < 8 end
+  return groups(s) == 8
+end
+
+-- is_web_url takes what Go's url.Parse takes, of http and https and with a host.
+local function is_web_url(s)
+  local front, fragment = match(s, "^([^#]*)#?(.*)$")
+  local authority, path = match(front, "^[hH][tT][tT][pP][sS]?://([^/?]*)([^?]*)")
+  if not authority or find(front, "[%z\1-\31\127]") or not (escaped(path) and escaped(fragment)) then return false end
+  local user, host = match(authority, "^(.*)@([^@]*)$")
+  if user and (find(user, "[^%w._:~!$&'()*+,;=%%@-]") or not escaped(user)) then return false end
+  host = host or authority
+  if sub(host, 1, 1) == "[" then
+    local address, port = match(host, "^%[([^%[%]]*)%](.*)$")
+    return address ~= nil and is_ipv6(address) and (port == "" or find(port, "^:%d*$") ~= nil)
+  end
+  local name, port = match(host, "^([^:]*)(.*)$")
+  return name ~= "" and (port == "" or find(port, "^:%d*$") ~= nil)
+    and not find(name, "[^%w%]!\"$&'()*+,.;<=>_~%%\128-\255-]")
+    and escaped(name) and not find(gsub(name, "%%25", ""), "%%[0-7]")
+end
+
+-- carried is an object that is passed on untouched.
+local function carried(o, path, name)
+  if o[name] ~= nil and not is_object(o[name]) then fail(path .. name, "must be an object") end
+end
+
+-- check_media and check look at values.
+local function check_media(p)
+  if p.kind == nil then fail("payload.kind", "is required") end
+  one_of(p.kind, "payload.kind", "image audio video file")
+  if not p.url and not p.data then fail("payload.url", "is required where there is no data") end
+  if p.url and p.data then fail("payload.data", "must not be there beside url") end
+  if p.url and not is_web_url(p.url) then fail("payload.url", "must be an absolute http or https URL") end
+  if p.data and (#p.data % 4 ~= 0 or not find(p.data, "^[a-zA-Z0-9+/]*=?=?$")) then
+    fail("payload.data", "must be base64 (standard alphabet, padded, no line breaks)")
+  end
+  at_most(p, "payload.", "size_bytes")
+  at_most(p, "payload.", "width")
+  at_most(p, "payload.", "height")
+  at_most(p, "payload.", "duration")
+  if p.thumbnail_url and not is_web_url(p.thumbnail_url) then
+    fail("payload.thumbnail_url", "must be an absolute http or https URL")
+  end
 end
 
 local function check(e)
-  local unknown = strip(e, FIELDS)
-  if unknown then return unknown, "is not known" end
   local op = e.operation
-  if op == nil then return "operation", "is required" end
-  if type(op) ~= "string" or not ({ send = 1, edit = 1, send_media = 1, edit_media = 1 })[op] then
-    return "operation", "must be send, edit, send_media or edit_media"
+  local edit, media = op == "edit" or op == "edit_media", op == "send_media" or op == "edit_media"
+  if op == nil then fail("operation", "is required") end
+  one_of(op, "operation", "send edit send_media edit_media")
+  if e.bridge_id == nil then fail("bridge_id", "is required") end
+  if e.bridge_id and (#e.bridge_id > 128 or find(e.bridge_id, "[^%w._-]")) then
+    fail("bridge_id", "must be 1 to 128 of A-Z a-z 0-9 . _ -")
   end
-  if e.bridge_id == nil then return "bridge_id", "is required" end
-  if type(e.bridge_id) ~= "string" or #e.bridge_id > 128 or not string.find(e.bridge_id, "^[A-Za-z0-9._-]+$") then
-    return "bridge_id", "must match [A-Za-z0-9._-]{1,128}"
-  end
-  if e.external_room_id == nil then return "external_room_id", "is required" end
-  if type(e.external_room_id) == "number" then
-    return "external_room_id", "must be a string, a number would lose digits"
-  end
-  local why = bad_string(e, "external_room_id", 512)
-  if why then return "external_room_id", why end
-  for name, limit in pairs({ channel = 64, idempotency_key = 255, correlation_id = 256 }) do
-    why = bad_string(e, name, limit)
-    if why then return name, why end
-  end
-  if e.payload == nil then return "payload", "is required" end
-  if op == "send" or op == "edit" then
-    if type(e.payload) ~= "string" then return "payload", "must be a string for " .. op end
-    if e.payload == "" then return "payload", "must not be empty" end
-  else
-    local name, what = check_media(e.payload)
-    if name then return name, what end
-  end
-  if op == "edit" or op == "edit_media" then
-    if e.external_message_id == nil then return "external_message_id", "is required for " .. op end
-    why = bad_string(e, "external_message_id", 512)
-    if why then return "external_message_id", why end
-  elseif e.external_message_id ~= nil then
-    return "external_message_id", "is not for " .. op
-  end
-  if e.priority ~= nil and not ({ critical = 1, high = 1, normal = 1, low = 1 })[e.priority] then
-    return "priority", "must be critical, high, normal or low"
-  end
-  local bad = bad_integer(e, INTEGERS)
-  if bad then return bad, "must be an integer above 0" end
-  if e.base_backoff_ms and e.max_backoff_ms and e.base_backoff_ms > e.max_backoff_ms then
-    return "max_backoff_ms", "is below base_backoff_ms"
-  end
-  bad = bad_object(e, OBJECTS)
-  if bad then return bad, "must be an object" end
+  if e.external_room_id == nil then fail("external_room_id", "is required") end
+  printable(e, "external_room_id", 512)
+  if e.payload == nil then fail("payload", "is required") elseif media then check_media(e.payload) end
+  if edit and e.external_message_id == nil then fail("external_message_id", "is required to edit") end
+  if not edit and e.external_message_id ~= nil then fail("external_message_id", "is for edits only") end
   if e.opts then
-    local name, what = check_opts(e.opts)
-    if name then return name, what end
+    one_of(e.opts.format, "opts.format", "plain markdown html")
+    one_of(e.opts.media_policy, "opts.media_policy", "reject fallback_text")
+    carried(e.opts, "opts.", "metadata")
   end
-  if e.traceparent ~= nil and (type(e.traceparent) ~= "string" or #e.traceparent ~= 55
-    or not string.find(e.traceparent, "^00%-[0-9a-f]+%-[0-9a-f]+%-[0-9a-f][0-9a-f]$")
-    or string.sub(e.traceparent, 36, 36) ~= "-") then
-    return "traceparent", "must be a W3C traceparent"
+  printable(e, "idempotency_key", 255)
+  one_of(e.priority, "priority", "critical high normal low")
+  at_most(e, "", "max_attempts")
+  at_most(e, "", "base_backoff_ms")
+  at_most(e, "", "max_backoff_ms")
+  if e.base_backoff_ms and e.max_backoff_ms and e.base_backoff_ms > e.max_backoff_ms then
+    fail("max_backoff_ms", "must not be less than base_backoff_ms")
   end
+  at_most(e, "", "expires_at_ms")
+  carried(e, "", "session_key")
+  carried(e, "", "route_resolution")
+  printable(e, "correlation_id", 256)
+  local t = e.traceparent
+  if t and not (#t == 55 and find(t, "^00%-[0-9a-f]+%-[0-9a-f]+%-[0-9a-f][0-9a-f]$") and sub(t, 36, 36) == "-") then
+    fail("traceparent", "must be 00-<32 hex>-<16 hex>-<2 hex> in lower case")
+  end
+end
+
+-- decode answers the envelope, or nothing where there is a fault.
+local function decode(json)
+  if not valid_utf8(json) then return fail("(envelope)", "is not valid UTF-8") end
+  local ok, e = pcall(cjson.decode, json)
+  local rest = ok and outside(json)
+  if not ok or e == nil or lax(rest) or not cjson.null and (half_pair(json) or deep(rest)) then
+    return fail("(envelope)", "is not JSON")
+  end
+  if not find(json, "^%s*{") then return fail("(envelope)", "must be an object") end
+  shaped(e, json, rest)
+  read(e)
+  if not fault then check(e) end
+  return e
 end
 
 local function fingerprint(e)
@@ -234,59 +375,51 @@ local function route(e, hash, hash_key, partitions)
   return h % partitions, line
 end
 
-if not json then return invalid("(envelope)", "is missing") end
+local json = ARGV[1] or ""
 local NOT_READY = "OUTGATE_NOT_READY no gateway has configured this Redis yet"
+local function enter(namespace, index)
+  tag = string.format("{%s-%03d}", namespace, index)
+  og, aq = "outgate:" .. tag .. ":", "asynq:" .. tag .. ":"
+end
+
 local scheme
 if tag == "{}" then
   scheme = redis.call("HMGET", "outgate:api", "hash", "hash_key", "partitions", "namespace")
   if not scheme[3] then return redis.error_reply(NOT_READY) end
-else
-  c = conf()
-  if not c then return redis.error_reply(NOT_READY) end
+  enter(scheme[4], 0) -- all partitions have the same limit
 end
--- How large is too large is known with the partition; without one, after decoding.
-local function too_large()
-  if #json <= c.max_bytes then return nil end
+c = conf()
+if not c then return redis.error_reply(NOT_READY) end
+if #json > c.max_bytes then
   return redis.error_reply("OUTGATE_TOO_LARGE " .. #json .. " bytes, the limit is " .. c.max_bytes)
 end
-if c and too_large() then return too_large() end
-if not valid_utf8(json) then return invalid("(envelope)", "is not valid UTF-8") end
-local ok, e = pcall(cjson.decode, json)
-if not ok or type(e) ~= "table" or not string.find(json, "^%s*{") then
-  return invalid("(envelope)", "is not a JSON object")
-end
-local name, why = check(e)
-if name then return invalid(name, why) end
+local e = decode(json)
+if fault then return redis.error_reply("OUTGATE_INVALID " .. fault) end
 
 local index, line
 if scheme then
   index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
-  tag = "{" .. string.format("%s-%03d", scheme[4], index) .. "}"
-  og, aq = "outgate:" .. tag .. ":", "asynq:" .. tag .. ":"
+  enter(scheme[4], index)
 else
   scheme = redis.call("HMGET", og .. "state", "hash", "hash_key")
   index, line = route(e, scheme[1], scheme[2], tonumber(c.partitions))
   if index ~= c.partition then
-    local namespace = string.match(tag, "^{(.*)%-%d+}$")
-    return redis.error_reply(string.format("OUTGATE_WRONG_PARTITION want %s-%03d", namespace, index))
+    return redis.error_reply(string.format("OUTGATE_WRONG_PARTITION want %s-%03d", match(tag, "^{(.*)%-%d+}$"), index))
   end
 end
 
 local routing_key, priority = e.bridge_id .. ":" .. e.external_room_id, e.priority or "normal"
 if not open(e.operation, priority) then return redis.error_reply(NOT_READY) end
-if too_large() then return too_large() end
-local a = { payload = json, line = line, operation = e.operation, priority = priority, bridge = e.bridge_id,
-  channel = e.channel or "", key = "", fingerprint = "", replay = "" }
+local key, print = "", ""
 if e.idempotency_key then
-  a.key = redis.sha1hex(routing_key .. "\n" .. e.idempotency_key)
-  a.fingerprint = fingerprint(e)
+  key, print = redis.sha1hex(routing_key .. "\n" .. e.idempotency_key), fingerprint(e)
 end
-local seq = c.seq
-local r = admit(a)
-if r.code then return redis.error_reply(r.code .. " " .. r.text) end
-close(seq)
+local id, what, more = admit(json, line, e.operation, priority, e.bridge_id, e.channel or "", key, print, "")
+if not id then return redis.error_reply(what .. " " .. more) end
+close()
+local duplicate = what == "duplicate"
 return string.format('{"status":"%s","id":"%s","partition":%d,"routing_key":%s,"pressure_level":"%s","depth":%d,'
   .. '"position":%d,"idempotent":%s%s}',
-  r.duplicate and "duplicate" or "accepted", r.id, index, (string.gsub(cjson.encode(routing_key), "\\/", "/")),
-  LEVELS[level], held, r.position or 0, r.duplicate and "true" or "false",
-  r.outcome and ',"outcome":' .. r.outcome or "")
+  duplicate and "duplicate" or "accepted", id, index, (string.gsub(cjson.encode(routing_key), "\\/", "/")),
+  LEVELS[level], held, duplicate and 0 or what, duplicate and "true" or "false",
+  duplicate and more ~= "" and ',"outcome":' .. more or "")

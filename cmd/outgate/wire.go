@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/classify"
@@ -72,15 +71,15 @@ func (c *Config) scheme() partition.Scheme {
 	}
 }
 
-// worker is the configuration of the worker, with all bridges opened. out is for
-// the channels that print.
-func (c *Config) worker(log *zap.Logger, registry prometheus.Registerer, out io.Writer) (handlers.Config, error) {
+// worker is what a worker is made of, with all bridges opened. out is for the
+// channels that print.
+func (c *Config) worker(log *zap.Logger, out io.Writer) (handlers.Config, error) {
 	w := handlers.Config{
 		Scheme: c.scheme(), Capacity: c.Partitions.Capacity, Pressure: c.Pressure.pressure(),
 		EnqueueScript: tasks.EnqueueScript, MaxBytes: c.Limits.EnvelopeBytes,
-		Policy: c.Delivery.policy(c.Delivery.IdempotencyWindow),
+		Policy:    c.Delivery.policy(c.Delivery.IdempotencyWindow),
 		ResultTTL: c.Results.TTL, DeadLetterTTL: c.DeadLetters.TTL, Concurrency: c.Worker.Concurrency,
-		ShutdownTimeout: c.Worker.ShutdownTimeout, Log: log, Registry: registry,
+		ShutdownTimeout: c.Worker.ShutdownTimeout, Log: log,
 	}
 	for _, b := range c.Bridges {
 		bridge, err := b.bridge(c.Delivery, out)

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	return group("config", "Check and print the configuration", a.configCheckCommand(), a.configPrintCommand())
+}
+
+func (a *app) configCheckCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "check FILE", Short: "Validate a configuration: every fault at once, each with line and column",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := a.configArg(args)
+			if err != nil {
+				return err
+			}
+			cfg, err := LoadConfig(path, a.env)
+			faults := faultsIn(err)
+			if err != nil && len(faults) == 0 {
+				return usageError{err}
+			}
+			if asJSON {
+				return errors.Join(a.printFaults(faults), err)
+			}
+			if err == nil {
+				a.printf("%s: good, %s\n", path, count(len(cfg.Bridges), "bridge"))
+			}
+			return err
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// printFaults prints the faults as JSON, an empty list for none.
+func (a *app) printFaults(faults []Fault) error {
+	type fault struct {
+		File   string `json:"file"`
+		Line   int    `json:"line"`
+		Column int    `json:"column"`
+		Path   string `json:"path,omitempty"`
+		Why    string `json:"why"`
+	}
+	list := make([]fault, 0, len(faults))
+	for _, f := range faults {
+		list = append(list, fault(f))
+	}
+	return a.printJSON(list)
+}
+
+// configArg is the file that a command is about: its argument, or OUTGATE_CONFIG.
+func (a *app) configArg(args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	if path := a.configPath(""); path != "" {
+		return path, nil
+	}
+	return "", usagef("say which file: outgate config check FILE")
+}
+
+func (a *app) configPrintCommand() *cobra.Command {
+	var s settings
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "print", Short: "Print the configuration in effect, defaults filled in, secrets left out", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.load(s)
+			if err != nil {
+				return err
+			}
+			text, err := cfg.Redacted()
+			if err != nil || !asJSON {
+				a.printf("%s", text)
+				return err
+			}
+			var tree any
+			if err := yaml.Unmarshal(text, &tree); err != nil {
+				return fmt.Errorf("print the configuration: %w", err)
+			}
+			return a.printJSON(tree)
+		},
+	}
+	s.flags(cmd)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}

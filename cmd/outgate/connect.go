@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// settings are the flags that lead to a configuration.
+type settings struct {
+	config, redis string
+	// addr and logLevel are flags of serve alone.
+	addr, logLevel string
+}
+
+func (s *settings) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.config, "config", "", "configuration file (OUTGATE_CONFIG)")
+	cmd.Flags().StringVar(&s.redis, "redis", "", "where Redis is, redis://127.0.0.1:6379/0 for instance (OUTGATE_REDIS_URL)")
+}
+
+// load reads the configuration: flags over the environment over the file.
+func (a *app) load(s settings) (*Config, error) {
+	var overrides []Override
+	add := func(path, flag, value, variable string) {
+		switch {
+		case value != "":
+			overrides = append(overrides, Override{Path: path, Source: flag, Value: value})
+		case a.env(variable) != "":
+			overrides = append(overrides, Override{Path: path, Source: variable, Value: a.env(variable)})
+		}
+	}
+	add("redis.url", "--redis", s.redis, "OUTGATE_REDIS_URL")
+	add("http.addr", "--addr", s.addr, "OUTGATE_HTTP_ADDR")
+	add("log.level", "--log-level", s.logLevel, "OUTGATE_LOG_LEVEL")
+	// A token is taken as it is, also where it looks like a variable.
+	if a.env("OUTGATE_HTTP_TOKEN") != "" {
+		overrides = append(overrides, Override{
+			Path: "http.token", Source: "OUTGATE_HTTP_TOKEN", Value: "${OUTGATE_HTTP_TOKEN}",
+		})
+	}
+	cfg, err := LoadConfig(a.configPath(s.config), a.env, overrides...)
+	if err != nil && len(faultsIn(err)) == 0 {
+		return nil, usageError{err}
+	}
+	return cfg, err
+}
+
+func (a *app) configPath(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	return a.env("OUTGATE_CONFIG")
+}
+
+// session is a connection to a Redis that a gateway has configured.
+type session struct {
+	cfg    *Config
+	rdb    redis.UniversalClient
+	scheme partition.Scheme
+	client *tasks.Client
+}
+
+// open connects a command to Redis.
+func (a *app) open(ctx context.Context, s settings) (*session, error) {
+	cfg, err := a.load(s)
+	if err != nil {
+		return nil, err
+	}
+	rdb, err := newRedis(cfg.Redis.URL.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	scheme, err := partition.ReadScheme(ctx, rdb)
+	if err != nil {
+		_ = rdb.Close()
+		return nil, unreachable(cfg.Redis.URL, err)
+	}
+	return &session{cfg: cfg, rdb: rdb, scheme: scheme, client: tasks.NewClient(rdb)}, nil
+}
+
+func (s *session) close() {
+	_ = s.client.Close()
+	_ = s.rdb.Close()
+}
+
+// unreachable says what to do about a Redis that does not answer as it should.
+func unreachable(address SecretURL, err error) error {
+	var network net.Error
+	var reply redis.Error
+	switch {
+	case errors.Is(err, partition.ErrNotReady):
+		return fmt.Errorf("Redis at %s: %w", address, err)
+	case redis.IsAuthError(err):
+		return fmt.Errorf("Redis at %s wants another user or password, which belong into its address: %w", address, err)
+	case errors.As(err, &reply), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &network):
+		return fmt.Errorf("no answer from Redis at %s: start it, or say where it is with --redis or OUTGATE_REDIS_URL: %w", address, err)
+	}
+	return fmt.Errorf("Redis at %s: %w", address, err)
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/tasks"
+)
+
+// action is what is done to dead letters, one after the other.
+type action struct {
+	// verb is what is done, done what it is afterwards.
+	verb, done string
+	// replayable leaves out what was replayed.
+	replayable bool
+	do         func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error)
+}
+
+// actionFlags choose what an action is done to.
+type actionFlags struct {
+	settings
+	filterFlags
+	all, dryRun, yes, progress, asJSON bool
+}
+
+func (a *app) deadLettersReplayCommand() *cobra.Command {
+	return a.actionCommand(action{
+		verb: "replay", done: "replayed", replayable: true,
+		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
+			return l.Replay(ctx, id)
+		},
+	}, "Have dead letters delivered after all, each once", "Have dead letters delivered after all, each once: those of a room in the order "+
+		"they were\nadmitted in, at the end of its line; a held one at once, at the head of its line.")
+}
+
+func (a *app) deadLettersPurgeCommand() *cobra.Command {
+	return a.actionCommand(action{
+		verb: "purge", done: "purged",
+		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
+			return deadLetterID{id}, l.Purge(ctx, id)
+		},
+	}, "Forget dead letters for good", "Forget dead letters for good. Held ones are left alone: replay or drop them.")
+}
+
+// deadLetterID is what an action without more to tell prints.
+type deadLetterID struct {
+	ID string `json:"dead_letter_id"`
+}
+
+func (a *app) actionCommand(act action, short, long string) *cobra.Command {
+	var f actionFlags
+	cmd := &cobra.Command{
+		Use: act.verb + " ID… | --all | --bridge B …", Short: short,
+		Long: long + "\n\nFilters and --all choose many: their number is told first, and confirmed at a terminal or with --yes.",
+		RunE: func(cmd *cobra.Command, ids []string) error { return a.act(cmd, act, f, ids) },
+	}
+	f.settings.flags(cmd)
+	f.filterFlags.flags(cmd)
+	cmd.Flags().BoolVar(&f.all, "all", false, "all of them")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell which")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&f.progress, "progress", false, "show the progress, also where nobody looks at a terminal")
+	jsonFlag(cmd, &f.asJSON)
+	return cmd
+}
+
+// act does something to the dead letters that are named or chosen.
+func (a *app) act(cmd *cobra.Command, act action, f actionFlags, ids []string) error {
+	ctx, chosen := cmd.Context(), f.given(cmd)
+	switch {
+	case len(ids) > 0 && (chosen || f.all):
+		return usagef("give either ids or filters")
+	case chosen && f.all:
+		return usagef("--all chooses all: give no filter")
+	case len(ids) == 0 && !chosen && !f.all:
+		return usagef("say which: ids, a filter such as --bridge, or --all")
+	}
+	s, err := a.open(ctx, f.settings)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	letters := s.deadLetters()
+	if many := len(ids) == 0; many {
+		filter, err := f.filter(cmd, s)
+		if err != nil {
+			return err
+		}
+		filter.Replayable = act.replayable
+		if ids, err = letters.IDs(ctx, filter); err != nil {
+			return err
+		}
+		if len(ids) > 0 && !f.dryRun {
+			if err := a.confirm(ctx, fmt.Sprintf("%s %s?", act.verb, count(len(ids), "dead letter")), f.yes); err != nil {
+				return err
+			}
+		}
+	}
+	if f.dryRun {
+		return a.dryRun(act, ids, f.asJSON)
+	}
+	return a.actOnEach(ctx, act, f, letters, ids)
+}
+
+func (a *app) dryRun(act action, ids []string, asJSON bool) error {
+	if asJSON {
+		list := make([]deadLetterID, len(ids))
+		for i, id := range ids {
+			list[i] = deadLetterID{id}
+		}
+		return a.printJSON(list)
+	}
+	for _, id := range ids {
+		a.printf("%s\n", id)
+	}
+	a.printf("would %s %s\n", act.verb, count(len(ids), "dead letter"))
+	return nil
+}
+
+// actOnEach goes on after a refusal, and ends where Redis is away.
+func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, letters *handlers.DeadLetters, ids []string) error {
+	bar := a.progressBar(int64(len(ids)), act.verb, f.progress && len(ids) > 1)
+	results := make([]any, 0, len(ids))
+	var last error
+	for _, id := range ids {
+		result, err := act.do(ctx, letters, id)
+		switch {
+		case err == nil:
+			results = append(results, result)
+		case ctx.Err() != nil || !isRefusal(err):
+			_ = bar.Finish()
+			return fmt.Errorf("stopped at %s, %d of %d %s: %w", id, len(results), len(ids), act.done, err)
+		default:
+			last = explain(err)
+			if len(ids) > 1 {
+				_ = bar.Clear()
+				a.warnf("%s: %s", id, oneLine(err.Error()))
+			}
+		}
+		_ = bar.Add(1)
+	}
+	_ = bar.Finish()
+	if f.asJSON {
+		if err := a.printJSON(results); err != nil {
+			return err
+		}
+	} else if len(ids) > 1 || last == nil {
+		a.printActed(act, results, len(ids))
+	}
+	failed := len(ids) - len(results)
+	if failed == 1 && len(ids) == 1 {
+		return last
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s not %s", count(failed, "dead letter"), act.done)
+	}
+	return nil
+}
+
+// printActed tells what became of one, or how many there were.
+func (a *app) printActed(act action, results []any, of int) {
+	if of != 1 || len(results) != 1 {
+		a.printf("%d of %d %s\n", len(results), of, act.done)
+		return
+	}
+	switch r := results[0].(type) {
+	case handlers.Replayed:
+		if r.Resumed {
+			a.printf("%s goes on at the head of its line\n", r.ID)
+		} else {
+			a.printf("%s is replayed as %s\n", r.DeadLetterID, r.ID)
+		}
+	case deadLetterID:
+		a.printf("%s is %s\n", r.ID, act.done)
+	}
+}
+
+// isRefusal is true for what is wrong with one dead letter, not with all.
+func isRefusal(err error) bool {
+	var refusal *tasks.Refusal
+	var invalid *tasks.InvalidError
+	return errors.As(err, &refusal) || errors.As(err, &invalid) ||
+		errors.Is(err, handlers.ErrHeld) || errors.Is(err, handlers.ErrNotHeld)
+}
+
+func (a *app) deadLettersDropCommand() *cobra.Command {
+	var f actionFlags
+	act := action{
+		verb: "drop", done: "dropped",
+		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
+			return deadLetterID{id}, l.Drop(ctx, id)
+		},
+	}
+	cmd := &cobra.Command{
+		Use: "drop ID…", Short: "Settle held heads with the error they failed with, and let their lines go on",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			s, err := a.open(cmd.Context(), f.settings)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return a.actOnEach(cmd.Context(), act, f, s.deadLetters(), ids)
+		},
+	}
+	f.settings.flags(cmd)
+	jsonFlag(cmd, &f.asJSON)
+	return cmd
+}

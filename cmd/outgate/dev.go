@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// devBridge is the one bridge of outgate dev, and devKeep how many of its
+// deliveries are kept.
+const (
+	devBridge = "sandbox"
+	devKeep   = 1000
+)
+
+type devFlags struct {
+	addr, redisAddr, logLevel string
+	noTour                    bool
+}
+
+func (a *app) devCommand() *cobra.Command {
+	var f devFlags
+	cmd := &cobra.Command{
+		Use: "dev", Short: "Try it out: everything in one process, on a Redis of its own",
+		Long: "Everything in one process: a Redis in memory that any client can reach, a bridge \"sandbox\" that prints\n" +
+			"and keeps what it delivers, a worker, and the web pages. It begins with a short tour, and stays up\n" +
+			"until it is interrupted; nothing is kept.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, addr := range []string{f.addr, f.redisAddr} {
+				host, _, err := net.SplitHostPort(addr)
+				if err != nil || !isLoopback(host) {
+					return usagef("%s is no host:port of this machine alone, 127.0.0.1:8080 for instance: outgate dev guards nothing", addr)
+				}
+			}
+			return a.dev(cmd.Context(), f)
+		},
+	}
+	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8080", "host:port of the web pages")
+	cmd.Flags().StringVar(&f.redisAddr, "redis-addr", "127.0.0.1:6390", "host:port of the Redis")
+	cmd.Flags().StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	cmd.Flags().BoolVar(&f.noTour, "no-tour", false, "leave out the tour")
+	return cmd
+}
+
+func (a *app) dev(ctx context.Context, f devFlags) error {
+	cfg, err := LoadConfig("", a.env, Override{Path: "log.level", Source: "--log-level", Value: f.logLevel},
+		Override{Path: "log.format", Value: "console"})
+	if err != nil {
+		return err
+	}
+	store := miniredis.NewMiniRedis()
+	if err := store.StartAddr(f.redisAddr); err != nil {
+		return inUse(f.redisAddr, "--redis-addr", err)
+	}
+	defer store.Close()
+	store.ClockTTL(true)
+	cfg.Redis.URL = SecretURL{hide("redis://" + store.Addr() + "/0")}
+	listener, err := listen(f.addr)
+	if err != nil {
+		return err
+	}
+	rdb, err := newRedis(cfg.Redis.URL.Reveal())
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { _ = rdb.Close() }()
+
+	out := &lockedWriter{w: a.out}
+	log := newLogger(cfg.Log, a.err)
+	worker, err := cfg.worker(log, out)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	channel := sandbox.New(sandbox.Config{Writer: out, Keep: devKeep})
+	worker.Bridges = []*handlers.Bridge{{ID: devBridge, Channel: channel, Policy: worker.Policy}}
+	more := map[string]http.Handler{"/sandbox": kept(channel)}
+	return newGateway(cfg, worker, rdb, log).run(ctx, listener, more, func(ctx context.Context) error {
+		t := tour{out: out, rdb: rdb, redisAddr: store.Addr(), pages: "http://" + listener.Addr().String() + "/"}
+		return t.run(ctx, !f.noTour)
+	})
+}
+
+// lockedWriter lets the sandbox and the tour print whole lines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// kept is the page of what the sandbox delivered last, as JSON.
+func kept(channel *sandbox.Channel) http.Handler {
+	type message struct {
+		Time       string          `json:"time"`
+		RoutingKey string          `json:"routing_key"`
+		Operation  tasks.Operation `json:"operation"`
+		MessageID  string          `json:"message_id"`
+		Text       string          `json:"text,omitempty"`
+		Media      *tasks.Media    `json:"media,omitempty"`
+		Edits      int             `json:"edits,omitempty"`
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		list := []message{}
+		for _, r := range channel.Deliveries() {
+			list = append(list, message{
+				Time: r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), RoutingKey: r.Message.RoutingKey(),
+				Operation: r.Message.Operation, MessageID: r.MessageID, Text: r.Message.Text, Media: r.Message.Media, Edits: r.Edits,
+			})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = (&app{out: w}).printJSON(list)
+	})
+}
+
+// tour shows all four operations, and how to go on.
+type tour struct {
+	out       io.Writer
+	rdb       redis.UniversalClient
+	redisAddr string
+	pages     string
+}
+
+func (t tour) printf(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format, args...) }
+
+func (t tour) run(ctx context.Context, play bool) error {
+	t.printf("outgate dev: everything in one process, and nothing is kept.\n\n")
+	if play {
+		if err := t.play(ctx); err != nil {
+			return fmt.Errorf("the tour: %w", err)
+		}
+	}
+	sha, err := t.rdb.HGet(ctx, partition.APIKey, "enqueue").Result()
+	if err != nil {
+		return fmt.Errorf("read how to enqueue: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(t.redisAddr)
+	t.printf(`How to go on:
+  export OUTGATE_REDIS_URL=redis://%s/0
+  outgate send --bridge %s --room lobby --wait "hello"
+  outgate rooms
+or from any Redis client:
+  redis-cli -p %s EVALSHA %s 1 '{}' '%s'
+Pages: %s (what was delivered: %ssandbox)
+Ctrl-C ends it.
+`, t.redisAddr, devBridge, port, sha, devEnvelope, t.pages, t.pages)
+	return nil
+}
+
+// devEnvelope is an envelope as any client sends it.
+const devEnvelope = `{"operation":"send","bridge_id":"` + devBridge + `","external_room_id":"lobby","payload":"hello from Redis"}`
+
+// play sends a text, edits it, sends a picture, and edits that.
+func (t tour) play(ctx context.Context) error {
+	client := tasks.NewClient(t.rdb)
+	defer func() { _ = client.Close() }()
+	picture := func(url, caption string) tasks.Payload {
+		return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: url, Caption: caption}}
+	}
+	t.printf("A short tour: four messages to room lobby. Each line with a time is what the bridge delivered.\n\n")
+	edited := ""
+	for _, step := range []struct {
+		what    string
+		call    func(context.Context, tasks.Envelope) (*tasks.Success, error)
+		payload tasks.Payload
+		edits   bool
+	}{
+		{"send a text", client.SendMessage, tasks.Text("Good morning! Your parcel is on its way."), false},
+		{"edit it", client.EditMessage, tasks.Text("Good morning! Your parcel arrives today."), true},
+		{"send media", client.SendMedia, picture("https://example.com/map.png", "where it is"), false},
+		{"edit the media", client.EditMedia, picture("https://example.com/door.png", "it is at your door"), true},
+	} {
+		e := tasks.Envelope{BridgeID: devBridge, ExternalRoomID: "lobby", Payload: step.payload}
+		if step.edits {
+			e.ExternalMessageID = edited
+		}
+		t.printf("%s\n", step.what)
+		outcome, err := step.call(ctx, e)
+		if err != nil {
+			return err
+		}
+		edited = outcome.MessageID
+		t.printf("  delivered as %s after %d ms: envelope %s, partition %d, attempt %d\n\n",
+			outcome.MessageID, outcome.LatencyMS, outcome.ID, outcome.Partition, outcome.Attempts)
+	}
+	return nil
+}

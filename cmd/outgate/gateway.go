@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+)
+
+// gateway is a worker and its pages.
+type gateway struct {
+	cfg *Config
+	// worker is what the worker is made of, but for its registry.
+	worker handlers.Config
+	rdb    redis.UniversalClient
+	log    *zap.Logger
+	// process has the metrics that are there with or without a worker.
+	process *prometheus.Registry
+	running atomic.Pointer[running]
+}
+
+// running is a worker that was started, and its metrics.
+type running struct {
+	*handlers.Worker
+	registry *prometheus.Registry
+}
+
+func newGateway(cfg *Config, worker handlers.Config, rdb redis.UniversalClient, log *zap.Logger) *gateway {
+	b := thisBuild()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "outgate", Name: "build_info", Help: "Always 1; the labels say which outgate this is.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "go": b.Go},
+	})
+	info.Set(1)
+	g := &gateway{cfg: cfg, worker: worker, rdb: rdb, log: log, process: prometheus.NewRegistry()}
+	g.process.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return g
+}
+
+// listen opens the address of the pages.
+func listen(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, inUse(addr, "--addr or http.addr", err)
+	}
+	return listener, nil
+}
+
+// inUse says what to do about an address that is taken.
+func inUse(addr, setting string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is in use: stop what listens there, or choose another with %s", addr, setting)
+	}
+	return fmt.Errorf("listen on %s: %w", addr, err)
+}
+
+// run delivers, and serves the pages, until ctx ends. up is called once it
+// delivers.
+func (g *gateway) run(ctx context.Context, listener net.Listener, more map[string]http.Handler, up func(context.Context) error) error {
+	monitor := newMonitor(g.cfg)
+	defer func() { _ = monitor.Close() }()
+	server := newServer(pages{
+		token: g.cfg.HTTP.Token.Reveal(), ready: g.ready, monitor: monitor, more: more,
+		metrics: promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorLog: zap.NewStdLog(g.log.Named("metrics")), Timeout: 20 * time.Second}),
+	}.handler(), g.log)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		defer cancel()
+		served <- server.Serve(listener)
+	}()
+	g.log.Info("http.listening", zap.Stringer("addr", listener.Addr()))
+	err := g.deliver(ctx, up)
+
+	stopping, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
+	_ = server.Shutdown(stopping)
+	if e := <-served; err == nil && !errors.Is(e, http.ErrServerClosed) {
+		err = fmt.Errorf("serve the pages: %w", e)
+	}
+	return err
+}
+
+// deliver runs the worker until ctx ends: then it stops fetching, and finishes
+// what is in hand.
+func (g *gateway) deliver(ctx context.Context, up func(context.Context) error) error {
+	if err := g.start(ctx); err != nil || g.running.Load() == nil {
+		return err
+	}
+	worker := g.running.Load()
+	defer worker.Shutdown()
+	g.log.Info("worker.started", zap.Int("partitions", g.worker.Scheme.Count), zap.Int("bridges", len(g.worker.Bridges)))
+	if err := up(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	g.log.Info("worker.stopping")
+	return nil
+}
+
+const (
+	startEvery = 500 * time.Millisecond
+	tellEvery  = 5 * time.Second
+)
+
+// start starts the worker, and waits for Redis as long as it takes. At the end of
+// ctx there is none, and no error.
+func (g *gateway) start(ctx context.Context) error {
+	var told time.Time
+	for {
+		err := g.tryStart(ctx)
+		if err == nil || errors.Is(err, partition.ErrScheme) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(told) >= tellEvery {
+			told = time.Now()
+			g.log.Warn("redis.waiting", zap.String("redis", g.cfg.Redis.URL.String()), zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(startEvery):
+		}
+	}
+}
+
+func (g *gateway) tryStart(ctx context.Context) error {
+	if err := g.rdb.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	r := &running{registry: prometheus.NewRegistry()}
+	cfg := g.worker
+	cfg.Registry = r.registry
+	r.Worker = handlers.NewWorker(g.rdb, cfg)
+	if err := r.Start(ctx); err != nil {
+		r.Shutdown()
+		return err
+	}
+	g.running.Store(r)
+	return nil
+}
+
+var (
+	errStarting = errors.New("waiting for Redis")
+	errNoRedis  = errors.New("Redis does not answer, or the worker is stopping")
+)
+
+// ready says what is missing. Anybody may ask, so it names no address.
+func (g *gateway) ready(ctx context.Context) error {
+	r := g.running.Load()
+	if r == nil {
+		return errStarting
+	}
+	if err := r.Ready(ctx); err != nil {
+		return errNoRedis
+	}
+	return nil
+}
+
+// Gather implements prometheus.Gatherer.
+func (g *gateway) Gather() ([]*dto.MetricFamily, error) {
+	all := prometheus.Gatherers{g.process}
+	if r := g.running.Load(); r != nil {
+		all = append(all, r.registry)
+	}
+	return all.Gather()
+}

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"errors"
+
+	"github.com/outgate/outgate/handlers/ledger"
+)
+
+// delivered drains a full store: one worker, and with Compare one asynq server
+// right after it.
+func (h *harness) delivered(ctx context.Context, _ int) (Figures, error) {
+	ours, err := h.drain(ctx, drain{partitions: h.Partitions, rooms: h.rooms(), messages: h.Messages})
+	if err != nil {
+		return nil, err
+	}
+	f := Figures{
+		"delivered_per_s":    float64(h.Messages) / ours.wall,
+		"delivered_cpu_us":   micros(ours.process, h.Messages),
+		"delivered_redis_us": micros(ours.redis, h.Messages),
+	}
+	if !h.Compare {
+		return f, nil
+	}
+	theirs, err := h.processed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f["asynq_processed_per_s"] = float64(h.Messages) / theirs.wall
+	f["asynq_cpu_us"] = micros(theirs.process, h.Messages)
+	f["asynq_redis_us"] = micros(theirs.redis, h.Messages)
+	f["delivered_ratio"] = theirs.wall / ours.wall
+	return f, nil
+}
+
+// processed is what the same number of tasks costs plain asynq.
+func (h *harness) processed(ctx context.Context) (_ spent, err error) {
+	p, err := h.newPlain(ctx)
+	if err != nil {
+		return spent{}, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	dealt, err := p.tasks(h.rooms(), h.Messages)
+	if err != nil {
+		return spent{}, err
+	}
+	if err := p.enqueue(ctx, dealt); err != nil {
+		return spent{}, err
+	}
+	return h.drainPlain(ctx, p, h.Messages)
+}
+
+// drain is a store that is filled and then drained by one worker.
+type drain struct {
+	partitions, rooms, messages int
+	// warm starts the meter when a tenth is delivered, so that the start of the
+	// worker does not count.
+	warm bool
+	// load, if not nil, is given the call that fills the store, and makes it.
+	load func(load func() error) error
+}
+
+// metered is what a part of a drain cost.
+type metered struct {
+	spent
+	messages int
+}
+
+func (h *harness) drain(ctx context.Context, d drain) (spent, error) {
+	m, err := h.metered(ctx, d)
+	return m.spent, err
+}
+
+// metered drains, and checks the record.
+func (h *harness) metered(ctx context.Context, d drain) (m metered, err error) {
+	g, err := h.newGateway(ctx, d.partitions, d.messages)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, g.close()) }()
+	load := func() error { return g.load(ctx, g.fill(d.rooms), d.messages) }
+	if d.load != nil {
+		err = d.load(load)
+	} else {
+		err = load()
+	}
+	if err != nil {
+		return m, err
+	}
+	begin, before := h.store.begin(ctx), 0
+	if err := g.start(ctx); err != nil {
+		return m, err
+	}
+	if d.warm {
+		if err := h.await(ctx, "envelopes delivered", d.messages/10, g.delivered); err != nil {
+			return m, err
+		}
+		begin, before = h.store.read(ctx), g.ledger.Delivered()
+	}
+	if err := h.settle(ctx, g, d.messages); err != nil {
+		return m, err
+	}
+	m = metered{spent: h.store.since(ctx, begin), messages: d.messages - before}
+	g.stop()
+	h.check(g, ledger.Expect{})
+	return m, nil
+}

@@ -1,0 +1,22 @@
+//go:build unix
+
+package bench
+
+import (
+	"math"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// processCPU is the CPU time this process has used, in seconds.
+func processCPU() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return math.NaN()
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// detach keeps the terminal's interrupt from the child: it goes last.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/partition"
+)
+
+func (a *app) partitionsCommand() *cobra.Command {
+	var s settings
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "partitions", Short: "Show how full the partitions are, and with what", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			session, err := a.open(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
+			defer session.close()
+			stats, err := partition.Inspect(cmd.Context(), session.rdb, session.scheme)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.printJSON(stats)
+			}
+			rows := make([][]string, len(stats))
+			for i, p := range stats {
+				rows[i] = partitionRow(p)
+			}
+			return a.printTable("", "PARTITION LEVEL DEPTH CAPACITY PENDING ACTIVE RETRY PARKED DEAD OLDEST OWNER", rows)
+		},
+	}
+	s.flags(cmd)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func partitionRow(p partition.Stats) []string {
+	n := func(n int64) string { return strconv.FormatInt(n, 10) }
+	owner := p.Owner
+	if p.Paused {
+		owner += " (paused)"
+	}
+	return []string{
+		p.Queue, string(p.Level), n(p.Depth), n(p.Capacity), n(p.Pending), n(p.Active), n(p.Retry), n(p.Scheduled),
+		n(p.DeadLetters), age(p.OldestMS), owner,
+	}
+}

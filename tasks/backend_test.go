@@ -1,0 +1,205 @@
+package tasks_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/tasks"
+)
+
+// onBothBackends runs a test on a real Redis and on the embedded one.
+func onBothBackends(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
+	t.Helper()
+	t.Run("real Redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, redistest.Start(t).Client())
+	})
+	t.Run("embedded Redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, embedded(t))
+	})
+}
+
+func embedded(t testing.TB) *redis.Client {
+	t.Helper()
+	server := miniredis.NewMiniRedis()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// setup is what the tests' gateway announces.
+func setup() partition.Setup {
+	return partition.Setup{
+		Scheme:   partition.Scheme{Count: 4, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom},
+		Capacity: 1000,
+		Pressure: partition.Pressure{Warn: 0.7, Degraded: 0.85, Shed: 0.95, ShedPriorities: []string{"low"}},
+		MaxBytes: tasks.DefaultMaxBytes,
+		Bridges:  map[string]string{"tg": "telegram"},
+		Enqueue:  tasks.EnqueueScript,
+	}
+}
+
+// announce configures a Redis as a gateway would, with changes to the setup.
+func announce(t testing.TB, rdb redis.UniversalClient, changes ...func(*partition.Setup)) partition.Setup {
+	t.Helper()
+	s := setup()
+	for _, change := range changes {
+		change(&s)
+	}
+	must(t, s.Announce(t.Context(), rdb))
+	return s
+}
+
+func onePartition(s *partition.Setup) { s.Scheme.Count = 1 }
+
+func capacity(n int) func(*partition.Setup) {
+	return func(s *partition.Setup) { s.Capacity = n }
+}
+
+// message is a small valid envelope to a room of the bridge tg.
+func message(room, text string) tasks.Envelope {
+	return tasks.Envelope{Operation: tasks.Send, BridgeID: "tg", ExternalRoomID: room, Payload: tasks.Text(text)}
+}
+
+func keyed(e tasks.Envelope, key string) tasks.Envelope {
+	e.IdempotencyKey = key
+	return e
+}
+
+func encode(t testing.TB, e tasks.Envelope) string {
+	t.Helper()
+	data, err := e.Encode()
+	must(t, err)
+	return string(data)
+}
+
+// foreign is a client that knows the protocol and nothing of this module.
+type foreign struct {
+	rdb *redis.Client
+	sha string
+}
+
+func newForeign(t testing.TB, rdb *redis.Client) foreign {
+	t.Helper()
+	sha, err := rdb.HGet(t.Context(), "outgate:api", "enqueue").Result()
+	must(t, err)
+	return foreign{rdb: rdb, sha: sha}
+}
+
+// enqueue returns the receipt as it came.
+func (f foreign) enqueue(ctx context.Context, key, envelope string) (string, error) {
+	return f.rdb.EvalSha(ctx, f.sha, []string{key}, envelope).Text()
+}
+
+// admit enqueues with the key {} and reads the receipt.
+func (f foreign) admit(t testing.TB, envelope string) tasks.Receipt {
+	t.Helper()
+	reply, err := f.enqueue(t.Context(), "{}", envelope)
+	must(t, err)
+	var r tasks.Receipt
+	must(t, json.Unmarshal([]byte(reply), &r))
+	return r
+}
+
+func newClient(t testing.TB, rdb redis.UniversalClient) *tasks.Client {
+	t.Helper()
+	c := tasks.NewClient(rdb)
+	closeAfter(t, c)
+	return c
+}
+
+func closeAfter(t testing.TB, c io.Closer) {
+	t.Helper()
+	t.Cleanup(func() { _ = c.Close() })
+}
+
+// enqueue admits an envelope that must be admitted.
+func enqueue(t testing.TB, c *tasks.Client, e tasks.Envelope) tasks.Receipt {
+	t.Helper()
+	r, err := c.Enqueue(t.Context(), e)
+	must(t, err)
+	return r
+}
+
+// settle ends an admitted envelope with an outcome, as a worker does.
+func settle(t testing.TB, rdb redis.UniversalClient, s partition.Setup, r tasks.Receipt, e tasks.Envelope, settlement partition.Settlement) tasks.Outcome {
+	t.Helper()
+	o := tasks.Outcome{Success: &tasks.Success{
+		ID: r.ID, Operation: e.Operation, MessageID: "m-" + r.ID, Partition: r.Partition, Attempts: 1,
+		RoutingKey: r.RoutingKey, PressureLevel: partition.Normal,
+	}}
+	data, err := json.Marshal(o)
+	must(t, err)
+	settlement.Kind, settlement.Outcome = partition.Done, data
+	if settlement.TTL == 0 {
+		settlement.TTL = time.Minute
+	}
+	if settlement.Window == 0 {
+		settlement.Window = time.Minute
+	}
+	lines := partition.NewLines(rdb, partition.Keys{Queue: s.Scheme.Queue(r.Partition)})
+	line := s.Scheme.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID())
+	settled, err := lines.Finish(t.Context(), r.ID, line, "", settlement)
+	must(t, err)
+	if !settled.OK {
+		t.Fatalf("Finish of %s: %+v", r.ID, settled)
+	}
+	decoded, err := tasks.DecodeOutcome(data)
+	must(t, err)
+	return decoded
+}
+
+// depth is how many envelopes asynq's own keys of a partition hold.
+func depth(t testing.TB, rdb redis.UniversalClient, queue string) int {
+	t.Helper()
+	k := partition.Keys{Queue: queue}
+	pipe := rdb.Pipeline()
+	counts := []*redis.IntCmd{
+		pipe.LLen(t.Context(), k.Asynq("pending")), pipe.LLen(t.Context(), k.Asynq("active")),
+		pipe.ZCard(t.Context(), k.Asynq("retry")), pipe.ZCard(t.Context(), k.Asynq("scheduled")),
+	}
+	_, err := pipe.Exec(t.Context())
+	must(t, err)
+	total := 0
+	for _, n := range counts {
+		total += int(n.Val())
+	}
+	return total
+}
+
+// dump is the whole content of a Redis, and whether a key ends by itself.
+func dump(t testing.TB, rdb *redis.Client) map[string]string {
+	t.Helper()
+	keys, err := rdb.Keys(t.Context(), "*").Result()
+	must(t, err)
+	content := make(map[string]string, len(keys))
+	for _, key := range keys {
+		value, err := rdb.Dump(t.Context(), key).Result()
+		must(t, err)
+		ttl, err := rdb.TTL(t.Context(), key).Result()
+		must(t, err)
+		content[key] = fmt.Sprintf("%x, ends: %t", value, ttl > 0)
+	}
+	return content
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
