@@ -56,7 +56,7 @@ func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 		keyHash: headers["outgate-key"], fingerprint: headers["outgate-fingerprint"],
 	}
 	if d.token = h.slot.token(id); d.token != "" {
-		d.turn, d.marked = partition.Begun{Turn: partition.TurnGo, Try: 1}, true
+		d.turn, d.begun, d.marked = partition.Begun{Turn: partition.TurnGo, Try: 1}, true, true
 	}
 	h.slot.room.Add(-1)
 	defer h.slot.room.Add(1)
@@ -71,6 +71,7 @@ func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 // deliver runs the pipeline, again where the next try is near, within the share of
 // the worker that a bridge may take.
 func (h *handler) deliver(ctx context.Context, d *delivery) verdict {
+	defer func() { d.seat.leave() }()
 	for {
 		v := h.conclude(ctx, d, h.process(ctx, d))
 		if v.released || v.after <= 0 || v.after > nearRetry {
@@ -79,7 +80,9 @@ func (h *handler) deliver(ctx context.Context, d *delivery) verdict {
 		if e := h.wait(ctx, v.after); e != nil {
 			return handBack
 		}
-		*d = delivery{id: d.id, admitted: d.admitted, raw: d.raw, keyHash: d.keyHash, fingerprint: d.fingerprint}
+		*d = delivery{
+			id: d.id, admitted: d.admitted, raw: d.raw, keyHash: d.keyHash, fingerprint: d.fingerprint, seat: d.seat,
+		}
 	}
 }
 

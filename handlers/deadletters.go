@@ -120,7 +120,7 @@ func (l *DeadLetters) eachOf(ctx context.Context, k partition.Keys, f DeadLetter
 	seen := make(map[string]bool)
 	for given, offset := 0, int64(0); ; offset += deadLettersPage {
 		ids, err := l.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
-			Key: k.Dead(), Start: since, Stop: "+inf", ByScore: true, Rev: true, Offset: offset, Count: deadLettersPage,
+			Key: k.Dead(), Start: "+inf", Stop: since, ByScore: true, Rev: true, Offset: offset, Count: deadLettersPage,
 		}).Result()
 		if err != nil || len(ids) == 0 {
 			return err
@@ -218,13 +218,17 @@ func (l *DeadLetters) Replay(ctx context.Context, id string) (Replayed, error) {
 	if err != nil {
 		return Replayed{}, err
 	}
-	released, err := partition.NewLines(l.rdb, k).Release(ctx, id)
+	d, lost := l.Show(ctx, id)
+	if lost != nil && !errors.Is(lost, tasks.ErrNotFound) {
+		return Replayed{}, lost
+	}
+	// A held head outlives its record, and goes on without it too.
+	released, err := partition.NewLines(l.rdb, k).Release(ctx, id, d.Outcome == nil || d.Outcome.Ambiguous)
 	if err != nil || released {
 		return Replayed{DeadLetterID: id, ID: id, Resumed: true}, err
 	}
-	d, err := l.Show(ctx, id)
-	if err != nil {
-		return Replayed{}, err
+	if lost != nil {
+		return Replayed{}, lost
 	}
 	if d.Held {
 		if err := l.stillAbout(ctx, k, id); err != nil {

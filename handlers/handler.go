@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -22,6 +23,8 @@ type handler struct {
 	index int
 	slot  *slot
 	lines *partition.Lines
+	// bulkhead is nil for none.
+	bulkhead bulkhead
 }
 
 // delivery is one envelope on its way through the pipeline.
@@ -41,13 +44,15 @@ type delivery struct {
 	probing bool
 
 	media, security map[string]any
+	// seat is the bridge's place among the partition's deliveries, nil for none.
+	seat *seats
 
 	turn  partition.Begun
 	token string
-	// marked is true while the attempt is written down as in flight, sent once the
-	// channel was called.
-	marked, sent bool
-	progress     progress
+	// begun is true once it is known what earlier attempts did, marked while the
+	// attempt is written down as in flight, sent once the channel was called.
+	begun, marked, sent bool
+	progress            progress
 }
 
 // progress is what one attempt leaves to the next, in the task's journal.
@@ -80,13 +85,14 @@ type end struct {
 func (h *handler) process(ctx context.Context, d *delivery) (e *end) {
 	defer func() {
 		if x := recover(); x != nil {
-			e = &end{failure: &classify.PanicError{Value: x, Stack: debug.Stack()}}
+			e = &end{failure: h.panicked(d, x)}
 		}
 	}()
 	steps := [...]func(context.Context, *delivery) *end{
 		h.decode,
 		h.expire,
 		h.checkBridge,
+		h.takeSeat,
 		h.resolveRoute,
 		h.applyMediaPolicy,
 		h.sanitize,
@@ -107,6 +113,27 @@ func fail(reason classify.Reason, text string) *end {
 	}}
 }
 
+// unsent is the error of a hook: whatever it says, nothing was sent. The reason is
+// for one that has no facts.
+func unsent(reason classify.Reason, err error) error {
+	facts := classify.Error{Op: "deliver", Reason: reason, Err: err}
+	if known, ok := errors.AsType[*classify.Error](err); ok && known != nil {
+		facts = *known
+	}
+	facts.Sent = classify.SentNo
+	return &facts
+}
+
+// panicked is the error of a panic in a step. Before the send it leaves no doubt.
+func (h *handler) panicked(d *delivery, value any) error {
+	err := &classify.PanicError{Value: value, Stack: debug.Stack()}
+	h.log.Error("delivery.panicked", zap.String("id", d.id), zap.Any("panic", value), zap.ByteString("stack", err.Stack))
+	if d.sent {
+		return err
+	}
+	return &classify.Error{Op: "deliver", Reason: classify.ReasonPanic, Sent: classify.SentNo, Err: err}
+}
+
 // decode reads the envelope, and finds its bridge.
 func (h *handler) decode(_ context.Context, d *delivery) *end {
 	env, err := tasks.DecodeEnvelope(d.raw, h.cfg.MaxBytes)
@@ -116,6 +143,9 @@ func (h *handler) decode(_ context.Context, d *delivery) *end {
 		var rough tasks.Envelope
 		_ = json.Unmarshal(d.raw, &rough)
 		d.env = rough
+		if slices.Contains(operations, rough.Operation) {
+			d.operation = rough.Operation
+		}
 		d.line = h.cfg.Scheme.Line(rough.BridgeID, rough.ExternalRoomID, rough.ThreadID())
 		return fail(classify.ReasonInvalidRequest, err.Error())
 	}
@@ -150,7 +180,7 @@ func (h *handler) checkBridge(ctx context.Context, d *delivery) *end {
 func (h *handler) resolveRoute(ctx context.Context, d *delivery) *end {
 	if hook := d.bridge.Hooks.Route; hook != nil {
 		if err := hook.Resolve(ctx, &d.env); err != nil {
-			return &end{failure: err}
+			return &end{failure: unsent(classify.ReasonUnknown, err)}
 		}
 	}
 	return nil
@@ -164,7 +194,7 @@ func (h *handler) applyMediaPolicy(ctx context.Context, d *delivery) *end {
 	media, err := hook.Apply(ctx, &d.env, d.bridge.Channel.Capabilities())
 	d.media = media
 	if err != nil {
-		return &end{failure: err}
+		return &end{failure: unsent(classify.ReasonMediaRejected, err)}
 	}
 	if d.send = sender(d.bridge.Channel, d.env.Operation); d.send == nil {
 		return fail(classify.ReasonUnsupportedOperation,
@@ -181,7 +211,7 @@ func (h *handler) sanitize(ctx context.Context, d *delivery) *end {
 	security, err := hook.Sanitize(ctx, &d.env)
 	d.security = security
 	if err != nil {
-		return &end{failure: err}
+		return &end{failure: unsent(classify.ReasonSanitizeFailed, err)}
 	}
 	return nil
 }
@@ -197,40 +227,61 @@ func (h *handler) chunk(_ context.Context, d *delivery) *end {
 	return nil
 }
 
-// sendPieces sends what earlier attempts have not. The in-flight mark is the last
-// thing written before each send, so that a crash while waiting is not taken for
-// an ambiguous send; an unlimited envelope of one piece then costs one call.
+// sendPieces sends what earlier attempts have not.
 func (h *handler) sendPieces(ctx context.Context, d *delivery) *end {
-	limited := h.limiter.Applies(ratelimit.Request{
-		Bridge: d.bridge.ID, BridgeLimits: d.bridge.BridgeLimits, RoomLimits: d.bridge.RoomLimits,
-	})
-	if limited || len(d.pieces) > 1 {
+	if len(d.pieces) > 1 && !d.marked {
 		if e := h.begin(ctx, d, false); e != nil {
 			return e
 		}
 	}
-	for i := len(d.progress.IDs); i < len(d.pieces); i++ {
-		if limited {
-			if e := h.reserve(ctx, d, i); e != nil {
-				return e
-			}
+	for i := len(d.progress.IDs); i < len(d.pieces); i = len(d.progress.IDs) {
+		if e := h.clear(ctx, d, i); e != nil {
+			return e
 		}
-		if !d.marked { // a fresh envelope was marked as it was taken
-			if e := h.begin(ctx, d, true); e != nil {
-				return e
-			}
-		}
-		if i < len(d.progress.IDs) { // the mark told of pieces we did not know
-			i = len(d.progress.IDs)
-			if i >= len(d.pieces) {
-				break
-			}
+		if i < len(d.progress.IDs) {
+			continue // the mark told of pieces we did not know
 		}
 		if e := h.attempt(ctx, d, i); e != nil {
 			return e
 		}
 	}
 	return nil
+}
+
+// clear returns when a piece may be sent: in its limiter's slot, and marked as in
+// flight. The mark is the last thing written before the send, so that a crash while
+// waiting is not taken for an ambiguous send; an unlimited envelope of one piece
+// then costs one call, and none where it was marked as it was taken.
+func (h *handler) clear(ctx context.Context, d *delivery, piece int) *end {
+	limits := ratelimit.Request{
+		Bridge: d.bridge.ID, Room: d.env.ExternalRoomID,
+		BridgeLimits: d.bridge.BridgeLimits, RoomLimits: d.bridge.RoomLimits,
+	}
+	for {
+		if !h.limiter.Applies(limits) {
+			if d.marked {
+				return nil
+			}
+			return h.begin(ctx, d, true)
+		}
+		if d.marked || !d.begun {
+			if e := h.begin(ctx, d, false); e != nil {
+				return e
+			}
+		}
+		limits.Token = h.slotToken(d, piece)
+		deadline, e := h.reserve(ctx, d, limits)
+		if e != nil {
+			return e
+		}
+		if e := h.begin(ctx, d, true); e != nil {
+			return e
+		}
+		// Where the mark took so long that the slot lapsed, both are had anew.
+		if time.Now().Before(deadline) {
+			return nil
+		}
+	}
 }
 
 // begin asks for the envelope's turn, waiting for it where it is near.
@@ -260,15 +311,15 @@ func (h *handler) begin(ctx context.Context, d *delivery, mark bool) *end {
 
 // begun looks at what happened to the envelope before.
 func (h *handler) begun(d *delivery, turn partition.Begun, mark bool) *end {
-	d.turn, d.marked = turn, mark
+	d.turn, d.begun, d.marked = turn, true, mark
 	if turn.Progress != "" {
 		if err := json.Unmarshal([]byte(turn.Progress), &d.progress); err != nil {
 			h.log.Warn("delivery.progress_unreadable", zap.String("id", d.id), zap.Error(err))
 		}
 	}
 	if turn.Lost {
-		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
-		h.log.Warn("delivery.ambiguous", zap.String("id", d.id), zap.String("bridge", d.bridge.ID),
+		h.metrics.ambiguous.WithLabelValues(d.bridgeID()).Inc()
+		h.log.Warn("delivery.ambiguous", zap.String("id", d.id), zap.String("bridge", d.bridgeID()),
 			zap.Int("crashes", turn.Crashes))
 	}
 	switch {
@@ -285,40 +336,51 @@ func (h *handler) begun(d *delivery, turn partition.Begun, mark bool) *end {
 	return nil
 }
 
+// bridgeID is the bridge's, as metrics name it.
+func (d *delivery) bridgeID() string {
+	if d.bridge == nil {
+		return "unknown"
+	}
+	return d.bridge.ID
+}
+
 // poisonAfter is how many workers an envelope may take down.
 const poisonAfter = 3
 
-// reserve waits for the limiter's slot of a piece.
-func (h *handler) reserve(ctx context.Context, d *delivery, piece int) *end {
-	request := ratelimit.Request{
-		Bridge: d.bridge.ID, Room: d.env.ExternalRoomID, Token: h.slotToken(d, piece),
-		BridgeLimits: d.bridge.BridgeLimits, RoomLimits: d.bridge.RoomLimits,
-	}
-	if at := d.env.ExpiresAtMS; at > 0 {
-		request.MaxWait = max(time.Millisecond, time.Until(time.UnixMilli(at)))
-	}
+// reserve waits for the limiter's slot, and answers until when it is good.
+func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Request) (time.Time, *end) {
 	start := time.Now()
 	for waited := false; ; waited = true {
+		if at := d.env.ExpiresAtMS; at > 0 {
+			request.MaxWait = max(time.Millisecond, time.Until(time.UnixMilli(at)))
+		}
 		slot, err := persist(ctx, h.Worker, func(ctx context.Context) (ratelimit.Slot, error) {
 			return h.limiter.Reserve(ctx, request)
 		})
 		if err != nil {
-			return &end{stop: true}
+			return time.Time{}, &end{stop: true}
 		}
 		if slot.Wait > 0 {
 			if !waited {
 				h.metrics.limitWaits.WithLabelValues(d.bridge.ID).Inc()
 			}
-			if e := h.wait(ctx, slot.Wait); e != nil {
-				return e
+			wait := slot.Wait
+			if request.MaxWait > 0 {
+				wait = min(wait, request.MaxWait)
+			}
+			if e := h.wait(ctx, wait); e != nil {
+				return time.Time{}, e
 			}
 		}
 		if e := h.expire(ctx, d); e != nil {
-			return e
+			return time.Time{}, e
 		}
-		if slot.Reserved && time.Now().Before(slot.Deadline) {
+		// While it waited the bridge may have been closed: then the limiter says
+		// whether the slot is still good.
+		open := slot.Wait == 0 || !h.limiter.MayBeClosed(d.bridge.ID)
+		if slot.Reserved && open && time.Now().Before(slot.Deadline) {
 			h.metrics.limitWait.Observe(time.Since(start).Seconds())
-			return nil
+			return slot.Deadline, nil
 		}
 	}
 }
@@ -356,7 +418,7 @@ func (h *handler) call(ctx context.Context, d *delivery, piece int) (_ tasks.Del
 	defer cancel()
 	defer func() {
 		if x := recover(); x != nil {
-			err = &classify.PanicError{Value: x, Stack: debug.Stack()}
+			err = h.panicked(d, x)
 		}
 	}()
 	return d.send(ctx, d.message(piece))
@@ -387,9 +449,12 @@ func (d *delivery) message(piece int) tasks.Message {
 
 // suspend records what an attempt learned and clears its mark.
 func (h *handler) suspend(ctx context.Context, d *delivery, s partition.Suspension) *end {
-	if journal, err := json.Marshal(d.progress); err == nil {
-		s.Progress = string(journal)
+	journal, err := json.Marshal(d.progress)
+	if err != nil { // a channel's result that is no JSON: the ids matter more
+		d.progress.Result = nil
+		journal, _ = json.Marshal(d.progress)
 	}
+	s.Progress = string(journal)
 	ours, err := persist(ctx, h.Worker, func(ctx context.Context) (bool, error) {
 		return h.lines.Suspend(ctx, d.id, d.token, s)
 	})

@@ -129,15 +129,23 @@ func (h *health) observe(ctx context.Context, b *Bridge, v classify.Verdict) {
 	}
 }
 
+// suspend leaves a suspension that stands as it is: an operator's has no probes.
 func (h *health) suspend(ctx context.Context, bridge string, s Suspension) (bool, error) {
-	fresh, err := SuspendBridge(ctx, h.rdb, bridge, s)
-	if err == nil {
+	record, err := json.Marshal(s)
+	if err != nil {
+		return false, fmt.Errorf("suspend %s: %w", bridge, err)
+	}
+	fresh, err := h.rdb.HSetNX(ctx, SuspendedKey, bridge, record).Result()
+	if err != nil {
+		return false, fmt.Errorf("suspend %s: %w", bridge, err)
+	}
+	if fresh {
 		h.mu.Lock()
 		h.suspended[bridge] = s
 		h.mu.Unlock()
 		h.metrics.bridgeUp.WithLabelValues(bridge).Set(0)
 	}
-	return fresh, err
+	return fresh, nil
 }
 
 // succeeded ends a row of fatal errors, and a suspension where this was the probe.

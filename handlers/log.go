@@ -1,12 +1,10 @@
 package handlers
 
 import (
-	"errors"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -28,19 +26,11 @@ func (h *handler) attempted(d *delivery, piece int, took time.Duration, err erro
 		}
 		ce.Write(fields...)
 	}
-	var panicked *classify.PanicError
-	if errors.As(err, &panicked) {
-		h.log.Error("delivery.panicked", zap.String("id", d.id), zap.Any("panic", panicked.Value), zap.ByteString("stack", panicked.Stack))
-	}
 }
 
 // settled counts an envelope that ended.
 func (h *handler) settled(d *delivery, o tasks.Outcome) {
-	bridge := "unknown"
-	if d.bridge != nil {
-		bridge = d.bridge.ID
-	}
-	disposition, category := "delivered", ""
+	bridge, disposition, category := d.bridgeID(), "delivered", ""
 	h.tallies[h.index].processed.Add(1)
 	if o.Error != nil {
 		h.tallies[h.index].failed.Add(1)

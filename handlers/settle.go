@@ -26,9 +26,11 @@ func (h *handler) conclude(ctx context.Context, d *delivery, e *end) verdict {
 		return h.giveBack(ctx, d, e)
 	}
 	v := h.judge(d, e.failure)
-	if v.Category == classify.Retryable && d.bridge != nil && !d.marked {
-		// It failed before its send: that is an attempt too.
-		if e := h.begin(ctx, d, true); e != nil {
+	// Tried again, what failed before its send is an attempt too. Settled, it still
+	// has to be known what earlier attempts did.
+	attempt := v.Category == classify.Retryable && d.bridge != nil
+	if attempt && !d.marked || !d.begun {
+		if e := h.begin(ctx, d, attempt); e != nil {
 			return h.conclude(ctx, d, e)
 		}
 	}
@@ -89,8 +91,11 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 	if v.Ambiguous {
 		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
 	}
-	if v.After > 0 && v.Reason == classify.ReasonRateLimited {
-		h.closeLimiter(ctx, d, v)
+	switch {
+	case v.After > 0:
+		h.closeLimiter(ctx, d, v.Scope, v.After)
+	case v.Reason == classify.ReasonRateLimited:
+		h.closeLimiter(ctx, d, v.Scope, delay)
 	}
 	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
 	if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {
@@ -100,13 +105,13 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 }
 
 // closeLimiter tells every worker of the delay a provider asked for.
-func (h *handler) closeLimiter(ctx context.Context, d *delivery, v classify.Verdict) {
+func (h *handler) closeLimiter(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
 	room := ""
-	if v.Scope == classify.ScopeRoom {
+	if scope == classify.ScopeRoom {
 		room = d.env.ExternalRoomID
 	}
 	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, h.limiter.Close(ctx, d.bridge.ID, room, v.After)
+		return struct{}{}, h.limiter.Close(ctx, d.bridge.ID, room, delay)
 	})
 	if err != nil {
 		h.log.Warn("ratelimit.close_failed", zap.String("bridge", d.bridge.ID), zap.Error(err))
@@ -133,8 +138,11 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 
 // giveUp settles an envelope that is not delivered as a dead letter.
 func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) verdict {
-	if v.Ambiguous && d.bridge != nil {
+	if v.Ambiguous && d.sent { // else it was counted as it was found
 		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
+	}
+	if d.marked && !d.sent && v.Category != classify.Retryable {
+		d.turn.Try-- // marked, and never made
 	}
 	failure := tasks.OutboundError{
 		Status: tasks.StatusError, Type: "outbound_error", ID: d.id, Category: v.Category,
@@ -174,11 +182,17 @@ func rawEnvelope(raw []byte) json.RawMessage {
 }
 
 // encode is the outcome as JSON, without the detour over Outcome's own marshaler.
+// What a channel or a hook adds may be no JSON: it is left out.
 func encode(o tasks.Outcome) ([]byte, error) {
-	if o.Success != nil {
-		return json.Marshal(o.Success)
+	if o.Success == nil {
+		return json.Marshal(o)
 	}
-	return json.Marshal(o)
+	encoded, err := json.Marshal(o.Success)
+	if err != nil {
+		o.Success.Result, o.Success.Media, o.Success.Security = nil, nil, nil
+		encoded, err = json.Marshal(o)
+	}
+	return encoded, err
 }
 
 // finish writes the outcome and everything that goes with it.

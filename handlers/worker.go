@@ -110,7 +110,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	for i := range w.cfg.Scheme.Count {
 		queue := w.cfg.Scheme.Queue(i)
-		h := &handler{Worker: w, index: i, slot: &w.door.slots[i], lines: w.door.slots[i].lines}
+		h := &handler{
+			Worker: w, index: i, slot: &w.door.slots[i], lines: w.door.slots[i].lines,
+			bulkhead: newBulkhead(w.cfg.Concurrency, w.cfg.Bridges),
+		}
 		server := asynq.NewServerFromRedisClient(w.door, w.serverConfig(queue))
 		if err := server.Start(h); err != nil {
 			return fmt.Errorf("start the server of %s: %w", queue, err)
@@ -188,21 +191,30 @@ func (w *Worker) listen(ctx context.Context) {
 	}
 	pubsub := w.rdb.Subscribe(ctx, names...)
 	defer func() { _ = pubsub.Close() }()
-	messages := pubsub.Channel(redis.WithChannelSize(1000))
+	messages := pubsub.ChannelWithSubscriptions(redis.WithChannelSize(1000))
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case m, ok := <-messages:
+		case message, ok := <-messages:
 			if !ok {
 				return
 			}
-			if i, wake := channels[m.Channel]; wake {
-				w.door.wake(i)
-			} else {
-				w.event(m.Payload)
+			switch m := message.(type) {
+			case *redis.Subscription: // what was told before it stands was not heard
+				w.hear(channels, m.Channel, "")
+			case *redis.Message:
+				w.hear(channels, m.Channel, m.Payload)
 			}
 		}
+	}
+}
+
+func (w *Worker) hear(wakes map[string]int, channel, payload string) {
+	if i, wake := wakes[channel]; wake {
+		w.door.wake(i)
+	} else {
+		w.event(payload)
 	}
 }
 

@@ -27,6 +27,7 @@ local head = redis.call("HGET", og .. "heads", line)
 if not head then
   -- Its line was lost: it is a line of its own again.
   redis.call("HSET", og .. "heads", line, id)
+  redis.call("LREM", og .. "line:" .. line, 1, id)
 elseif head ~= id then
   -- The head alone is runnable. Whoever is not the head was let in by hand
   -- (asynqmon's "run"), so it goes back to waiting.

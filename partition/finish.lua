@@ -23,7 +23,7 @@ if kind == "done" then
 else
   local ms = string.sub(ns, 1, -7)
   archive(id, ARGV[13], tonumber(string.sub(ns, 1, -10)))
-  redis.call("HDEL", t, "og_flight", "og_until", "og_head")
+  redis.call("HDEL", t, "og_flight", "og_until", "og_head", "og_held")
   redis.call("HSET", og .. "dead:" .. id, "record", ARGV[11])
   redis.call("PEXPIRE", og .. "dead:" .. id, ARGV[12])
   redis.call("ZADD", og .. "dead", ms, id)

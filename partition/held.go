@@ -17,10 +17,11 @@ var (
 )
 
 // Release makes the held head of a line runnable again: the same envelope, with
-// its attempts counted anew, and without its dead letter. It answers false where
-// the envelope is not held.
-func (l *Lines) Release(ctx context.Context, id string) (bool, error) {
-	n, err := l.held(ctx, "release", id)
+// its attempts counted anew, and without its dead letter. With ambiguous it is
+// known that an attempt may have been accepted. It answers false where the
+// envelope is not held.
+func (l *Lines) Release(ctx context.Context, id string, ambiguous bool) (bool, error) {
+	n, err := l.held(ctx, "release", id, flag(ambiguous))
 	return n == 1, err
 }
 

@@ -3,6 +3,7 @@
 --
 -- KEYS[1]  the partition's hash tag
 -- ARGV     1 "release", "drop" or "purge"  2 id
+--          for "release": 3 "1" if an attempt of it may have been accepted
 --          for "drop": 3 line  4 outcome (JSON)  5 its ttl in ms, "0" keeps none
 --          6 fingerprint of its idempotency key  7 idempotency window in ms
 --          8 the dead letter as it is from now on (JSON)
@@ -31,11 +32,13 @@ if op == "release" then
   -- accepted, stays known.
   redis.call("ZREM", aq .. "archived", id)
   redis.call("HDEL", t, "og_held", "og_try", "og_crashes", "og_until", "og_flight")
+  if ARGV[3] == "1" then redis.call("HSET", t, "og_journal", "1", "og_ambiguous", "1") end
   redis.call("ZREM", og .. "dead", id)
   redis.call("DEL", dead)
   run(id, ns, redis.call("HGET", t, "og_critical"))
 else
   redis.call("HDEL", t, "og_held")
+  redis.call("HSET", t, "og_settled", "1")
   if unique and redis.call("GET", unique) == id then
     redis.call("DEL", unique)
     local hash = string.match(unique, ":(%x+)$")

@@ -21,18 +21,24 @@ end
 
 -- removed writes the outcome of an envelope whose task somebody deleted or
 -- archived by hand: accepted envelopes end in an outcome, and settled ones are not
--- sent, even if they are run by hand later.
+-- sent, even if they are run by hand later. Its idempotency key stays used.
 local function removed(id, line)
-  local t = aq .. "t:" .. id
-  if redis.call("EXISTS", t) == 1 then
+  local t, kept = aq .. "t:" .. id, 86400000
+  local v = redis.call("HMGET", t, "state", "og_ambiguous", "og_flight", "unique_key", "msg")
+  if v[1] then
     redis.call("HSET", t, "og_settled", "1")
     redis.call("HDEL", t, "og_head")
   end
-  local outcome = string.format('{"status":"error","type":"outbound_error","id":"%s","category":"terminal",'
+  local hash, print = string.match(v[4] or "", ":(%x+)$"), string.match(v[5] or "", "outgate%-fingerprint\18%((%x+)")
+  if hash and print and redis.call("GET", v[4]) == id then
+    redis.call("DEL", v[4])
+    redis.call("SET", og .. "key:" .. hash, id .. " " .. print, "PX", kept)
+  end
+  local outcome = string.format('{"status":"error","type":"outbound_error","id":%s,"category":"terminal",'
     .. '"disposition":"terminal","operation":"","reason":"removed","provider":{},"attempt":0,"max_attempts":0,'
-    .. '"partition":%d,"routing_key":%s,"retryable":false,"ambiguous":false}',
-    id, tonumber(string.sub(id, 1, 3)), cjson.encode(line))
-  if redis.call("SET", og .. "outcome:" .. id, outcome, "NX", "PX", 86400000) then
+    .. '"partition":%d,"routing_key":%s,"retryable":false,"ambiguous":%s}',
+    cjson.encode(id), tonumber(string.match(tag, "(%d+)}$")), cjson.encode(line), (v[2] or v[3]) and "true" or "false")
+  if redis.call("SET", og .. "outcome:" .. id, outcome, "NX", "PX", kept) then
     redis.call("PUBLISH", og .. "outcomes", outcome)
     redis.call("HINCRBY", og .. "state", "removed", 1)
   end

@@ -10,7 +10,9 @@ for i = #ARGV - 1, 1, -2 do
   if v[1] == "active" and (v[2] or "") == token then
     redis.call("HDEL", t, "og_flight", "og_try")
     leave(id, "active")
-    run(id, int(us) .. "000", true)
+    -- Not by run: what was run by hand has still to ask begin.
+    redis.call("HSET", t, "state", "pending", "pending_since", int(us) .. "000")
+    redis.call("RPUSH", aq .. "pending", id)
   end
 end
 return 1

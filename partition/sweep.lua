@@ -75,7 +75,7 @@ for i = 1, #page[2], 2 do
 end
 
 -- line_of reads the room out of a task's message: its second field is the payload,
--- the caller's JSON.
+-- the caller's JSON. It fails on what is no envelope.
 local hash_key = redis.call("HGET", og .. "state", "hash_key")
 local function line_of(id)
   local msg = redis.call("HGET", aq .. "t:" .. id, "msg")
@@ -93,8 +93,7 @@ local function line_of(id)
   local n, at = length(2)
   if string.sub(msg, at, at + 7) ~= "outgate:" or string.byte(msg, at + n) ~= 18 then return nil end
   n, at = length(at + n + 1)
-  local ok, e = pcall(cjson.decode, string.sub(msg, at, at + n - 1))
-  if not ok or type(e) ~= "table" then return nil end
+  local e = cjson.decode(string.sub(msg, at, at + n - 1))
   local line = e.bridge_id .. ":" .. e.external_room_id
   if hash_key == "thread" and type(e.opts) == "table" and type(e.opts.thread_id) == "string" then
     line = line .. ":" .. e.opts.thread_id
@@ -105,8 +104,8 @@ end
 -- Tasks whose line was lost. A few at a time: finding an id in a long line costs.
 local FEW = 20
 for _, id in ipairs(redis.call("ZRANGE", aq .. "scheduled", parked, parked + FEW - 1)) do
-  local line = line_of(id)
-  if line then
+  local ok, line = pcall(line_of, id)
+  if ok and line then
     local head = redis.call("HGET", og .. "heads", line)
     if not head then
       redis.call("HSET", og .. "heads", line, id)

@@ -184,15 +184,29 @@ func depth(t testing.TB, rdb redis.UniversalClient, queue string) int {
 // dump is the whole content of a Redis, and whether a key ends by itself.
 func dump(t testing.TB, rdb *redis.Client) map[string]string {
 	t.Helper()
-	keys, err := rdb.Keys(t.Context(), "*").Result()
+	ctx := t.Context()
+	keys, err := rdb.Keys(ctx, "*").Result()
 	must(t, err)
 	content := make(map[string]string, len(keys))
 	for _, key := range keys {
-		value, err := rdb.Dump(t.Context(), key).Result()
+		var value any
+		var err error
+		switch kind := rdb.Type(ctx, key).Val(); kind {
+		case "string":
+			value, err = rdb.Get(ctx, key).Result()
+		case "hash":
+			value, err = rdb.HGetAll(ctx, key).Result()
+		case "list":
+			value, err = rdb.LRange(ctx, key, 0, -1).Result()
+		case "zset":
+			value, err = rdb.ZRangeWithScores(ctx, key, 0, -1).Result()
+		case "set":
+			value, err = rdb.SMembersMap(ctx, key).Result()
+		default:
+			t.Fatalf("%s is a %s", key, kind)
+		}
 		must(t, err)
-		ttl, err := rdb.TTL(t.Context(), key).Result()
-		must(t, err)
-		content[key] = fmt.Sprintf("%x, ends: %t", value, ttl > 0)
+		content[key] = fmt.Sprintf("%q, ends: %t", value, rdb.TTL(ctx, key).Val() > 0)
 	}
 	return content
 }

@@ -12,13 +12,14 @@
 --   - The embedded Redis decodes as Go does, so there an unknown field that is null
 --     is not seen, and a number beyond all doubles is no JSON.
 local find, gsub, sub, match = string.find, string.gsub, string.sub, string.match
+local function has(s, plain) return find(s, plain, 1, true) end
 local fault
 local function fail(name, why) fault = fault or name .. ": " .. why end
 
 -- valid_utf8 looks at each run of bytes beyond ASCII once: it puts a blank for
 -- every whole character, and then nothing else may be left.
 local function valid_utf8(s)
-  if find(s, "^[%z\1-\127]*$") then return true end
+  if find(s, "^[\1-\127%z]*$") then return true end
   local characters = {
     "^[^\225-\236\238\239]*$", "[\225-\236\238\239][\128-\191][\128-\191]",
     "^[^\194-\223]*$", "[\194-\223][\128-\191]",
@@ -34,7 +35,7 @@ local function valid_utf8(s)
     seen[run] = true
     for i = 1, #characters, 2 do
       if not find(run, characters[i]) then
-        run = gsub(run, string.rep(characters[i + 1], 6), " ")
+        run = gsub(run, string.rep(characters[i + 1], 8), " ")
         run = gsub(run, characters[i + 1], " ")
       end
     end
@@ -46,7 +47,7 @@ end
 -- outside is what stands outside the strings, with a $ for each of them; a string
 -- with a raw control character keeps its quotes.
 local function outside(s)
-  if find(s, '\\"', 1, true) or find(s, "\\\\", 1, true) then s = gsub(s, '\\["\\]', "") end
+  if has(s, '\\"') or has(s, "\\\\") then s = gsub(s, '\\["\\]', "") end
   return (gsub(s, '"[#-\255 !]*"', "$"))
 end
 
@@ -55,16 +56,16 @@ end
 local function lax(rest)
   if not find(rest, '[%w"%z]') then return false end
   for _, odd in ipairs({ '"', "\0", "i", "I", "x", "X", "N", "na", "nA" }) do
-    if find(rest, odd, 1, true) then return true end
+    if has(rest, odd) then return true end
   end
-  return find(rest, ".", 1, true) and (find(rest, "%D%.") or find(rest, "%.%D"))
-    or find(rest, "+", 1, true) and find(rest, "[^eE]%+")
-    or find(rest, "0", 1, true) and (find(rest, "[^%w.+-]0%d") or find(rest, "[^eE]%-0%d"))
+  return has(rest, ".") and (find(rest, "%D%.") or find(rest, "%.%D"))
+    or has(rest, "+") and find(rest, "[^eE]%+")
+    or has(rest, "0") and find(rest, "[^%d.]0%d") and (find(rest, "[^%w.+-]0%d") or find(rest, "[^eE]%-0%d"))
 end
 
 -- half_pair and deep find, for the embedded Redis, what cjson refuses by itself.
 local function half_pair(s)
-  if not find(s, "\\u", 1, true) then return false end
+  if not has(s, "\\u") then return false end
   s = gsub(s, "\\\\", "")
   s = gsub(s, "\\u[dD][89abAB]%x%x\\u[dD][c-fC-F]%x%x", "")
   return find(s, "\\u[dD][89a-fA-F]")
@@ -81,7 +82,9 @@ end
 -- shaped puts back what decoding forgets: 1.0 decodes to 1 and [] to {}. It decodes
 -- a copy once more, in which such a number has a fraction and no array is empty.
 local function shaped(e, json, rest)
-  if not (find(rest, "%[%s*%]") or find(rest, "%[%s*null") or find(rest, ":%s*%-?%d+[.eE]")) then return end
+  local empty = has(rest, "[") and (find(rest, "%[%s*%]") or not cjson.null and find(rest, "%[%s*null"))
+  local fraction = (has(rest, ".") or has(rest, "e") or has(rest, "E")) and find(rest, ":%s*%-?%d+[.eE]")
+  if not empty and not fraction then return end
   local copy = gsub(json, "(:%s*%-?%d+)[.eE][%d.eE+-]*", "%1.5")
   copy = gsub(copy, "%[%s*%]", "[0]")
   copy = gsub(copy, "%[%s*null", "[0")
@@ -213,14 +216,14 @@ local function at_most(o, path, name)
 end
 
 local function one_of(v, name, words)
-  if v ~= nil and (find(v, " ", 1, true) or not find(" " .. words .. " ", " " .. v .. " ", 1, true)) then
+  if v ~= nil and (has(v, " ") or not find(" " .. words .. " ", " " .. v .. " ", 1, true)) then
     fail(name, "must be one of " .. words)
   end
 end
 
 -- escaped is true where every % has its two digits.
 local function escaped(s)
-  return not find(s, "%", 1, true) or not (find(s .. " ", "%%%X") or find(s .. " ", "%%%x%X"))
+  return not has(s, "%") or not (find(s .. " ", "%%%X") or find(s .. " ", "%%%x%X"))
 end
 
 local function is_ipv6(s)
@@ -420,6 +423,6 @@ close()
 local duplicate = what == "duplicate"
 return string.format('{"status":"%s","id":"%s","partition":%d,"routing_key":%s,"pressure_level":"%s","depth":%d,'
   .. '"position":%d,"idempotent":%s%s}',
-  duplicate and "duplicate" or "accepted", id, index, (string.gsub(cjson.encode(routing_key), "\\/", "/")),
+  duplicate and "duplicate" or "accepted", id, index, '"' .. gsub(routing_key, '["\\]', "\\%0") .. '"',
   LEVELS[level], held, duplicate and 0 or what, duplicate and "true" or "false",
   duplicate and more ~= "" and ',"outcome":' .. more or "")

@@ -154,7 +154,7 @@ func TestGoldensCoverEveryFieldOfTheEnvelope(t *testing.T) {
 }
 
 // goldenFiles returns the files of a pattern by their name without extension.
-func goldenFiles(t *testing.T, pattern string) map[string][]byte {
+func goldenFiles(t testing.TB, pattern string) map[string][]byte {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)
 	if err != nil || len(paths) == 0 {

@@ -47,7 +47,7 @@ func (a *app) main(ctx context.Context, args []string, stop <-chan os.Signal) in
 	defer cancel(nil)
 	// Reading ends with the command, also where nobody types.
 	in, typed := io.Pipe()
-	defer context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) })()
+	defer context.AfterFunc(ctx, func() { _ = typed.CloseWithError(context.Cause(ctx)) })()
 	source := a.in
 	a.in = &lazyReader{in: in, start: func() {
 		_, err := io.Copy(typed, source)
@@ -93,8 +93,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	if errors.Is(err, context.Canceled) && context.Cause(ctx) != nil {
-		err = context.Cause(ctx)
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errInterrupted) || errors.Is(err, errInterrupted) {
+		err = errInterrupted
 	}
 	return a.fail(cmd, err)
 }
@@ -156,7 +156,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.err)
 	root.AddCommand(
 		a.devCommand(), a.serveCommand(), a.sendCommand(), a.outcomeCommand(), a.partitionsCommand(), a.roomsCommand(),
-		a.deadLettersCommand(), a.bridgesCommand(), a.configCommand(), a.versionCommand(),
+		a.deadLettersCommand(), a.bridgesCommand(), a.configCommand(), newBenchCommand(), a.versionCommand(),
 	)
 	a.mark(root)
 	return root
@@ -191,7 +191,7 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// Every refusal of the gateway says what is wrong; what to do is said here.
+// explain adds to a refusal of the gateway, which says what is wrong, what to do.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, tasks.ErrNotReady):

@@ -3,10 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -41,14 +40,15 @@ func newBenchCommand() *cobra.Command {
 		Example: "  outgate bench --compare\n" +
 			"  outgate bench --messages 2000 --runs 1 --json\n" +
 			"  outgate bench --only delivered,enqueue --compare",
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
 			o.Progress = cmd.ErrOrStderr()
-			return r.run(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			err := r.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			var option *bench.OptionError
+			if errors.As(err, &option) {
+				return usageError{err}
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()

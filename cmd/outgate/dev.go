@@ -69,7 +69,7 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 	defer store.Close()
 	store.ClockTTL(true)
 	cfg.Redis.URL = SecretURL{hide("redis://" + store.Addr() + "/0")}
-	listener, err := listen(f.addr)
+	listener, err := listen(ctx, f.addr)
 	if err != nil {
 		return err
 	}

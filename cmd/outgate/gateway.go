@@ -52,8 +52,9 @@ func newGateway(cfg *Config, worker handlers.Config, rdb redis.UniversalClient, 
 }
 
 // listen opens the address of the pages.
-func listen(addr string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", addr)
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, inUse(addr, "--addr or http.addr", err)
 	}

@@ -207,6 +207,6 @@ func (a *app) printOutcome(o tasks.Outcome, asJSON bool) error {
 		duplicate = ", possibly twice"
 	}
 	a.printf("delivered %s as %s%s after %s, attempt %d\n", s.ID, plain(strings.Join(s.MessageIDs, ", ")), duplicate,
-		time.Duration(s.LatencyMS)*time.Millisecond, s.Attempts)
+		age(max(1, s.LatencyMS)), s.Attempts)
 	return nil
 }

@@ -46,7 +46,7 @@ func (a *app) serve(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
-	listener, err := listen(cfg.HTTP.Addr)
+	listener, err := listen(ctx, cfg.HTTP.Addr)
 	if err != nil {
 		return err
 	}

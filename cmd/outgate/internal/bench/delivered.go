@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/outgate/outgate/handlers/ledger"
 )
@@ -53,6 +54,8 @@ func (h *harness) processed(ctx context.Context) (_ spent, err error) {
 // drain is a store that is filled and then drained by one worker.
 type drain struct {
 	partitions, rooms, messages int
+	// takes is how long each send takes.
+	takes time.Duration
 	// warm starts the meter when a tenth is delivered, so that the start of the
 	// worker does not count.
 	warm bool
@@ -78,6 +81,7 @@ func (h *harness) metered(ctx context.Context, d drain) (m metered, err error) {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
+	g.sink.takes = d.takes
 	load := func() error { return g.load(ctx, g.fill(d.rooms), d.messages) }
 	if d.load != nil {
 		err = d.load(load)

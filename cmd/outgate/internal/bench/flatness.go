@@ -78,7 +78,7 @@ func (h *harness) flatRooms(ctx context.Context, f Figures) error {
 func (h *harness) cost(ctx context.Context, d drain, f Figures, key string) (wall, cpu float64, err error) {
 	h.say("  %d messages in %d rooms", d.messages, d.rooms)
 	var total metered
-	for range min(10, max(1, 10_000/d.messages)) {
+	for range max(1, min(h.Messages, 10_000)/d.messages) {
 		m, err := h.metered(ctx, d)
 		if err != nil {
 			return 0, 0, err

@@ -36,8 +36,8 @@ type gateway struct {
 	client *tasks.Client
 	worker *handlers.Worker
 	ledger *ledger.Ledger
-	// heard has the times of arrival on the fast bridge, for whoever waits for one.
-	heard chan time.Time
+	// sink is the channel of the fast bridge.
+	sink  *sink
 	rooms []*room
 }
 
@@ -63,7 +63,8 @@ func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*ga
 	if err := h.store.flush(ctx); err != nil {
 		return nil, err
 	}
-	g := &gateway{store: h.store, rdb: h.store.Client(), ledger: ledger.New(), heard: make(chan time.Time, 1)}
+	g := &gateway{store: h.store, rdb: h.store.Client(), ledger: ledger.New()}
+	g.sink = &sink{ledger: g.ledger, heard: make(chan time.Time, 1)}
 	g.client = tasks.NewClient(g.rdb)
 	policy := handlers.Policy{
 		MaxAttempts: 5, Backoff: classify.Backoff{Base: classify.DefaultBase, Max: classify.DefaultMax},
@@ -78,7 +79,7 @@ func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*ga
 		Pressure:      partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
 		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
 		Bridges: []*handlers.Bridge{
-			{ID: fast, Channel: &sink{ledger: g.ledger, heard: g.heard}, Policy: policy},
+			{ID: fast, Channel: g.sink, Policy: policy},
 			{ID: slow, Channel: &sink{ledger: g.ledger}, Policy: policy, RoomLimits: []ratelimit.Limit{slowLimit}},
 		},
 		ResultTTL: 10 * time.Minute, DeadLetterTTL: 7 * 24 * time.Hour,

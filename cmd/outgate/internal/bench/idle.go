@@ -74,7 +74,7 @@ func (h *harness) latency(ctx context.Context, g *gateway, r *room) (time.Durati
 	patience := time.NewTimer(h.patience)
 	defer patience.Stop()
 	select {
-	case at := <-g.heard:
+	case at := <-g.sink.heard:
 		return at.Sub(start), nil
 	case <-patience.C:
 		return 0, fmt.Errorf("%w: a message to room %s:%s did not arrive in %s", errStandstill, r.bridge, r.id, h.patience)

@@ -75,10 +75,12 @@ func flatnessLegends() []Legend {
 
 func partitionsLegends() []Legend {
 	var all []Legend
-	for _, n := range partitionCounts {
-		all = append(all, Legend{
-			"partitions", fmt.Sprintf("partitions_%d_per_s", n), perSecond, fmt.Sprintf("delivered with %d partitions", n),
-		})
+	for _, n := range fitting(partitionCounts, million) {
+		all = append(all,
+			Legend{"partitions", fmt.Sprintf("partitions_%d_per_s", n), perSecond, fmt.Sprintf("delivered with %d partitions", n)},
+			Legend{"partitions", fmt.Sprintf("partitions_%d_slow_per_s", n), perSecond, fmt.Sprintf("the same, each send taking %s", farAway)})
 	}
-	return append(all, Legend{"partitions", "partitions_16_over_1", times, "sixteen partitions against one"})
+	return append(all,
+		Legend{"partitions", "partitions_16_over_1", times, "sixteen partitions against one"},
+		Legend{"partitions", "partitions_slow_16_over_1", times, fmt.Sprintf("the same, each send taking %s", farAway)})
 }

@@ -10,8 +10,8 @@ import (
 
 // Options say what is measured, and how much.
 type Options struct {
-	// Messages is how many envelopes a measurement delivers. Below 10,000 the others
-	// shrink with it: fewer samples, shorter queues.
+	// Messages is how many envelopes a measurement delivers. Below 20,000 all
+	// gets smaller with it: fewer samples, shorter queues.
 	Messages int
 	// Rooms is how many rooms they go to.
 	Rooms int
@@ -68,13 +68,13 @@ func (o Options) wants(name string) bool { return len(o.Only) == 0 || slices.Con
 // rooms is how many rooms get a message.
 func (o Options) rooms() int { return min(o.Rooms, o.Messages) }
 
-// share is how much of a full-size measurement is made.
-func (o Options) share() float64 { return min(1, float64(o.Messages)/10_000) }
+// full is how many messages make a measurement of full size.
+const full = 20_000
 
-// samples is how many latencies are measured.
-func (o Options) samples() int { return max(20, int(200*o.share())) }
+// samples is how many latencies are measured, 200 in full.
+func (o Options) samples() int { return max(20, 200*min(o.Messages, full)/full) }
 
-// rest is how long an idle gateway is watched.
+// rest is how long an idle gateway is watched, 5 s in full.
 func (o Options) rest() time.Duration {
-	return max(500*time.Millisecond, time.Duration(o.share()*float64(5*time.Second)))
+	return max(500*time.Millisecond, 5*time.Second*time.Duration(min(o.Messages, full))/full)
 }

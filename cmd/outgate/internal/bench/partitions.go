@@ -3,22 +3,35 @@ package bench
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
-var partitionCounts = []int{1, 2, 4, 8, 16, 32}
+var partitionCounts = []size{{1, 1}, {2, 10_000}, {4, 1}, {8, 10_000}, {16, 1}, {32, 10_000}}
 
-// partitions drains the same load with more and more partitions. Were there
-// anything that all of them share, the rate would not grow.
+// farAway is how long a send takes to a provider that is far away.
+const farAway = 20 * time.Millisecond
+
+// partitions drains with more and more partitions, once as fast as Redis and this
+// machine allow, and once with sends that take their time: were there anything that
+// all partitions share, that rate would not grow with their number.
 func (h *harness) partitions(ctx context.Context, _ int) (Figures, error) {
 	f := Figures{}
-	for _, n := range partitionCounts {
+	for _, n := range fitting(partitionCounts, h.Messages) {
 		h.say("  %d partitions", n)
 		cost, err := h.drain(ctx, drain{partitions: n, rooms: h.rooms(), messages: h.Messages})
 		if err != nil {
 			return nil, err
 		}
 		f[fmt.Sprintf("partitions_%d_per_s", n)] = float64(h.Messages) / cost.wall
+		// As many as take about a second.
+		messages := min(h.Messages, n*h.Concurrency*int(time.Second/farAway))
+		cost, err = h.drain(ctx, drain{partitions: n, rooms: min(h.Rooms, messages), messages: messages, takes: farAway})
+		if err != nil {
+			return nil, err
+		}
+		f[fmt.Sprintf("partitions_%d_slow_per_s", n)] = float64(messages) / cost.wall
 	}
 	f["partitions_16_over_1"] = f["partitions_16_per_s"] / f["partitions_1_per_s"]
+	f["partitions_slow_16_over_1"] = f["partitions_16_slow_per_s"] / f["partitions_1_slow_per_s"]
 	return f, nil
 }

@@ -13,7 +13,10 @@ const channelType = "bench"
 // sink is a channel that sends nothing and writes everything down.
 type sink struct {
 	ledger *ledger.Ledger
-	heard  chan time.Time
+	// heard, if not nil, gets the time of each arrival that somebody waits for.
+	heard chan time.Time
+	// takes is how long a send takes, as with a provider far away.
+	takes time.Duration
 }
 
 // Type implements handlers.Channel.
@@ -25,7 +28,7 @@ func (s *sink) Capabilities() tasks.Capabilities {
 }
 
 // Send implements handlers.Channel.
-func (s *sink) Send(_ context.Context, m tasks.Message) (tasks.Delivery, error) {
+func (s *sink) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
 	at := time.Now()
 	seq, _ := ledger.ParseSeq(m.Text) // 0 is a fault that the ledger finds
 	span := s.ledger.Begin(m.RoutingKey(), seq, m.ID, m.Attempt)
@@ -35,6 +38,13 @@ func (s *sink) Send(_ context.Context, m tasks.Message) (tasks.Delivery, error) 
 		default: // nobody waits for one
 		}
 	}
-	span.End(true)
+	var err error
+	if s.takes > 0 {
+		err = pause(ctx, s.takes)
+	}
+	span.End(err == nil)
+	if err != nil {
+		return tasks.Delivery{}, err
+	}
 	return tasks.Delivery{MessageID: m.ID}, nil
 }

@@ -4,7 +4,6 @@ package bench
 
 import (
 	"math"
-	"os/exec"
 	"syscall"
 	"time"
 )
@@ -17,6 +16,3 @@ func processCPU() float64 {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
-
-// detach keeps the terminal's interrupt from the child: it goes last.
-func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,61 @@
+# make help lists the targets.
+SHELL := /bin/bash
+BIN := $(CURDIR)/bin
+GOLANGCI_VERSION := v2.11.4
+# How much of the long targets to do; CI uses a short form.
+FAULT_MESSAGES ?= 50000
+FUZZTIME ?= 60s
+BENCH_FLAGS ?= --compare
+SOAK ?= 30m
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test redis race cover lint fuzz faults soak bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+run: ## deliver a first message, on an embedded Redis, with only Go installed
+	go run ./cmd/outgate dev
+
+build: ## build the command into bin/
+	CGO_ENABLED=0 go build -trimpath -o $(BIN)/outgate ./cmd/outgate
+
+redis: # the tests start their own redis-server; this only makes sure there is one
+	@command -v redis-server >/dev/null || { \
+		echo "installing redis-server"; \
+		sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
+		$$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends redis-server; }
+
+test: redis ## all tests but the long ones, in under five minutes
+	go vet ./...
+	go test -timeout 300s ./...
+
+race: redis ## the tests under the race detector
+	go test -race -timeout 900s ./...
+
+cover: redis ## statement coverage over all packages
+	go test -timeout 600s -coverpkg=./... -coverprofile=cover.out ./...
+	@go tool cover -func=cover.out | tail -1
+
+lint: $(BIN)/golangci-lint ## the linters
+	$(BIN)/golangci-lint run ./...
+
+$(BIN)/golangci-lint:
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+fuzz: redis ## every fuzz target, FUZZTIME each
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$package; \
+		done; \
+	done
+
+faults: redis ## kill workers and Redis under load and check the record, with FAULT_MESSAGES
+	go test -tags faults -run '^TestFault' -timeout 1800s -v ./cmd/outgate -messages $(FAULT_MESSAGES)
+
+bench: redis ## the benchmarks of docs/benchmarks.md
+	go run ./cmd/outgate bench $(BENCH_FLAGS)
+
+clean: ## remove what was built
+	rm -rf $(BIN) cover.out

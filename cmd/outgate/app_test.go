@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// world is where a test runs its command lines.
+type world struct {
+	env   map[string]string
+	stdin string
+	inTTY bool
+}
+
+// result is what a command line left behind.
+type result struct {
+	code     int
+	out, err string
+}
+
+// run runs one command line to its end.
+func (w world) run(t testing.TB, args ...string) result {
+	t.Helper()
+	p := w.start(t, args...)
+	return p.wait(t)
+}
+
+// process is a command line that is running.
+type process struct {
+	out, err buffer
+	stop     chan os.Signal
+	code     chan int
+}
+
+func (w world) start(t testing.TB, args ...string) *process {
+	t.Helper()
+	p := &process{stop: make(chan os.Signal, 2), code: make(chan int, 1)}
+	a := &app{
+		in: strings.NewReader(w.stdin), out: &p.out, err: &p.err, inTTY: w.inTTY,
+		env: func(name string) string { return w.env[name] },
+	}
+	go func() { p.code <- a.main(context.Background(), args, p.stop) }()
+	t.Cleanup(func() { p.interrupt() })
+	return p
+}
+
+func (p *process) interrupt() {
+	select {
+	case p.stop <- syscall.SIGTERM:
+	default:
+	}
+}
+
+func (p *process) wait(t testing.TB) result {
+	t.Helper()
+	select {
+	case code := <-p.code:
+		return result{code, p.out.String(), p.err.String()}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the command does not end; out:\n%s\nerr:\n%s", p.out.String(), p.err.String())
+	}
+	return result{}
+}
+
+// buffer is a bytes.Buffer that may be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("waited too long until %s", what)
+		}
+	}
+}
+
+// stand is a Redis that a gateway has configured, and maybe a worker on it.
+type stand struct {
+	world
+	t      testing.TB
+	store  *miniredis.Miniredis
+	rdb    redis.UniversalClient
+	cfg    *Config
+	client *tasks.Client
+}
+
+// newStand configures an embedded Redis as this configuration says, two
+// partitions where it says nothing.
+func newStand(t testing.TB, config string) *stand {
+	t.Helper()
+	store := miniredis.RunT(t)
+	if !strings.Contains(config, "partitions:") {
+		config += "\npartitions: {count: 2}"
+	}
+	cfg, err := ParseConfig("stand.yaml", []byte(config), testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stand{t: t, store: store, cfg: cfg, world: world{env: map[string]string{"OUTGATE_REDIS_URL": "redis://" + store.Addr()}}}
+	if s.rdb, err = newRedis(s.env["OUTGATE_REDIS_URL"]); err != nil {
+		t.Fatal(err)
+	}
+	s.client = tasks.NewClient(s.rdb)
+	t.Cleanup(func() {
+		_ = s.client.Close()
+		_ = s.rdb.Close()
+	})
+	channels := make(map[string]string)
+	for _, b := range cfg.Bridges {
+		channels[b.ID] = b.Channel
+	}
+	setup := partition.Setup{
+		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: cfg.Pressure.pressure(),
+		MaxBytes: cfg.Limits.EnvelopeBytes, Bridges: channels, Enqueue: tasks.EnqueueScript,
+	}
+	if err := setup.Announce(t.Context(), s.rdb); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// work starts a worker. The answer stops it, and so does the end of the test.
+func (s *stand) work() (stop func()) {
+	s.t.Helper()
+	cfg, err := s.cfg.worker(zap.NewNop(), io.Discard)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	w := handlers.NewWorker(s.rdb, cfg)
+	if err := w.Start(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	stop = sync.OnceFunc(w.Shutdown)
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// enqueue admits envelopes.
+func (s *stand) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
+	s.t.Helper()
+	receipts, err := s.client.EnqueueBatch(s.t.Context(), envelopes)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return receipts
+}
+
+// text is an envelope; metadata scripts the sandbox.
+func text(bridge, room, payload, metadata string) tasks.Envelope {
+	e := tasks.Envelope{Operation: tasks.Send, BridgeID: bridge, ExternalRoomID: room, Payload: tasks.Text(payload)}
+	if metadata != "" {
+		e.Opts = &tasks.Opts{Metadata: []byte(metadata)}
+	}
+	return e
+}
+
+func TestUsage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		env  map[string]string
+		code int
+		err  string
+	}{
+		"nothing prints help":                     {nil, nil, 0, ""},
+		"an unknown command is near another":      {[]string{"sned"}, nil, 2, "outgate: unknown command \"sned\" for \"outgate\"; did you mean send (see outgate --help)\n"},
+		"an unknown flag names the command":       {[]string{"send", "--nope"}, nil, 2, "outgate: unknown flag: --nope (see outgate send --help)\n"},
+		"a value of the wrong type":               {[]string{"rooms", "--limit", "x"}, nil, 2, "outgate: invalid argument \"x\" for \"--limit\" flag: strconv.ParseInt: parsing \"x\": invalid syntax (see outgate rooms --help)\n"},
+		"a group alone says what is in it":        {[]string{"bridges"}, nil, 2, "outgate: bridges: say which: list, suspend, resume\n"},
+		"a group does not know it":                {[]string{"bridges", "burn"}, nil, 2, "outgate: unknown command \"burn\" for \"outgate bridges\" (see outgate bridges --help)\n"},
+		"an argument too many":                    {[]string{"partitions", "x"}, nil, 2, "outgate: unknown command \"x\" for \"outgate partitions\" (see outgate partitions --help)\n"},
+		"serve wants a configuration":             {[]string{"serve"}, nil, 2, "outgate: say which configuration: outgate serve --config FILE (to look around first: outgate dev)\n"},
+		"a configuration that is not there":       {[]string{"serve", "--config", "/no/such"}, nil, 2, "outgate: read the configuration: open /no/such: no such file or directory\n"},
+		"the environment is blamed for its value": {[]string{"partitions"}, map[string]string{"OUTGATE_REDIS_URL": "http://x"}, 2, "OUTGATE_REDIS_URL: redis.url: want a URL that begins with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://\noutgate: the configuration has 1 fault\n"},
+		"a flag is blamed for its value":          {[]string{"partitions", "--redis", "redis:///0"}, map[string]string{"OUTGATE_REDIS_URL": "redis://h"}, 2, "--redis: redis.url: has no host\noutgate: the configuration has 1 fault\n"},
+		"an address that go-redis refuses":        {[]string{"partitions", "--redis", "redis://127.0.0.1:1/0?pool=x"}, nil, 2, "outgate: redis.url redis://127.0.0.1:1/0: redis: unexpected option: pool; want redis://host:6379/0, rediss://…, redis+sentinel://host:26379,…/0?master=NAME or redis+cluster://host:6379,…\n"},
+		"dev guards nothing":                      {[]string{"dev", "--addr", "0.0.0.0:0"}, nil, 2, "outgate: 0.0.0.0:0 is no host:port of this machine alone, 127.0.0.1:8080 for instance: outgate dev guards nothing\n"},
+		"dev knows four levels":                   {[]string{"dev", "--log-level", "loud"}, nil, 2, "--log-level: log.level: \"loud\" is none of debug, info, warn, error\noutgate: the configuration has 1 fault\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := world{env: tc.env}.run(t, tc.args...)
+			if got.code != tc.code || got.err != tc.err {
+				t.Errorf("status %d, error:\n%s", got.code, got.err)
+			}
+			if (got.out != "") != (tc.code == 0) {
+				t.Errorf("prints %q", got.out)
+			}
+		})
+	}
+}
+
+func TestRedisThatIsAwayOrNotReady(t *testing.T) {
+	store := miniredis.RunT(t)
+	at := store.Addr()
+	env := func(address string) world { return world{env: map[string]string{"OUTGATE_REDIS_URL": address}} }
+	got := env("redis://"+at).run(t, "partitions")
+	want := "outgate: Redis at redis://" + at + ": no gateway has configured this Redis yet: start one with outgate serve\n"
+	if got.code != 1 || got.err != want {
+		t.Errorf("not configured: %+v", got)
+	}
+	store.RequireAuth("right")
+	got = env("redis://:hunter2@"+at).run(t, "partitions")
+	if got.code != 1 || !strings.Contains(got.err, "wants another user or password") || strings.Contains(got.err, "hunter2") {
+		t.Errorf("wrong password: %+v", got)
+	}
+	store.RequireAuth("")
+	store.SetError("LOADING Redis is loading the dataset in memory")
+	got = env("redis://"+at+"/0?max_retries=-1").run(t, "partitions")
+	if got.code != 1 || !strings.Contains(got.err, "LOADING") {
+		t.Errorf("loading: %+v", got)
+	}
+	store.Close()
+	got = env("redis://"+at+"/0?max_retries=-1").run(t, "partitions")
+	if got.code != 1 || !strings.HasPrefix(got.err, "outgate: no answer from Redis at redis://"+at+"/0: start it, or say where it is with --redis or OUTGATE_REDIS_URL: ") {
+		t.Errorf("away: %+v", got)
+	}
+}
+
+func TestAnInterruptedCommandEnds(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	p := s.start(t, "send", "--bridge", "b", "--room", "r", "--wait", "nobody delivers this")
+	eventually(t, "it is accepted", func() bool { return strings.Contains(p.out.String(), "accepted") })
+	p.interrupt()
+	if got := p.wait(t); got.code != 1 || got.err != "outgate: interrupted\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestReadingStandardInputEndsWithASignal(t *testing.T) {
+	// Standard input that never ends, and a command that reads it to its end.
+	endless, typing := io.Pipe()
+	defer func() { _ = typing.Close() }()
+	stop, code := make(chan os.Signal, 2), make(chan int, 1)
+	var out, errs buffer
+	a := &app{in: endless, out: &out, err: &errs, env: func(string) string { return "" }}
+	go func() {
+		code <- a.main(context.Background(), []string{"send", "--bridge", "b", "--room", "r", "-"}, stop)
+	}()
+	if _, err := typing.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	stop <- syscall.SIGINT
+	select {
+	case c := <-code:
+		if c != 1 || errs.String() != "outgate: interrupted\n" {
+			t.Errorf("status %d, %s", c, errs.String())
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("reading standard input does not end")
+	}
+}
+
+func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
+	file := t.TempDir() + "/c.yaml"
+	if err := os.WriteFile(file, []byte("redis: {url: redis://file}\nhttp: {addr: \"0.0.0.0:1\", token_file: none}\nlog: {level: error}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{
+		"OUTGATE_CONFIG": file, "OUTGATE_REDIS_URL": "redis://environment", "OUTGATE_HTTP_TOKEN": "${as it is}",
+		"OUTGATE_HTTP_ADDR": "0.0.0.0:2", "OUTGATE_LOG_LEVEL": "warn",
+	}
+	a := &app{env: func(name string) string { return env[name] }}
+	cfg, err := a.load(settings{redis: "redis://flag", addr: "0.0.0.0:3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{cfg.Redis.URL.Reveal(), cfg.HTTP.Addr, cfg.HTTP.Token.Reveal(), cfg.Log.Level}
+	if want := []string{"redis://flag", "0.0.0.0:3", "${as it is}", "warn"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	clear(env)
+	env["OUTGATE_HTTP_TOKEN"] = "x"
+	cfg, err = a.load(settings{config: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = []string{cfg.Redis.URL.Reveal(), cfg.HTTP.Addr, cfg.Log.Level}
+	if want := []string{"redis://file", "0.0.0.0:1", "error"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// Without the token the file is at fault, where it says so.
+	if err := os.WriteFile(file, []byte("http: {addr: \"0.0.0.0:1\"}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused := world{env: map[string]string{"OUTGATE_CONFIG": file}}.run(t, "config", "print")
+	if refused.code != 2 || !strings.HasPrefix(refused.err, file+":1:14: http.addr: ") {
+		t.Errorf("%+v", refused)
+	}
+}

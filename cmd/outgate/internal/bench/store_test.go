@@ -1,0 +1,138 @@
+package bench_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/bench"
+	"github.com/outgate/outgate/partition/redistest"
+)
+
+func open(t *testing.T) *bench.Store {
+	t.Helper()
+	s, err := bench.Open(t.Context(), "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestOpenStartsARedisOfItsOwn(t *testing.T) {
+	s := open(t)
+	c := s.Client()
+	defer func() { _ = c.Close() }()
+	addr := c.Options().Addr
+	if s.Kind != bench.Own || s.Version == "" || strings.HasSuffix(addr, ":6379") || !strings.HasPrefix(addr, "127.0.0.1:") {
+		t.Errorf("a Redis %q of kind %s at %s", s.Version, s.Kind, addr)
+	}
+	if err := c.Set(t.Context(), "a", "b", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Ping(t.Context()).Err(); err == nil {
+		t.Error("it still answers after Close")
+	}
+}
+
+func TestOpenFallsBackToTheEmbeddedRedis(t *testing.T) {
+	t.Setenv("PATH", "")
+	s := open(t)
+	if s.Kind != bench.Embedded || s.Version != "" {
+		t.Errorf("kind %s, version %q", s.Kind, s.Version)
+	}
+}
+
+func TestOpenGivesUpWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := bench.Open(ctx, "", false); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOpenAGivenRedis(t *testing.T) {
+	server := redistest.Start(t)
+	c := server.Client()
+	s, err := bench.Open(t.Context(), server.URL(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Kind != bench.Given || s.Version == "" {
+		t.Errorf("kind %s, version %q", s.Kind, s.Version)
+	}
+	if err := c.Set(t.Context(), "left", "over", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.DBSize(t.Context()).Val(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
+func TestOpenRefusesARedisThatIsNotEmpty(t *testing.T) {
+	server := redistest.Start(t)
+	elsewhere := redis.NewClient(&redis.Options{Addr: server.Addr, DB: 3})
+	defer func() { _ = elsewhere.Close() }()
+	if err := elsewhere.Set(t.Context(), "precious", "1", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var notEmpty *bench.NotEmptyError
+	_, err := bench.Open(t.Context(), server.URL(), false)
+	if !errors.As(err, &notEmpty) || !strings.Contains(err.Error(), "db3") || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("error %v", err)
+	}
+	s, err := bench.Open(t.Context(), server.URL(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if v := elsewhere.Get(t.Context(), "precious").Val(); v != "1" {
+		t.Error("the other database was flushed")
+	}
+}
+
+func TestOpenRefusesWhatIsNoRedis(t *testing.T) {
+	server := redistest.Start(t)
+	nobody := server.URL()
+	server.Kill()
+	for name, tc := range map[string]struct {
+		address string
+		option  bool
+	}{
+		"another protocol is no option":   {"http://:hunter2@127.0.0.1:1", true},
+		"no URL is no option":             {"hunter2:%zz", true},
+		"a Redis that is not there fails": {strings.Replace(nobody, "//", "//:hunter2@", 1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := bench.Open(t.Context(), tc.address, false)
+			var option *bench.OptionError
+			var parsing *url.Error
+			if err == nil || errors.As(err, &option) != tc.option || errors.As(err, &parsing) {
+				t.Errorf("error %v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("error %q tells the password", err)
+			}
+		})
+	}
+}
+
+func TestOpenAsksARedisThatSaysNothing(t *testing.T) {
+	server := redistest.Start(t, "--rename-command", "INFO", "")
+	var notEmpty *bench.NotEmptyError
+	if _, err := bench.Open(t.Context(), server.URL(), false); !errors.As(err, &notEmpty) {
+		t.Errorf("error %v: what does not say that it is empty may not be", err)
+	}
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outgate/outgate/tasks"
+)
+
+func TestTheFlagsDescribeAnEnvelope(t *testing.T) {
+	now := time.UnixMilli(1_000_000)
+	for name, tc := range map[string]struct {
+		flags sendFlags
+		text  string
+		want  tasks.Envelope
+	}{
+		"a text": {
+			sendFlags{}, "hello",
+			tasks.Envelope{Operation: tasks.Send, Payload: tasks.Text("hello")},
+		},
+		"an edit": {
+			sendFlags{edit: "m1"}, "hello",
+			tasks.Envelope{Operation: tasks.Edit, Payload: tasks.Text("hello"), ExternalMessageID: "m1"},
+		},
+		"media, the text is the caption": {
+			sendFlags{media: "http://x", kind: "image"}, "look",
+			tasks.Envelope{Operation: tasks.SendMedia, Payload: tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: "http://x", Caption: "look"}}},
+		},
+		"media with a caption, edited": {
+			sendFlags{media: "http://x", kind: "file", caption: "look", edit: "m1"}, "",
+			tasks.Envelope{
+				Operation: tasks.EditMedia, ExternalMessageID: "m1",
+				Payload: tasks.Payload{Media: &tasks.Media{Kind: tasks.File, URL: "http://x", Caption: "look"}},
+			},
+		},
+		"all the rest": {
+			sendFlags{
+				thread: "t", format: "html", metadata: `{"a":1}`, key: "k", priority: "low", correlationID: "c", expiresIn: time.Second,
+			}, "hello",
+			tasks.Envelope{
+				Operation: tasks.Send, Payload: tasks.Text("hello"), IdempotencyKey: "k", Priority: tasks.PriorityLow, CorrelationID: "c",
+				ExpiresAtMS: 1_001_000, Opts: &tasks.Opts{ThreadID: "t", Format: tasks.HTML, Metadata: json.RawMessage(`{"a":1}`)},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.flags.bridge, tc.flags.room = "b", "r"
+			tc.want.BridgeID, tc.want.ExternalRoomID = "b", "r"
+			got, err := tc.flags.envelope(tc.text, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSendSaysWhatIsMissing(t *testing.T) {
+	for line, want := range map[string]string{
+		"send hello":                                                           "say where to: --bridge and --room",
+		"send --bridge b --room r":                                             "say what: TEXT, - for standard input, or --media URL --kind image",
+		"send --bridge b --room r --kind image x":                              "--kind and --caption are for --media",
+		"send --bridge b --room r --media http://x":                            "say what --media is: --kind image, audio, video or file",
+		"send --bridge b --room r --media http://x --kind image --caption x x": "give either TEXT or --caption",
+		"send --bridge b --room r --expires-in -1s x":                          "--expires-in -1s is in the past",
+		"send --bridge b:c --room r x":                                         "invalid bridge_id: must be 1 to 128 of A-Z a-z 0-9 . _ -",
+		"send --bridge b --room r --priority urgent x":                         "invalid priority: must be critical, high, normal or low",
+		"send --bridge b --room r --metadata nonsense x":                       "invalid opts.metadata: must be valid JSON",
+		"send --file x y":                                                      "--file has the texts: give no TEXT",
+		"send --file x --wait":                                                 "--wait does not go with --file",
+		"send --file x --bridge b":                                             "--bridge does not go with --file",
+		"send --file /no/such":                                                 "open /no/such: no such file or directory",
+	} {
+		got := world{}.run(t, strings.Fields(line)...)
+		if got.code != 2 || got.err != "outgate: "+want+"\n" || got.out != "" {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+}
+
+func TestSendPrintsTheReceipt(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]\npartitions: {count: 1}")
+	got := s.run(t, "send", "--bridge", "b", "--room", "r\u2028", "--key", "k", "hello")
+	id := strings.Fields(got.out + " x")[1]
+	if want := "accepted " + id + " to b:r\u2028: place 1 in its line, partition 0, pressure normal\n"; got.code != 0 || got.out != want || got.err != "" {
+		t.Errorf("%+v, want %q", got, want)
+	}
+	got = s.run(t, "send", "--bridge", "b", "--room", "r\u2028", "--key", "k", "hello")
+	if want := "duplicate of " + id + " to b:r\u2028\n"; got.code != 0 || got.out != want {
+		t.Errorf("again: %+v, want %q", got, want)
+	}
+	s.stdin = "from standard\ninput\n"
+	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--json", "-")
+	var receipt tasks.Receipt
+	if err := json.Unmarshal([]byte(got.out), &receipt); err != nil || got.code != 0 || receipt.Position != 1 || receipt.Status != tasks.Accepted {
+		t.Fatalf("%+v: %v", got, err)
+	}
+	payload, err := s.rdb.HGet(t.Context(), "asynq:{outbound-000}:t:"+receipt.ID, "msg").Result()
+	if err != nil || !strings.Contains(payload, `"payload":"from standard\ninput"`) {
+		t.Errorf("enqueued %q, %v", payload, err)
+	}
+}
+
+func TestARefusalSaysWhatToDo(t *testing.T) {
+	s := newStand(t, `{bridges: [{id: b, channel: sandbox}], partitions: {count: 1, capacity: 2}, pressure: {warn: 0.1, degraded: 0.2, shed: 0.5}}`)
+	send := func(priority, key, text string) result {
+		return s.run(t, "send", "--bridge", "b", "--room", "r", "--priority", priority, "--key", key, text)
+	}
+	if got := send("low", "k", "1"); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	if got := send("low", "k", "other"); got.code != 1 || !strings.HasPrefix(got.err, "outgate: OUTGATE_IDEMPOTENCY_MISMATCH ") {
+		t.Errorf("another content: %+v", got)
+	}
+	if got := send("low", "", "2"); got.code != 1 || !strings.HasPrefix(got.err, "outgate: OUTGATE_LOAD_SHED ") || !strings.Contains(got.err, "send with a higher --priority") {
+		t.Errorf("shed: %+v", got)
+	}
+	if got := send("", "", "2"); got.code != 0 {
+		t.Errorf("normal: %+v", got)
+	}
+	if got := send("", "", "3"); got.code != 1 || !strings.HasPrefix(got.err, "outgate: OUTGATE_QUEUE_FULL ") || !strings.Contains(got.err, "raise partitions.capacity") {
+		t.Errorf("full: %+v", got)
+	}
+	s.rdb.Del(t.Context(), "outgate:{outbound-000}:state")
+	if got := send("", "", "4"); got.code != 1 || got.err != "outgate: no gateway has configured this Redis yet: start one with outgate serve\n" {
+		t.Errorf("not ready: %+v", got)
+	}
+}
+
+func TestSendWaitsForTheOutcome(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	s.work()
+	got := s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "hello")
+	lines := strings.Split(got.out, "\n")
+	if got.code != 0 || len(lines) != 3 || !strings.HasPrefix(lines[0], "accepted ") ||
+		!strings.HasPrefix(lines[1], "delivered ") || !strings.Contains(lines[1], " as sb-1 after ") || !strings.HasSuffix(lines[1], ", attempt 1") {
+		t.Errorf("%+v", got)
+	}
+	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--json", "--correlation-id", "c", "--key", "k", "hello")
+	outcome, err := tasks.DecodeOutcome([]byte(got.out))
+	if err != nil || got.code != 0 || outcome.Success == nil || outcome.Success.CorrelationID != "c" || outcome.Success.Idempotent {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--json", "--key", "k", "hello")
+	again, err := tasks.DecodeOutcome([]byte(got.out))
+	if err != nil || again.ID() != outcome.ID() || !again.Success.Idempotent {
+		t.Errorf("the duplicate's outcome: %+v, %v", got, err)
+	}
+	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--json", "--metadata", `{"sandbox":{"fail":"terminal"}}`, "hello")
+	outcome, err = tasks.DecodeOutcome([]byte(got.out))
+	if err != nil || got.code != 1 || outcome.Error == nil || got.err != "outgate: "+outcome.Error.Error()+"\n" {
+		t.Errorf("a failure: %+v, %v", got, err)
+	}
+	shown := s.run(t, "outcome", outcome.ID())
+	if shown.code != 0 || shown.out != outcome.Error.Error()+"\n" || shown.err != "" {
+		t.Errorf("the failure again: %+v", shown)
+	}
+}
+
+func TestWaitingHasAnEnd(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]\npartitions: {count: 1}")
+	got := s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--timeout", "10ms", "nobody is here")
+	id := strings.Fields(got.out + " x x")[1]
+	want := "outgate: no outcome of " + id + " after 10ms: it is accepted and may yet be delivered; ask again with outgate outcome --wait " + id + "\n"
+	if got.code != 1 || got.err != want {
+		t.Errorf("%+v, want %q", got, want)
+	}
+	for state, want := range map[string]string{
+		"pending": "pending", "active": "being delivered", "retry": "waiting for its next attempt", "scheduled": "parked behind the head of its line",
+	} {
+		s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", state)
+		got := s.run(t, "outcome", id)
+		if want := "outgate: no outcome of " + id + " yet: it is " + want + "; --wait waits for it\n"; got.code != 1 || got.err != want {
+			t.Errorf("%s: %+v, want %q", state, got, want)
+		}
+	}
+	if got := s.run(t, "outcome", id, "--wait", "--timeout", "10ms"); got.code != 1 || got.err != want {
+		t.Errorf("%+v, want %q", got, want)
+	}
+	s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", "archived", "og_held", "1")
+	if got := s.run(t, "outcome", id); got.code != 1 || !strings.Contains(got.err, "it failed and is held; outgate dead-letters replay or drop "+id) {
+		t.Errorf("held: %+v", got)
+	}
+	s.rdb.Del(t.Context(), "asynq:{outbound-000}:t:"+id)
+	for _, args := range [][]string{{"outcome", id}, {"outcome", "--wait", id}} {
+		if got := s.run(t, args...); got.code != 1 || !strings.Contains(got.err, "there never was such an envelope") {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+	if got := s.run(t, "outcome", "nonsense"); got.code != 2 {
+		t.Errorf("no id: %+v", got)
+	}
+}
+
+func TestOutcomeWaits(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	id := s.enqueue(text("b", "r", "hello", ""))[0].ID
+	p := s.start(t, "outcome", id, "--wait", "--json")
+	s.work()
+	got := p.wait(t)
+	if outcome, err := tasks.DecodeOutcome([]byte(got.out)); err != nil || got.code != 0 || outcome.Success == nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestAFileOfEnvelopes(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]\nlimits: {envelope_bytes: 1024}")
+	var file strings.Builder
+	line := func(text string) { file.WriteString(text + "\n") }
+	for range 260 {
+		line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"hello"}`)
+	}
+	line("")                                                                                                                 // 261
+	line(`{"operation":"send","bridge_id":"b","external_room_id":7,"payload":"x"}`)                                          // 262
+	line(`nonsense`)                                                                                                         // 263
+	line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"` + strings.Repeat("x", 1024) + `"}`)        // 264
+	line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"keyed","idempotency_key":"k"}`)              // 265
+	file.WriteString(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"keyed","idempotency_key":"k"}`) // 266
+	name := filepath.Join(t.TempDir(), "f.jsonl")
+	if err := os.WriteFile(name, []byte(file.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := s.run(t, "send", "--file", name, "--progress")
+	if got.code != 1 || got.out != "261 accepted, 1 duplicate, 3 failed\n" {
+		t.Errorf("%+v", got)
+	}
+	for _, want := range []string{
+		"line 262: invalid external_room_id: must be a string", "line 263: invalid (envelope): is not JSON",
+		"line 264: OUTGATE_TOO_LARGE", "outgate: 3 envelopes not enqueued\n", "enqueuing",
+	} {
+		if !strings.Contains(got.err, want) {
+			t.Errorf("standard error has no %q:\n%s", want, got.err)
+		}
+	}
+
+	s.stdin = file.String()
+	got = s.run(t, "send", "--file", "-", "--json")
+	var report fileReport
+	if err := json.Unmarshal([]byte(got.out), &report); err != nil || got.code != 1 {
+		t.Fatalf("%+v: %v", got, err)
+	}
+	if report.Accepted != 260 || report.Duplicates != 2 || len(report.Failed) != 3 || report.Failed[2].Line != 264 {
+		t.Errorf("%+v", report)
+	}
+	if strings.Contains(got.err, "enqueuing") {
+		t.Errorf("progress where nobody looks:\n%s", got.err)
+	}
+
+	s.stdin = "\n"
+	if got := s.run(t, "send", "--file", "-", "--json"); got.code != 0 || got.out != `{"accepted":0,"duplicates":0,"failed":[]}`+"\n" {
+		t.Errorf("an empty file: %+v", got)
+	}
+	s.stdin = strings.Repeat("x", maxStdin+1)
+	if got := s.run(t, "send", "--file", "-"); got.code != 1 || !strings.Contains(got.err, "read line 1: ") {
+		t.Errorf("an endless line: %+v", got)
+	}
+}
+
+func TestAFileEndsWithRedis(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	s.env["OUTGATE_REDIS_URL"] += "/0?max_retries=-1"
+	s.stdin = strings.Repeat(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"hello"}`+"\n", 600)
+	s.rdb.Do(t.Context(), "PING")
+	// Reading the scheme works; every script fails as on a Redis that fell ill.
+	s.store.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
+		if cmd == "EVALSHA" {
+			c.WriteError("MISCONF Redis is configured to save snapshots")
+			return true
+		}
+		return false
+	})
+	got := s.run(t, "send", "--file", "-")
+	if got.code != 1 || !strings.Contains(got.err, "outgate: stopped at line 250: ") || got.out != "0 accepted, 0 duplicates, 250 failed\n" {
+		t.Errorf("status %d, %s%s", got.code, got.out, got.err[max(0, len(got.err)-300):])
+	}
+}

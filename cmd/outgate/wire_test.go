@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/webhook"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
+)
+
+func TestAConfigurationBecomesAWorker(t *testing.T) {
+	c := mustParse(t, `
+partitions: {count: 4, namespace: eu, capacity: 100, hash: fnv1a, hash_key: thread}
+pressure: {warn: 0.1, degraded: 0.2, shed: 0.3, degraded_throttle: 7ms, shed_priorities: [low, normal]}
+delivery: {max_attempts: 7, timeout: 3s, on_ambiguous: fail, on_failure: hold, idempotency_window: 1h}
+results: {ttl: 1m}
+limits: {envelope_bytes: 2048}
+dead_letters: {ttl: 2h}
+worker: {concurrency: 3, shutdown_timeout: 4s}
+bridges:
+  - id: a
+    channel: sandbox
+    limits: {bridge: 5/1s, room: 1/1s}
+    delivery: {max_attempts: 2, on_failure: skip}
+    chunking: {max: 10}
+    sanitize: {control: keep}
+    classify: [{status: 403, category: retryable}]
+  - {id: b, channel: webhook, url: "http://example.com"}
+`)
+	got, err := c.worker(zap.NewNop(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := handlers.Policy{
+		MaxAttempts: 7, Backoff: classify.Backoff{Base: 500 * time.Millisecond, Max: 30 * time.Second}, Timeout: 3 * time.Second,
+		OnAmbiguous: handlers.Fail, OnFailure: handlers.HoldLine, IdempotencyWindow: time.Hour,
+	}
+	want := handlers.Config{
+		Scheme:   partition.Scheme{Count: 4, Namespace: "eu", Hash: partition.FNV1a, HashKey: partition.ByThread},
+		Capacity: 100, Pressure: partition.Pressure{
+			Warn: .1, Degraded: .2, Shed: .3, Throttle: 7 * time.Millisecond, ShedPriorities: []string{"low", "normal"},
+		},
+		MaxBytes: 2048, Policy: policy, ResultTTL: time.Minute, DeadLetterTTL: 2 * time.Hour, Concurrency: 3, ShutdownTimeout: 4 * time.Second,
+	}
+	a, b := got.Bridges[0], got.Bridges[1]
+	if got.EnqueueScript != tasks.EnqueueScript || got.Log == nil {
+		t.Error("the script or the log is missing")
+	}
+	got.EnqueueScript, got.Log, got.Bridges = "", nil, nil
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if a.ID != "a" || a.Channel.Type() != "sandbox" || b.ID != "b" || b.Channel.Type() != "webhook" {
+		t.Errorf("bridges %+v, %+v", a, b)
+	}
+	if diff := cmp.Diff(policy, b.Policy); diff != "" {
+		t.Errorf("b's policy is the global one (-want +got):\n%s", diff)
+	}
+	policy.MaxAttempts, policy.OnFailure = 2, handlers.Skip
+	if diff := cmp.Diff(policy, a.Policy); diff != "" {
+		t.Errorf("a's policy (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(handlers.Hooks{Chunk: handlers.RuneChunker{Max: 10}, Media: mediaPolicy("reject")}, a.Hooks); diff != "" {
+		t.Errorf("a's hooks (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(handlers.Hooks{Media: mediaPolicy("reject"), Sanitize: controlSanitizer{}}, b.Hooks, cmp.AllowUnexported(controlSanitizer{})); diff != "" {
+		t.Errorf("b's hooks (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]ratelimit.Limit{{N: 5, Window: time.Second}}, a.BridgeLimits); diff != "" {
+		t.Errorf("a's limits (-want +got):\n%s", diff)
+	}
+	if len(a.Rules) != 1 || len(b.Rules) != 1 {
+		t.Errorf("rules %v, %v", a.Rules, b.Rules)
+	}
+}
+
+func TestPressureThatDoesNothing(t *testing.T) {
+	c := mustParse(t, "pressure: {degraded_action: none, shed_action: none}")
+	want := partition.Pressure{Warn: .7, Degraded: .85, Shed: .95}
+	if diff := cmp.Diff(want, c.Pressure.pressure()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheChannelsAreWired(t *testing.T) {
+	got := slices.Sorted(maps.Keys(knownChannels))
+	if want := []string{"sandbox", "webhook"}; !slices.Equal(got, want) {
+		t.Errorf("channels %v, want %v", got, want)
+	}
+	for name, spec := range knownChannels {
+		channel, err := spec.open(BridgeConfig{URL: SecretURL{hide("http://example.com")}}, io.Discard)
+		if err != nil || channel.Type() != name {
+			t.Errorf("%s opens %v, %v", name, channel, err)
+		}
+	}
+}
+
+func TestAChannelRefusesItsConfigurationWhereItStands(t *testing.T) {
+	_, err := ParseConfig("c.yaml", []byte(`bridges:
+- id: a
+  channel: webhook
+  url: http://example.com
+  secret: whsec_this is no base64
+- {id: b, channel: webhook, url: "http://example.com", secret_file: testdata/config/secrets/crlf}
+`), testEnv)
+	want := "c.yaml:5:11: bridges[0].secret: what follows whsec_ is not a key in base64"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	key, why := channelFault(errors.New("no key"))
+	if key != "channel" || why != "no key" {
+		t.Errorf("another error is %s: %s", key, why)
+	}
+	cfg := DefaultConfig()
+	cfg.Bridges = []BridgeConfig{{ID: "x", Channel: "webhook"}}
+	if _, err := cfg.worker(zap.NewNop(), io.Discard); !errors.As(err, new(*webhook.ConfigError)) {
+		t.Errorf("a bridge that cannot be opened: %v", err)
+	}
+}
+
+func TestABaseURLStandsInForTheProvider(t *testing.T) {
+	for _, tc := range []struct{ address, base, want string }{
+		{"https://u:p@example.com/a%2Fb/c?key=1", "", "https://u:p@example.com/a%2Fb/c?key=1"},
+		{"https://u:p@example.com/a%2Fb/c?key=1", "http://127.0.0.1:9", "http://u:p@127.0.0.1:9/a%2Fb/c?key=1"},
+		{"https://example.com/hook", "http://127.0.0.1:9/stand/in/", "http://127.0.0.1:9/stand/in/hook"},
+		{"https://example.com", "http://127.0.0.1:9", "http://127.0.0.1:9/"},
+	} {
+		if got, err := standIn(tc.address, tc.base); err != nil || got != tc.want {
+			t.Errorf("%s at %q is %s, %v, want %s", tc.address, tc.base, got, err, tc.want)
+		}
+	}
+	for _, bad := range [][2]string{{"http://%zz", "http://h"}, {"http://h", "http://%zz"}} {
+		if _, err := standIn(bad[0], bad[1]); !errors.As(err, new(*webhook.ConfigError)) {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+
+	asked := make(chan string, 1)
+	provider := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	defer provider.Close()
+	channel, err := openWebhook(BridgeConfig{URL: SecretURL{hide("https://example.com/hook")}, BaseURL: provider.URL, AllowPrivate: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := channel.Send(context.Background(), tasks.Message{ID: "1", Token: "1", Operation: tasks.Send, Text: "x"}); err != nil {
+		t.Error(err)
+	} else if path := <-asked; path != "/hook" {
+		t.Errorf("the provider is asked for %s", path)
+	}
+}
+
+func TestControlCharacters(t *testing.T) {
+	for name, tc := range map[string]struct {
+		text, caption string
+		reject        bool
+		want          string
+		stripped      map[string]any
+		refused       bool
+	}{
+		"a clean text stays":              {text: "a\tb\r\nc é 🎈", want: "a\tb\r\nc é 🎈"},
+		"control characters are stripped": {text: "a\x00b\x1b[31m\u0085", want: "ab[31m", stripped: map[string]any{"control_characters_stripped": 3}},
+		"from a caption too":              {caption: "a\x07b", want: "ab", stripped: map[string]any{"control_characters_stripped": 1}},
+		"nothing left is refused":         {text: "\x00\x01", refused: true},
+		"or they are refused":             {text: "a\x00b", reject: true, refused: true},
+		"reject lets a clean text pass":   {text: "a\nb", reject: true, want: "a\nb"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := text("b", "r", tc.text, "")
+			got := &e.Payload.Text
+			if tc.caption != "" {
+				e.Operation, e.Payload = tasks.SendMedia, tasks.Payload{Media: &tasks.Media{Caption: tc.caption}}
+				got = &e.Payload.Media.Caption
+			}
+			stripped, err := controlSanitizer{reject: tc.reject}.Sanitize(t.Context(), &e)
+			v := classify.Rules{controlRule}.Classify(err)
+			switch {
+			case tc.refused && (v.Category != classify.Terminal || v.Reason != classify.ReasonSanitizeFailed || v.Ambiguous):
+				t.Errorf("verdict %+v of %v", v, err)
+			case tc.refused:
+			case err != nil || *got != tc.want:
+				t.Errorf("%q, %v, want %q", *got, err, tc.want)
+			}
+			if diff := cmp.Diff(tc.stripped, stripped); diff != "" {
+				t.Errorf("security (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheBridgesMediaPolicyIsADefault(t *testing.T) {
+	textOnly := tasks.Capabilities{Operations: []tasks.Operation{tasks.Send}}
+	media := tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: "http://x", FallbackText: "a picture"}}
+	opts := &tasks.Opts{Format: tasks.Plain}
+	for name, tc := range map[string]struct {
+		policy mediaPolicy
+		opts   *tasks.Opts
+		ok     bool
+	}{
+		"reject":                   {"reject", nil, false},
+		"fallback":                 {"fallback_text", nil, true},
+		"fallback beside others":   {"fallback_text", opts, true},
+		"the envelope has the say": {"fallback_text", &tasks.Opts{MediaPolicy: "reject"}, false},
+		"in both directions":       {"reject", &tasks.Opts{MediaPolicy: "fallback_text"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := tasks.Envelope{Operation: tasks.SendMedia, Payload: media, Opts: tc.opts}
+			_, err := tc.policy.Apply(t.Context(), &e, textOnly)
+			if (err == nil) != tc.ok || tc.ok && e.Payload.Text != "a picture" {
+				t.Errorf("%+v, %v", e, err)
+			}
+		})
+	}
+	if opts.MediaPolicy != "" {
+		t.Error("the caller's options are changed")
+	}
+	e := text("b", "r", "x", "")
+	if _, err := mediaPolicy("reject").Apply(t.Context(), &e, textOnly); err != nil || e.Opts != nil {
+		t.Errorf("a text: %+v, %v", e, err)
+	}
+}

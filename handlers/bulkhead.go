@@ -1,0 +1,84 @@
+package handlers
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// bulkhead keeps a bridge from taking all of a partition's deliveries: where it
+// hangs in all its rooms, the other bridges still have theirs. It is nil where only
+// one bridge is configured.
+type bulkhead map[string]*seats
+
+// seats are one bridge's places among a partition's deliveries.
+type seats struct {
+	taken chan struct{}
+	// freed is when a seat was last given up, in unix nanoseconds.
+	freed atomic.Int64
+}
+
+const (
+	// seatWait is how long a delivery waits in hand for a seat, where seats came free
+	// as lately: so a bridge that is merely busy is not sent away. From one that
+	// hangs nobody waits, or the others would wait with it.
+	seatWait = 50 * time.Millisecond
+	// Whoever finds no seat waits in asynq's retry set.
+	overflowAtLeast = 3 * time.Second
+	overflowSpread  = 3000 // ms
+)
+
+// newBulkhead gives each bridge three quarters of the deliveries, and never all.
+func newBulkhead(concurrency int, bridges []*Bridge) bulkhead {
+	if len(bridges) < 2 {
+		return nil
+	}
+	b := make(bulkhead, len(bridges))
+	for _, bridge := range bridges {
+		b[bridge.ID] = &seats{taken: make(chan struct{}, max(1, concurrency*3/4))}
+	}
+	return b
+}
+
+// takeSeat gives back a head whose bridge has no seat left. It keeps the seat until
+// it leaves the worker's hands.
+func (h *handler) takeSeat(ctx context.Context, d *delivery) *end {
+	if h.bulkhead == nil || d.seat != nil {
+		return nil
+	}
+	s := h.bulkhead[d.bridge.ID]
+	if !s.take(ctx) {
+		return &end{later: overflowAtLeast + holdJitter(d.id, overflowSpread)}
+	}
+	d.seat = s
+	return nil
+}
+
+func (s *seats) take(ctx context.Context) bool {
+	select {
+	case s.taken <- struct{}{}:
+		return true
+	default:
+	}
+	if time.Since(time.Unix(0, s.freed.Load())) > seatWait {
+		return false
+	}
+	timer := time.NewTimer(seatWait)
+	defer timer.Stop()
+	select {
+	case s.taken <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// leave gives up a seat, if there is one.
+func (s *seats) leave() {
+	if s == nil {
+		return
+	}
+	s.freed.Store(time.Now().UnixNano())
+	<-s.taken
+}
