@@ -181,16 +181,13 @@ func rawEnvelope(raw []byte) json.RawMessage {
 	return quoted
 }
 
-// encode is the outcome as JSON, without the detour over Outcome's own marshaler.
-// What a channel or a hook adds may be no JSON: it is left out.
+// encode is the outcome as JSON. What a channel or a hook adds may be no JSON: it
+// is left out.
 func encode(o tasks.Outcome) ([]byte, error) {
-	if o.Success == nil {
-		return json.Marshal(o)
-	}
-	encoded, err := json.Marshal(o.Success)
-	if err != nil {
+	encoded, err := o.MarshalJSON()
+	if err != nil && o.Success != nil {
 		o.Success.Result, o.Success.Media, o.Success.Security = nil, nil, nil
-		encoded, err = json.Marshal(o)
+		encoded, err = o.MarshalJSON()
 	}
 	return encoded, err
 }

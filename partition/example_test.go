@@ -9,8 +9,8 @@ import (
 
 // Every client finds the same partition for a room.
 func ExampleRoute() {
-	fmt.Println(partition.Route("tg", "42"), partition.Route("slack-main", "C024BE91L"))
-	// Output: 9 8
+	fmt.Println(partition.Route("tg", "42"), partition.Route("tg", "-1001234567890"))
+	// Output: 9 1
 }
 
 // The queue is asynq's, and part of every key.

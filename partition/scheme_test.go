@@ -163,7 +163,7 @@ func TestRoomsSpreadEvenly(t *testing.T) {
 				fullest = max(fullest, n)
 			}
 			skew := float64(fullest) / (float64(len(all)) / float64(s.Count))
-			t.Logf("the fullest partition holds %.3f of the mean", skew)
+			t.Logf("the fullest partition holds %.4f of the mean", skew)
 			if skew > most {
 				t.Errorf("it holds %.3f of the mean, want at most %.1f: %v", skew, most, counts)
 			}

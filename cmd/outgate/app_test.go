@@ -14,12 +14,18 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
+
+func TestMain(m *testing.M) {
+	logging.Disable()
+	m.Run()
+}
 
 // world is where a test runs its command lines.
 type world struct {
@@ -108,6 +114,13 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		case <-late:
 			t.Fatalf("waited too long until %s", what)
 		}
+	}
+}
+
+func writeFile(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -288,9 +301,7 @@ func TestReadingStandardInputEndsWithASignal(t *testing.T) {
 
 func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
 	file := t.TempDir() + "/c.yaml"
-	if err := os.WriteFile(file, []byte("redis: {url: redis://file}\nhttp: {addr: \"0.0.0.0:1\", token_file: none}\nlog: {level: error}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, file, "redis: {url: redis://file}\nhttp: {addr: \"0.0.0.0:1\", token_file: none}\nlog: {level: error}")
 	env := map[string]string{
 		"OUTGATE_CONFIG": file, "OUTGATE_REDIS_URL": "redis://environment", "OUTGATE_HTTP_TOKEN": "${as it is}",
 		"OUTGATE_HTTP_ADDR": "0.0.0.0:2", "OUTGATE_LOG_LEVEL": "warn",
@@ -315,9 +326,7 @@ func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	// Without the token the file is at fault, where it says so.
-	if err := os.WriteFile(file, []byte("http: {addr: \"0.0.0.0:1\"}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, file, "http: {addr: \"0.0.0.0:1\"}")
 	refused := world{env: map[string]string{"OUTGATE_CONFIG": file}}.run(t, "config", "print")
 	if refused.code != 2 || !strings.HasPrefix(refused.err, file+":1:14: http.addr: ") {
 		t.Errorf("%+v", refused)

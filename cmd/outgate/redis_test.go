@@ -67,7 +67,7 @@ func TestNewRedis(t *testing.T) {
 
 func TestARedisAddressThatCannotBeUsed(t *testing.T) {
 	for address, why := range map[string]string{
-		"":                                         "has no host",
+		"":                                         "cannot be read as a URL",
 		"redis://:hunter2@":                        "has no host",
 		"http://h":                                 "its scheme is unknown",
 		"redis+ring://h":                           "its scheme is unknown",

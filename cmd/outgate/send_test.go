@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,19 +65,19 @@ func TestTheFlagsDescribeAnEnvelope(t *testing.T) {
 
 func TestSendSaysWhatIsMissing(t *testing.T) {
 	for line, want := range map[string]string{
-		"send hello":                                                           "say where to: --bridge and --room",
-		"send --bridge b --room r":                                             "say what: TEXT, - for standard input, or --media URL --kind image",
-		"send --bridge b --room r --kind image x":                              "--kind and --caption are for --media",
-		"send --bridge b --room r --media http://x":                            "say what --media is: --kind image, audio, video or file",
+		"send hello":                                "say where to: --bridge and --room",
+		"send --bridge b --room r":                  "say what: TEXT, - for standard input, or --media URL --kind image",
+		"send --bridge b --room r --kind image x":   "--kind and --caption are for --media",
+		"send --bridge b --room r --media http://x": "say what --media is: --kind image, audio, video or file",
 		"send --bridge b --room r --media http://x --kind image --caption x x": "give either TEXT or --caption",
 		"send --bridge b --room r --expires-in -1s x":                          "--expires-in -1s is in the past",
 		"send --bridge b:c --room r x":                                         "invalid bridge_id: must be 1 to 128 of A-Z a-z 0-9 . _ -",
 		"send --bridge b --room r --priority urgent x":                         "invalid priority: must be critical, high, normal or low",
 		"send --bridge b --room r --metadata nonsense x":                       "invalid opts.metadata: must be valid JSON",
-		"send --file x y":                                                      "--file has the texts: give no TEXT",
-		"send --file x --wait":                                                 "--wait does not go with --file",
-		"send --file x --bridge b":                                             "--bridge does not go with --file",
-		"send --file /no/such":                                                 "open /no/such: no such file or directory",
+		"send --file x y":          "--file has the texts: give no TEXT",
+		"send --file x --wait":     "--wait does not go with --file",
+		"send --file x --bridge b": "--bridge does not go with --file",
+		"send --file /no/such":     "open /no/such: no such file or directory",
 	} {
 		got := world{}.run(t, strings.Fields(line)...)
 		if got.code != 2 || got.err != "outgate: "+want+"\n" || got.out != "" {
@@ -219,16 +218,14 @@ func TestAFileOfEnvelopes(t *testing.T) {
 	for range 260 {
 		line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"hello"}`)
 	}
-	line("")                                                                                                                 // 261
-	line(`{"operation":"send","bridge_id":"b","external_room_id":7,"payload":"x"}`)                                          // 262
-	line(`nonsense`)                                                                                                         // 263
-	line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"` + strings.Repeat("x", 1024) + `"}`)        // 264
-	line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"keyed","idempotency_key":"k"}`)              // 265
+	line("")                                                                                                                // 261
+	line(`{"operation":"send","bridge_id":"b","external_room_id":7,"payload":"x"}`)                                         // 262
+	line(`nonsense`)                                                                                                        // 263
+	line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"` + strings.Repeat("x", 1024) + `"}`)       // 264
+	line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"keyed","idempotency_key":"k"}`)             // 265
 	file.WriteString(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"keyed","idempotency_key":"k"}`) // 266
 	name := filepath.Join(t.TempDir(), "f.jsonl")
-	if err := os.WriteFile(name, []byte(file.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, name, file.String())
 	got := s.run(t, "send", "--file", name, "--progress")
 	if got.code != 1 || got.out != "261 accepted, 1 duplicate, 3 failed\n" {
 		t.Errorf("%+v", got)

@@ -114,7 +114,7 @@ func TestAChannelRefusesItsConfigurationWhereItStands(t *testing.T) {
 - id: a
   channel: webhook
   url: http://example.com
-  secret: whsec_this is no base64
+  secret: whsec_no-base64
 - {id: b, channel: webhook, url: "http://example.com", secret_file: testdata/config/secrets/crlf}
 `), testEnv)
 	want := "c.yaml:5:11: bridges[0].secret: what follows whsec_ is not a key in base64"
@@ -137,7 +137,7 @@ func TestABaseURLStandsInForTheProvider(t *testing.T) {
 		{"https://u:p@example.com/a%2Fb/c?key=1", "", "https://u:p@example.com/a%2Fb/c?key=1"},
 		{"https://u:p@example.com/a%2Fb/c?key=1", "http://127.0.0.1:9", "http://u:p@127.0.0.1:9/a%2Fb/c?key=1"},
 		{"https://example.com/hook", "http://127.0.0.1:9/stand/in/", "http://127.0.0.1:9/stand/in/hook"},
-		{"https://example.com", "http://127.0.0.1:9", "http://127.0.0.1:9/"},
+		{"https://example.com", "http://127.0.0.1:9", "http://127.0.0.1:9"},
 	} {
 		if got, err := standIn(tc.address, tc.base); err != nil || got != tc.want {
 			t.Errorf("%s at %q is %s, %v, want %s", tc.address, tc.base, got, err, tc.want)

@@ -42,7 +42,7 @@ type Harness struct{ *harness }
 // NewHarness has little patience.
 func NewHarness(s *Store) Harness {
 	return Harness{&harness{
-		Options: Options{Messages: 100, Rooms: 10, Partitions: 2, Concurrency: 2, Runs: 1}, store: s, patience: 300 * time.Millisecond,
+		Options: Options{Messages: 100, Rooms: 10, Partitions: 2, Concurrency: 2, Runs: 1}, store: s, patience: 2 * time.Second,
 	}}
 }
 

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+)
+
+// shape replaces what differs from run to run: ids, ages, and columns' widths.
+func shape(s string) string {
+	s = regexp.MustCompile(`\d{3}-[0-9a-f]{16}`).ReplaceAllString(s, "ID")
+	s = regexp.MustCompile(`\b(\d+ms|\d+s|\d+m\d\ds)\b`).ReplaceAllString(s, "AGE")
+	return regexp.MustCompile(` {2,}`).ReplaceAllString(s, " | ")
+}
+
+func TestPartitions(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	s.enqueue(text("b", "r1", "1", ""), text("b", "r1", "2", ""))
+	k := partition.Keys{Queue: "outbound-001"}
+	s.rdb.Set(t.Context(), k.Sweeper(), "worker", 0)
+	s.rdb.Set(t.Context(), k.Asynq("paused"), "1", 0)
+	got := s.run(t, "partitions")
+	want := `PARTITION | LEVEL | DEPTH | CAPACITY | PENDING | ACTIVE | RETRY | PARKED | DEAD | OLDEST | OWNER
+outbound-000 | normal | 2 | 10000 | 1 | 0 | 0 | 1 | 0 | AGE | -
+outbound-001 | normal | 0 | 10000 | 0 | 0 | 0 | 0 | 0 | - | worker (paused)
+`
+	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
+		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	}
+	got = s.run(t, "partitions", "--json")
+	var stats []partition.Stats
+	if err := json.Unmarshal([]byte(got.out), &stats); err != nil || len(stats) != 2 || stats[0].Depth != 2 || !stats[1].Paused {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestRooms(t *testing.T) {
+	s := newStand(t, `bridges: [{id: b, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}, {id: off, channel: sandbox}]`)
+	if got := s.run(t, "rooms"); got.code != 0 || got.out != "no line has anything waiting\n" {
+		t.Errorf("nothing: %+v", got)
+	}
+	if got := s.run(t, "rooms", "--json"); got.out != "[]\n" {
+		t.Errorf("nothing as JSON: %+v", got)
+	}
+	if _, err := handlers.SuspendBridge(t.Context(), s.rdb, "off", handlers.Suspension{By: "operator", Text: "maintenance"}); err != nil {
+		t.Fatal(err)
+	}
+	stop := s.work()
+	held := s.enqueue(
+		text("hold", "r", "1", `{"sandbox":{"fail":"terminal"}}`), text("hold", "r", "2", ""), text("hold", "r", "3", ""),
+		text("hold", "r", "4", ""),
+	)[0].ID
+	s.enqueue(text("off", "r", "1", ""), text("off", "r", "2", ""))
+	s.enqueue(text("b", "slow", "1", `{"sandbox":{"throttle_ms":600000}}`), text("b", "slow", "2", ""), text("b", "slow", "3", ""))
+	settled := func() bool {
+		views := make(map[string]roomView)
+		list, err := (&session{rdb: s.rdb, scheme: s.cfg.scheme()}).rooms(t.Context(), partition.RoomsQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range list {
+			views[v.Line] = v
+		}
+		return views["hold:r"].State == partition.HeadHeld && views["b:slow"].State == partition.HeadRetry && views["off:r"].State == partition.HeadRetry
+	}
+	eventually(t, "the heads wait", settled)
+	stop()
+	got := s.run(t, "rooms")
+	want := `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
+hold:r | 0 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
+b:slow | 0 | 3 | AGE | retry | 0 | its next attempt for AGE: rate_limited, again in 10m0s
+off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance)
+`
+	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
+		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	}
+	got = s.run(t, "rooms", "--json", "--limit", "1", "--sort", "age", "--partition", "0")
+	var views []roomView
+	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) != 1 || views[0].Head != held || views[0].Error != "rejected: Bad Request" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for args, want := range map[string]string{
+		"--limit 0": "--limit 0 is not above 0", "--sort name": "--sort name is neither length nor age",
+		"--partition 2": "there is no partition 2: they are 0 to 1", "--partition -1": "there is no partition -1: they are 0 to 1",
+	} {
+		if got := s.run(t, append([]string{"rooms"}, strings.Fields(args)...)...); got.code != 2 || got.err != "outgate: "+want+"\n" {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+}
+
+func TestWhatALineWaitsFor(t *testing.T) {
+	now := time.Now()
+	soon := now.Add(90 * time.Second).UnixMilli()
+	for want, v := range map[string]roomView{
+		"an operator: outgate dead-letters replay or drop 1: gone": {Room: partition.Room{State: partition.HeadHeld, Head: "1"}, Error: "gone"},
+		"the sweeper: its head was removed by hand":                {Room: partition.Room{State: partition.HeadGone}},
+		"bridge b, suspended by gateway (unauthorized)":            {Room: partition.Room{State: partition.HeadRetry, BridgeID: "b"}, Suspended: &handlers.Suspension{By: "gateway", Reason: "unauthorized"}},
+		"bridge b, suspended by operator":                          {Room: partition.Room{State: partition.HeadPending, BridgeID: "b"}, Suspended: &handlers.Suspension{By: "operator"}},
+		"its partition, which is paused":                           {Room: partition.Room{State: partition.HeadPending, Paused: true}},
+		"its next attempt for 1m30s: timeout":                      {Room: partition.Room{State: partition.HeadRetry, UntilMS: soon}, Error: "timeout"},
+		"its next attempt":                                         {Room: partition.Room{State: partition.HeadRetry, UntilMS: 1}},
+		"its turn for 1m30s":                                       {Room: partition.Room{State: partition.HeadActive, UntilMS: soon}},
+		"its delivery, under way":                                  {Room: partition.Room{State: partition.HeadActive}, Error: "an old one"},
+		"a worker":                                                 {Room: partition.Room{State: partition.HeadPending}},
+	} {
+		if got := v.waitsFor(now); got != want {
+			t.Errorf("%+v waits for %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestBridges(t *testing.T) {
+	s := newStand(t, "bridges: [{id: a, channel: sandbox}, {id: b, channel: webhook, url: \"http://x\"}]")
+	s.rdb.HSet(t.Context(), handlers.FatalsKey, "b", "2")
+	run := func(code int, out, err string, args ...string) {
+		t.Helper()
+		got := s.run(t, append([]string{"bridges"}, args...)...)
+		if got.code != code || shape(got.out) != out || got.err != err {
+			t.Errorf("%v: status %d\n%s%s", args, got.code, shape(got.out), got.err)
+		}
+	}
+	run(0, "BRIDGE | CHANNEL | STATE | FATALS | BY | SINCE | WHY\na | sandbox | up | 0 | - | - | -\nb | webhook | up | 2 | - | - | -\n", "", "list")
+	run(1, "", "outgate: no bridge c; there are a, b\n", "suspend", "c")
+	run(1, "", "outgate: bridge a is not suspended (outgate bridges list)\n", "resume", "a")
+	run(0, "bridge a is suspended: its messages wait until outgate bridges resume a\n", "", "suspend", "a", "--reason", "moving")
+	run(0, "bridge a was suspended before; now it waits for outgate bridges resume a\n", "", "suspend", "a", "--reason", "moving")
+	got := s.run(t, "bridges", "list", "--json")
+	var views []bridgeView
+	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) != 2 || views[0].State != "suspended" ||
+		views[0].Suspension.By != "operator" || views[0].Suspension.Text != "moving" || views[0].Suspension.SinceMS == 0 || views[1].Fatals != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got := s.run(t, "bridges", "list"); !regexp.MustCompile(`\na +sandbox +suspended +0 +operator +(\d+m?s|-) +moving\n`).MatchString(got.out) {
+		t.Errorf("%s", got.out)
+	}
+	run(0, "bridge a is resumed: its messages go on within ten seconds\n", "", "resume", "a")
+	run(0, "BRIDGE | CHANNEL | STATE | FATALS | BY | SINCE | WHY\na | sandbox | up | 0 | - | - | -\nb | webhook | up | 2 | - | - | -\n", "", "list")
+
+	// A bridge that is configured nowhere any more, and a record that is none.
+	s.rdb.HSet(t.Context(), handlers.SuspendedKey, "old", `{"by":"gateway","reason":"gone"}`)
+	if got := s.run(t, "bridges", "list"); !strings.Contains(shape(got.out), "old | - | suspended | 0 | gateway |") {
+		t.Errorf("%s", got.out)
+	}
+	s.rdb.HSet(t.Context(), handlers.SuspendedKey, "old", `garbage`)
+	for _, args := range [][]string{{"bridges", "list"}, {"bridges", "resume", "old"}, {"rooms"}} {
+		if got := s.run(t, args...); got.code != 1 || !strings.Contains(got.err, "read why bridge old is suspended") {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}
+
+func TestBridgesWithoutAny(t *testing.T) {
+	s := newStand(t, "")
+	if got := s.run(t, "bridges", "list"); got.out != "no bridges are configured\n" {
+		t.Errorf("%+v", got)
+	}
+	if got := s.run(t, "bridges", "list", "--json"); got.out != "[]\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "", 0: "", 7 * time.Millisecond: "7ms", 59 * time.Second: "59s", 61 * time.Second: "1m01s",
+		3*time.Hour + 4*time.Minute: "3h04m", 47 * time.Hour: "47h00m", 50 * time.Hour: "2d02h",
+	} {
+		if got := age(d.Milliseconds()); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestATableIsPlain(t *testing.T) {
+	var out buffer
+	a := &app{out: &out}
+	if err := a.printTable("", "A B", [][]string{{"x\x1b[31m\ty\nz", ""}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != "A           B\nx [31m y z  -\n" {
+		t.Errorf("%q", got)
+	}
+	if err := a.printJSON(func() {}); err == nil {
+		t.Error("a function is printed as JSON")
+	}
+}
+
+func TestVersion(t *testing.T) {
+	got := world{}.run(t, "version")
+	if b := thisBuild(); got.code != 0 || !strings.HasPrefix(got.out, "outgate "+b.Version+" ("+b.Go+", ") {
+		t.Errorf("%+v", got)
+	}
+	got = world{}.run(t, "version", "--json")
+	var b build
+	if err := json.Unmarshal([]byte(got.out), &b); err != nil || b != thisBuild() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := (world{}).run(t, "completion", shell); got.code != 0 || !strings.Contains(got.out, "outgate") {
+			t.Errorf("%s: status %d, %d bytes", shell, got.code, len(got.out))
+		}
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	good, bad := goldenDir+"/04-shared-by-anchor.yaml", goldenDir+"/21-keys-given-twice.yaml"
+	if got := (world{}).run(t, "config", "check", goldenDir+"/01-empty.yaml"); got.code != 0 || got.out != goldenDir+"/01-empty.yaml: good, 0 bridges\n" {
+		t.Errorf("%+v", got)
+	}
+	if got := (world{}).run(t, "config", "check", "--json", good); got.code != 0 || got.out != "[]\n" || got.err != "" {
+		t.Errorf("%+v", got)
+	}
+	want := bad + ":5:3: log.level: given twice, first in line 3\n" + bad + ":6:1: results: given twice, first in line 1\noutgate: the configuration has 2 faults\n"
+	if got := (world{env: map[string]string{"OUTGATE_CONFIG": bad}}).run(t, "config", "check"); got.code != 2 || got.err != want || got.out != "" {
+		t.Errorf("%+v", got)
+	}
+	got := world{}.run(t, "config", "check", "--json", bad)
+	wantJSON := `[{"file":"` + bad + `","line":5,"column":3,"path":"log.level","why":"given twice, first in line 3"},` +
+		`{"file":"` + bad + `","line":6,"column":1,"path":"results","why":"given twice, first in line 1"}]` + "\n"
+	if got.code != 2 || got.out != wantJSON {
+		t.Errorf("%+v", got)
+	}
+	if got := (world{}).run(t, "config", "check", "/no/such"); got.code != 2 || got.out != "" {
+		t.Errorf("%+v", got)
+	}
+	if got := (world{}).run(t, "config", "check"); got.code != 2 || got.err != "outgate: say which file: outgate config check FILE\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConfigPrint(t *testing.T) {
+	w := world{env: map[string]string{"HTTP_TOKEN": "hunter2"}}
+	file := t.TempDir() + "/c.yaml"
+	writeFile(t, file, "http: {token: \"${HTTP_TOKEN}\"}")
+	got := w.run(t, "config", "print", "--config", file)
+	if got.code != 0 || !strings.Contains(got.out, "token: '[redacted]'") || strings.Contains(got.out, "hunter2") {
+		t.Errorf("%+v", got)
+	}
+	got = w.run(t, "config", "print", "--json", "--config", file)
+	var tree struct {
+		HTTP       struct{ Token, Addr string }
+		Partitions struct{ Count int }
+	}
+	if err := json.Unmarshal([]byte(got.out), &tree); err != nil || tree.HTTP.Token != redacted || tree.Partitions.Count != 16 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
