@@ -133,9 +133,13 @@ func rooms(n int) [][2]string {
 	}
 	kinds := []func(i int) [2]string{
 		func(i int) [2]string { return [2]string{"telegram", fmt.Sprint(100_000_000 + i)} },
-		func(int) [2]string { return [2]string{"telegram", fmt.Sprintf("-100%d", 1_000_000_000+random.IntN(1e9))} },
+		func(int) [2]string {
+			return [2]string{"telegram", fmt.Sprintf("-100%d", 1_000_000_000+random.IntN(1e9))}
+		},
 		func(int) [2]string { return [2]string{"slack", "C" + word(10)} },
-		func(i int) [2]string { return [2]string{"discord", fmt.Sprint(1_098_765_432_109_876_543 + int64(i)<<22)} },
+		func(i int) [2]string {
+			return [2]string{"discord", fmt.Sprint(1_098_765_432_109_876_543 + int64(i)<<22)}
+		},
 		func(int) [2]string { return [2]string{"matrix", "!" + word(18) + ":matrix.org"} },
 		func(i int) [2]string { return [2]string{"mail", fmt.Sprintf("user%d@example.com", i)} },
 		func(i int) [2]string { return [2]string{fmt.Sprint("hook-", i%500), fmt.Sprint("orders/", i)} },

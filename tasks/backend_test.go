@@ -110,8 +110,14 @@ func (f foreign) admit(t testing.TB, envelope string) tasks.Receipt {
 	t.Helper()
 	reply, err := f.enqueue(t.Context(), "{}", envelope)
 	must(t, err)
-	var r tasks.Receipt
-	must(t, json.Unmarshal([]byte(reply), &r))
+	return decodeReceipt(t, reply)
+}
+
+func decodeReceipt(t testing.TB, reply string) (r tasks.Receipt) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(reply), &r); err != nil {
+		t.Errorf("the receipt %q: %v", reply, err)
+	}
 	return r
 }
 
@@ -209,6 +215,22 @@ func dump(t testing.TB, rdb *redis.Client) map[string]string {
 		content[key] = fmt.Sprintf("%q, ends: %t", value, rdb.TTL(ctx, key).Val() > 0)
 	}
 	return content
+}
+
+// waitUntil asks again and again, for a while.
+func waitUntil(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("it never happens that %s", what)
+		case <-tick.C:
+		}
+	}
 }
 
 func must(t testing.TB, err error) {

@@ -77,8 +77,7 @@ func TestReceiptOfADuplicateSaysWhatBecameOfTheFirst(t *testing.T) {
 		if err := schema.Validate(schemaValue(t, []byte(reply))); err != nil {
 			t.Errorf("the schema refuses %s: %v", reply, err)
 		}
-		var settled tasks.Receipt
-		must(t, json.Unmarshal([]byte(reply), &settled))
+		settled := decodeReceipt(t, reply)
 		if settled.Outcome == nil {
 			t.Fatalf("no outcome in %s", reply)
 		}
@@ -97,8 +96,7 @@ func TestFunctionOfRedis7IsTheSameAsTheScript(t *testing.T) {
 	}
 	reply, err := call("{"+s.Scheme.Queue(s.Scheme.Route("tg", "42", ""))+"}", encode(t, e))
 	must(t, err)
-	var r tasks.Receipt
-	must(t, json.Unmarshal([]byte(reply), &r))
+	r := decodeReceipt(t, reply)
 	if r.Status != tasks.Accepted || r.RoutingKey != "tg:42" {
 		t.Errorf("the receipt is %s", reply)
 	}

@@ -74,14 +74,14 @@ func TestRooms(t *testing.T) {
 	stop()
 	got := s.run(t, "rooms")
 	want := `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
-hold:r | 0 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
-b:slow | 0 | 3 | AGE | retry | 0 | its next attempt for AGE: rate_limited, again in 10m0s
+hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
+b:slow | 1 | 3 | AGE | retry | 0 | its next attempt for AGE: rate_limited, again in 10m0s
 off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance)
 `
 	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
 		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
 	}
-	got = s.run(t, "rooms", "--json", "--limit", "1", "--sort", "age", "--partition", "0")
+	got = s.run(t, "rooms", "--json", "--limit", "1", "--sort", "age", "--partition", "1")
 	var views []roomView
 	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) != 1 || views[0].Head != held || views[0].Error != "rejected: Bad Request" {
 		t.Errorf("%+v, %v", got, err)

@@ -1,0 +1,280 @@
+package partition_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/outgate/outgate/partition"
+)
+
+// want compares, in the words of the caller.
+func (g *gateway) want(what string, got, want any) {
+	g.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		g.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+var none []string
+
+var (
+	gone   = partition.Begun{Turn: partition.TurnGone}
+	parked = partition.Begun{Turn: partition.TurnParked}
+)
+
+func first(try int) partition.Begun { return partition.Begun{Turn: partition.TurnGo, Try: try} }
+
+func TestAFreshHeadIsBegunAsItIsTaken(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id, behind := g.admit("r"), g.admit("r")
+		taken := g.take(id, "worker.")
+		g.want("token", taken.Token, "worker.1")
+		g.want("message", taken.Message, g.field(g.keys.Task(id), "msg"))
+		g.want("in flight", g.field(g.keys.Task(id), "og_flight"), "worker.1")
+		g.want("parked", g.set("scheduled"), []string{behind})
+		if lease := g.rdb.ZScore(g.Context(), g.keys.Asynq("lease"), id).Val(); lease < float64(time.Now().Add(20*time.Second).Unix()) {
+			g.Errorf("its lease ends at %f", lease)
+		}
+		g.want("begun again by its own attempt", g.begin(id, "r", "worker.1", true), first(1))
+	})
+}
+
+func TestTakeMarksNothingWithoutBeingTold(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		one, two, three := g.admit("r"), g.admit("s"), g.admit("t")
+		taken, err := g.lines.Take(g.Context(), 2, "worker.", false)
+		g.must(err)
+		g.want("taken", ids(taken), []string{one, two})
+		g.want("tokens", taken[0].Token+taken[1].Token, "")
+		g.want("left", g.set("pending"), []string{three})
+		g.want("without a mark", g.begin(one, "r", "a", false), first(0))
+		g.want("marked", g.begin(one, "r", "a", true), first(1))
+		g.want("marked again by the same attempt", g.begin(one, "r", "a", true), first(1))
+	})
+}
+
+func TestTakeLeavesAPausedQueueAlone(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		g.must(g.inspector.PauseQueue(g.keys.Queue))
+		taken, err := g.lines.Take(g.Context(), 9, "worker.", true)
+		g.must(err)
+		g.want("taken of a paused queue", ids(taken), []string{})
+		g.must(g.inspector.UnpauseQueue(g.keys.Queue))
+		g.take(id, "worker.")
+	})
+}
+
+func TestTakeDropsIdsWithoutATask(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		g.do("RPUSH", g.keys.Asynq("pending"), "ghost", "000-000000000000001f")
+		taken, err := g.lines.Take(g.Context(), 9, "worker.", true)
+		g.must(err)
+		g.want("taken", ids(taken), []string{id})
+		g.want("active", g.set("active"), []string{id})
+		g.want("leased", g.set("lease"), []string{id})
+	})
+}
+
+func TestWhatWasNotBegunIsPutBackAtTheFront(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		one, two, three := g.admit("r"), g.admit("s"), g.admit("t")
+		taken, err := g.lines.Take(g.Context(), 2, "worker.", true)
+		g.must(err)
+		stranger := partition.Taken{ID: three, Token: "never taken"}
+		deleted := partition.Taken{ID: "000-000000000000001f"}
+		g.must(g.lines.PutBack(g.Context(), append(taken, stranger, deleted)))
+		g.want("pending", g.set("pending"), []string{one, two, three})
+		g.want("active", len(g.set("active"))+len(g.set("lease")), 0)
+		g.must(g.lines.PutBack(g.Context(), taken))
+		g.want("pending after a second time", g.set("pending"), []string{one, two, three})
+
+		again := g.take(one, "later.")
+		g.want("it is as fresh as before", again.Token, "later.1")
+		g.want("its attempt", g.begin(one, "r", again.Token, true), first(1))
+		g.must(g.lines.PutBack(g.Context(), taken[:1]))
+		g.want("another's attempt is not put back", g.set("active"), []string{one})
+	})
+}
+
+func TestTheHeadIsRunByHandInVain(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		head := g.admit("r")
+		behind := []string{g.admit("r"), g.admit("r"), g.admit("r")}
+		g.must(g.inspector.RunTask(g.keys.Queue, behind[1]))
+		taken, err := g.lines.Take(g.Context(), 9, "worker.", true)
+		g.must(err)
+		g.want("taken", ids(taken), []string{head, behind[1]})
+		g.want("what was run by hand has to ask", taken[1].Token, "")
+
+		// A worker that stops puts it back; that makes no head of it.
+		g.must(g.lines.PutBack(g.Context(), taken[1:]))
+		g.want("after it was put back", g.take(behind[1], "worker.").Token, "")
+
+		g.want("its turn", g.begin(behind[1], "r", "x", true), parked)
+		g.want("its line", g.waiting("r"), behind)
+		g.want("parked", g.set("scheduled"), behind)
+		g.want("active", g.set("active"), []string{head})
+		g.want("settled", g.finish(head, "r", taken[0].Token, partition.Done), partition.Settled{OK: true, Promoted: true})
+		g.want("delivered", g.deliver("r"), behind)
+		g.want("left", g.leftovers(), none)
+	})
+}
+
+func TestAParkedTaskThatIsLostByItsLineWaitsAtItsEnd(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		head, lost, last := g.admit("r"), g.admit("r"), g.admit("r")
+		g.do("LREM", g.keys.LineOf(line("r")), 1, lost)
+		g.must(g.inspector.RunTask(g.keys.Queue, lost))
+		taken := g.take(head, "worker.")
+		g.take(lost, "worker.")
+		g.want("its turn", g.begin(lost, "r", "x", true), parked)
+		g.want("its line", g.waiting("r"), []string{last, lost})
+		g.finish(head, "r", taken.Token, partition.Done)
+		g.want("delivered", g.deliver("r"), []string{last, lost})
+	})
+}
+
+func TestAHeadWithoutALineIsALineOfItsOwn(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id, next := g.admit("r"), g.admit("r")
+		g.do("DEL", g.keys.Heads())
+		// Somebody put it into the list as well: it is given out once all the same.
+		g.do("LPUSH", g.keys.LineOf(line("r")), id)
+		taken := g.take(id, "worker.")
+		g.want("its turn", g.begin(id, "r", taken.Token, true), first(1))
+		g.want("the head", g.field(g.keys.Heads(), line("r")), id)
+		g.want("behind it", g.waiting("r"), []string{next})
+		g.finish(id, "r", taken.Token, partition.Done)
+		g.want("delivered", g.deliver("r"), []string{next})
+		g.want("left", g.leftovers(), none)
+	})
+}
+
+func TestAMarkThatIsFoundIsOfALostAttempt(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		g.take(id, "dead.")
+		for crashes := 1; crashes <= 3; crashes++ {
+			g.workerDies(id)
+			g.want("recovered", g.sweep().Recovered, int64(1))
+			g.want("token", g.take(id, "next.").Token, "")
+			lost := partition.Begun{Turn: partition.TurnGo, Try: 1 + crashes, Crashes: crashes, Ambiguous: true, Lost: true}
+			token := "next" + string(rune('0'+crashes))
+			g.want("begun", g.begin(id, "r", token, true), lost)
+			lost.Lost = false
+			g.want("begun again by the same attempt", g.begin(id, "r", token, true), lost)
+		}
+	})
+}
+
+func TestALostAttemptIsFoundWithoutBeginningAnother(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		g.take(id, "dead.")
+		found := partition.Begun{Turn: partition.TurnGo, Try: 1, Crashes: 1, Ambiguous: true, Lost: true}
+		g.want("asked without a mark", g.begin(id, "r", "a", false), found)
+		found.Lost = false
+		g.want("asked once more", g.begin(id, "r", "a", false), found)
+		found.Try = 2
+		g.want("marked", g.begin(id, "r", "b", true), found)
+	})
+}
+
+func TestAMarkIsTakenBackWhereItHasToWait(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		token := g.take(id, "worker.").Token
+		g.want("taken back", g.begin(id, "r", token, false).Try, 0)
+		g.want("in flight", g.field(g.keys.Task(id), "og_flight"), "")
+		g.want("taken back twice", g.begin(id, "r", token, false), first(0))
+		g.want("begun after all", g.begin(id, "r", "later", true), first(1))
+	})
+}
+
+func TestASuspendedHeadWaitsItsTime(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		token := g.take(id, "worker.").Token
+		wait := partition.Suspension{Wait: time.Minute - time.Microsecond, Progress: `{"ids":["m1"]}`}
+		g.want("suspended", g.suspend(id, token, wait), true)
+		for _, mark := range []bool{false, true} {
+			b := g.begin(id, "r", "b", mark)
+			if b.Turn != partition.TurnWait || b.Wait <= 50*time.Second || b.Wait > time.Minute {
+				g.Errorf("mark %t: %+v", mark, b)
+			}
+		}
+		g.want("in flight", g.field(g.keys.Task(id), "og_flight"), "")
+		g.retry(id, time.Now())
+		g.want("retry", g.set("retry"), []string{id})
+		g.forward()
+		g.want("what was tried has to ask", g.take(id, "worker.").Token, "")
+		g.do("HSET", g.keys.Task(id), "og_until", time.Now().Add(-time.Millisecond).UnixMilli())
+		g.want("after its time", g.begin(id, "r", "c", true),
+			partition.Begun{Turn: partition.TurnGo, Try: 2, Progress: `{"ids":["m1"]}`})
+	})
+}
+
+func TestWhatSuspendKeeps(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		token := g.take(id, "worker.").Token
+		g.want("suspended", g.suspend(id, token, partition.Suspension{Progress: "one", Refund: true}), true)
+		g.want("said twice", g.suspend(id, token, partition.Suspension{Progress: "one", Refund: true}), true)
+		want := partition.Begun{Turn: partition.TurnGo, Try: 1, Progress: "one"}
+		g.want("an attempt was given back, once", g.begin(id, "r", "b", true), want)
+
+		g.want("suspended", g.suspend(id, "b", partition.Suspension{Ambiguous: true}), true)
+		want = partition.Begun{Turn: partition.TurnGo, Try: 2, Progress: "one", Ambiguous: true}
+		g.want("an attempt was spent", g.begin(id, "r", "c", true), want)
+
+		g.want("suspended", g.suspend(id, "c", partition.Suspension{Progress: "two"}), true)
+		want = partition.Begun{Turn: partition.TurnGo, Try: 3, Progress: "two", Ambiguous: true}
+		g.want("ambiguous for good", g.begin(id, "r", "d", true), want)
+	})
+}
+
+func TestAnAttemptThatWasTakenOverSaysNothingMore(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		id := g.admit("r")
+		slow := g.take(id, "slow.").Token
+		g.workerDies(id)
+		g.sweep()
+		g.take(id, "next.")
+		g.begin(id, "r", "next", true)
+		before := g.dump()
+		g.want("it suspends", g.suspend(id, slow, partition.Suspension{Progress: "x"}), false)
+		g.want("it settles", g.finish(id, "r", slow, partition.Done), partition.Settled{Fenced: true})
+		g.want("Redis", g.dump(), before)
+		g.want("the other suspends", g.suspend(id, "next", partition.Suspension{}), true)
+		g.want("a stranger suspends", g.suspend(id, "stranger", partition.Suspension{}), false)
+		g.want("what is gone is suspended", g.suspend("000-000000000000001f", "x", partition.Suspension{}), false)
+	})
+}
+
+func TestAnAttemptMayReportAfterItsLease(t *testing.T) {
+	for _, state := range []string{"pending", "active", "retry"} {
+		t.Run(state, func(t *testing.T) {
+			onBothBackends(t, func(g *gateway) {
+				id, next := g.admit("r"), g.admit("r")
+				slow := g.take(id, "slow.").Token
+				switch state {
+				case "pending":
+					g.workerDies(id)
+					g.sweep()
+				case "retry":
+					g.retry(id, time.Now().Add(time.Hour))
+				}
+				g.want("it settles", g.finish(id, "r", slow, partition.Done), partition.Settled{OK: true, Promoted: true})
+				g.want("pending", g.set("pending"), []string{next})
+				g.want("others", slices.Concat(g.set("active"), g.set("retry"), g.set("lease")), none)
+				g.want("begun by another", g.begin(id, "r", "x", true), gone)
+			})
+		})
+	}
+}
