@@ -14,18 +14,18 @@ type bulkhead map[string]*seats
 // seats are one bridge's places among a partition's deliveries.
 type seats struct {
 	taken chan struct{}
-	// freed is when a seat was last given up, in unix nanoseconds.
-	freed atomic.Int64
+	// moved is when a seat was last taken or given up, in unix nanoseconds.
+	moved atomic.Int64
 }
 
 const (
-	// seatWait is how long a delivery waits in hand for a seat, where seats came free
-	// as lately: so a bridge that is merely busy is not sent away. From one that
-	// hangs nobody waits, or the others would wait with it.
-	seatWait = 50 * time.Millisecond
+	// seatWait is how long a delivery waits in hand for a seat, where seats changed
+	// hands as lately: so a bridge that is merely busy is not sent away. From one
+	// that hangs nobody waits, or the others would wait with it.
+	seatWait = 200 * time.Millisecond
 	// Whoever finds no seat waits in asynq's retry set.
-	overflowAtLeast = 3 * time.Second
-	overflowSpread  = 3000 // ms
+	overflowAtLeast = 2 * time.Second
+	overflowSpread  = 2000 // ms
 )
 
 // newBulkhead gives each bridge three quarters of the deliveries, and never all.
@@ -57,16 +57,18 @@ func (h *handler) takeSeat(ctx context.Context, d *delivery) *end {
 func (s *seats) take(ctx context.Context) bool {
 	select {
 	case s.taken <- struct{}{}:
+		s.moved.Store(time.Now().UnixNano())
 		return true
 	default:
 	}
-	if time.Since(time.Unix(0, s.freed.Load())) > seatWait {
+	if time.Since(time.Unix(0, s.moved.Load())) > seatWait {
 		return false
 	}
 	timer := time.NewTimer(seatWait)
 	defer timer.Stop()
 	select {
 	case s.taken <- struct{}{}:
+		s.moved.Store(time.Now().UnixNano())
 		return true
 	case <-timer.C:
 	case <-ctx.Done():
@@ -79,6 +81,6 @@ func (s *seats) leave() {
 	if s == nil {
 		return
 	}
-	s.freed.Store(time.Now().UnixNano())
+	s.moved.Store(time.Now().UnixNano())
 	<-s.taken
 }

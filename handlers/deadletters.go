@@ -60,7 +60,7 @@ func (f *DeadLetterFilter) matches(d *DeadLetter) bool {
 		(f.ExternalRoomID == "" || f.ExternalRoomID == d.ExternalRoomID) &&
 		(f.Category == "" || f.Category == d.Category) &&
 		(f.Reason == "" || f.Reason == d.Reason) &&
-		!(f.Replayable && d.ReplayedAs != "")
+		(!f.Replayable || d.ReplayedAs == "")
 }
 
 // List is the newest dead letters that the filter chooses, newest first. A limit

@@ -12,7 +12,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
@@ -288,124 +287,6 @@ func TestADeadLetterIsReplayedOnce(t *testing.T) {
 	}
 	if _, err := d.letters.Replay(t.Context(), dead.ID); !errors.Is(err, tasks.ErrNotFound) {
 		t.Errorf("replayed after it was purged: %v", err)
-	}
-}
-
-func TestAHeldHeadGoesOnWhereItStands(t *testing.T) {
-	for name, rdb := range map[string]func(*testing.T) *redis.Client{
-		"real Redis":     func(t *testing.T) *redis.Client { return redistest.Start(t).Client() },
-		"embedded Redis": embeddedRedis,
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, rdb(t))
-			d.work()
-			d.broken.Store(true)
-			first := d.enqueue(toRoom("hold", "r", "first"))
-			second := d.enqueue(toRoom("hold", "r", "second"))
-			if letter := d.until(first.ID); !letter.Held {
-				t.Fatalf("%+v", letter)
-			}
-			if err := d.letters.Purge(t.Context(), first.ID); !errors.Is(err, handlers.ErrHeld) {
-				t.Errorf("purge of a held one: %v", err)
-			}
-			d.broken.Store(false)
-			replayed, err := d.letters.Replay(t.Context(), first.ID)
-			if err != nil || !replayed.Resumed || replayed.ID != first.ID {
-				t.Fatalf("%+v, %v", replayed, err)
-			}
-			if o := d.outcome(first); o.Success == nil || o.Success.Attempts != 1 || o.Success.PossibleDuplicate {
-				t.Errorf("first: %+v, %v", o.Success, o.Err())
-			}
-			if o := d.outcome(second); o.Success == nil {
-				t.Errorf("second: %v", o.Err())
-			}
-			if diff := cmp.Diff([]string{"first", "second"}, d.texts()); diff != "" {
-				t.Errorf("delivered (-want +got):\n%s", diff)
-			}
-			if _, err := d.letters.Replay(t.Context(), first.ID); !errors.Is(err, tasks.ErrNotFound) {
-				t.Errorf("replayed again: %v", err)
-			}
-		})
-	}
-}
-
-func TestAHeldHeadOutlivesItsRecord(t *testing.T) {
-	d := newDesk(t, embeddedRedis(t))
-	d.work()
-	d.broken.Store(true)
-	held := d.enqueue(toRoom("hold", "r", "held"))
-	d.until(held.ID)
-	k := partition.Keys{Queue: d.cfg.Scheme.Queue(held.Partition)}
-	if err := d.rdb.Del(t.Context(), k.DeadLetter(held.ID)).Err(); err != nil {
-		t.Fatal(err)
-	}
-	d.broken.Store(false)
-	if replayed, err := d.letters.Replay(t.Context(), held.ID); err != nil || !replayed.Resumed {
-		t.Fatalf("%+v, %v", replayed, err)
-	}
-	// Nobody knows any more whether it may have been accepted.
-	if o := d.outcome(held); o.Success == nil || !o.Success.PossibleDuplicate {
-		t.Errorf("%+v, %v", o.Success, o.Err())
-	}
-}
-
-func TestADroppedHeadIsADeadLetterLikeAnyOther(t *testing.T) {
-	d := newDesk(t, redistest.Start(t).Client())
-	d.work()
-	d.broken.Store(true)
-	e := toRoom("hold", "r", "first")
-	e.IdempotencyKey = "key"
-	first := d.enqueue(e)
-	second := d.enqueue(toRoom("hold", "r", "second"))
-	d.until(first.ID)
-	d.broken.Store(false)
-	if err := d.letters.Drop(t.Context(), first.ID); err != nil {
-		t.Fatal(err)
-	}
-	if o := d.outcome(first); o.Error == nil || o.Error.Reason != classify.ReasonRejected || o.Error.DeadLetterID != first.ID {
-		t.Errorf("first: %+v", o)
-	}
-	if o := d.outcome(second); o.Success == nil {
-		t.Errorf("second: %v", o.Err())
-	}
-	if again := d.enqueue(e); !again.Idempotent || again.ID != first.ID || again.Outcome == nil {
-		t.Errorf("its key answers %+v", again)
-	}
-	if err := d.letters.Drop(t.Context(), first.ID); !errors.Is(err, handlers.ErrNotHeld) {
-		t.Errorf("dropped twice: %v", err)
-	}
-	letter := d.until(first.ID)
-	if letter.Held {
-		t.Error("its record says it is held")
-	}
-	replayed, err := d.letters.Replay(t.Context(), first.ID)
-	if err != nil || replayed.Resumed {
-		t.Fatalf("%+v, %v", replayed, err)
-	}
-	if o := d.outcome(tasks.Receipt{ID: replayed.ID, Partition: first.Partition}); o.Success == nil {
-		t.Errorf("replayed: %v", o.Err())
-	}
-	if diff := cmp.Diff([]string{"second", "first"}, d.texts()); diff != "" {
-		t.Errorf("delivered (-want +got):\n%s", diff)
-	}
-}
-
-func TestWhatWasRunByHandIsNotReplayed(t *testing.T) {
-	d := newDesk(t, redistest.Start(t).Client())
-	stop := d.work()
-	d.broken.Store(true)
-	held := d.enqueue(toRoom("hold", "r", "held"))
-	d.until(held.ID)
-	stop()
-	inspector := asynq.NewInspectorFromRedisClient(d.rdb)
-	if err := inspector.RunTask(d.cfg.Scheme.Queue(held.Partition), held.ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.letters.Replay(t.Context(), held.ID); !errors.Is(err, tasks.ErrAlreadyReplayed) {
-		t.Errorf("error %v", err)
-	}
-	if err := d.letters.Drop(t.Context(), held.ID); !errors.Is(err, handlers.ErrNotHeld) {
-		t.Errorf("drop: %v", err)
 	}
 }
 

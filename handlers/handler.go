@@ -257,6 +257,7 @@ func (h *handler) clear(ctx context.Context, d *delivery, piece int) *end {
 		Bridge: d.bridge.ID, Room: d.env.ExternalRoomID,
 		BridgeLimits: d.bridge.BridgeLimits, RoomLimits: d.bridge.RoomLimits,
 	}
+	start := time.Now()
 	for {
 		if !h.limiter.Applies(limits) {
 			if d.marked {
@@ -279,6 +280,7 @@ func (h *handler) clear(ctx context.Context, d *delivery, piece int) *end {
 		}
 		// Where the mark took so long that the slot lapsed, both are had anew.
 		if time.Now().Before(deadline) {
+			h.metrics.limitWait.Observe(time.Since(start).Seconds())
 			return nil
 		}
 	}
@@ -349,7 +351,6 @@ const poisonAfter = 3
 
 // reserve waits for the limiter's slot, and answers until when it is good.
 func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Request) (time.Time, *end) {
-	start := time.Now()
 	for waited := false; ; waited = true {
 		if at := d.env.ExpiresAtMS; at > 0 {
 			request.MaxWait = max(time.Millisecond, time.Until(time.UnixMilli(at)))
@@ -379,7 +380,6 @@ func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Re
 		// whether the slot is still good.
 		open := slot.Wait == 0 || !h.limiter.MayBeClosed(d.bridge.ID)
 		if slot.Reserved && open && time.Now().Before(slot.Deadline) {
-			h.metrics.limitWait.Observe(time.Since(start).Seconds())
 			return slot.Deadline, nil
 		}
 	}

@@ -8,7 +8,7 @@ for i = #ARGV - 1, 1, -2 do
   local t = aq .. "t:" .. id
   local v = redis.call("HMGET", t, "state", "og_flight")
   if v[1] == "active" and (v[2] or "") == token then
-    redis.call("HDEL", t, "og_flight", "og_try")
+    if token ~= "" then redis.call("HDEL", t, "og_flight", "og_try") end
     leave(id, "active")
     -- Not by run: what was run by hand has still to ask begin.
     redis.call("HSET", t, "state", "pending", "pending_since", int(us) .. "000")

@@ -250,7 +250,12 @@ func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Succes
 	e.Operation = op
 	receipt, err := c.Enqueue(ctx, e)
 	if err != nil {
-		return nil, refusedError(&e, err)
+		out := refusedError(&e, err)
+		// Without an answer it may be admitted and delivered all the same.
+		var refusal *Refusal
+		var reply redis.Error
+		out.Ambiguous = !errors.As(err, &refusal) && !errors.As(err, &reply)
+		return nil, out
 	}
 	outcome, err := c.Wait(ctx, receipt)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -224,20 +225,24 @@ func TestKeyIsFreeAgainAfterItsTaskWasDeletedByHand(t *testing.T) {
 }
 
 func TestKeyIsFreeAgainAfterItsWindow(t *testing.T) {
-	rdb := redistest.Start(t).Client()
+	server := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
+	closeAfter(t, rdb)
 	s := announce(t, rdb)
 	c := newClient(t, rdb)
 	e := keyed(message("1", "x"), "k")
 	first := enqueue(t, c, e)
 	settle(t, rdb, s, first, e, partition.Settlement{
-		KeyHash: keyHash(e), Fingerprint: e.Fingerprint(), Window: 500 * time.Millisecond, TTL: time.Hour,
+		KeyHash: keyHash(e), Fingerprint: e.Fingerprint(), Window: 24 * time.Hour, TTL: 24 * time.Hour,
 	})
-	if r := enqueue(t, c, e); r.Status != tasks.Duplicate {
+	server.FastForward(24*time.Hour - time.Minute)
+	if r := enqueue(t, c, e); r.Status != tasks.Duplicate || r.Outcome == nil {
 		t.Errorf("within the window: %+v", r)
 	}
-	waitUntil(t, "the window ends", func() bool {
-		return enqueue(t, c, e).Status == tasks.Accepted
-	})
+	server.FastForward(2 * time.Minute)
+	if r := enqueue(t, c, e); r.Status != tasks.Accepted {
+		t.Errorf("after the window: %+v", r)
+	}
 }
 
 func TestBatchFindsItsOwnDuplicates(t *testing.T) {

@@ -87,7 +87,7 @@ func (r *lazyReader) Read(p []byte) (int, error) {
 
 // run runs one command line and tells of its error.
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra hands the context on
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -106,7 +106,7 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 		for _, f := range faults {
 			_, _ = fmt.Fprintln(a.err, f.Error())
 		}
-		err = usagef("the configuration has %s", count(len(faults), "fault"))
+		err = tooFaulty(faults)
 	} else if !a.running {
 		err = usageError{fmt.Errorf("%s (see %s --help)", oneLine(err.Error()), cmd.CommandPath())}
 	}
@@ -117,6 +117,11 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// tooFaulty tells how many faults there are, after they were printed.
+func tooFaulty(faults []Fault) error {
+	return usagef("the configuration has %s", count(len(faults), "fault"))
 }
 
 // faultsIn are the faults of a configuration, if that is what the error is.

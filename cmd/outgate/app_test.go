@@ -243,7 +243,7 @@ func TestRedisThatIsAwayOrNotReady(t *testing.T) {
 	at := store.Addr()
 	env := func(address string) world { return world{env: map[string]string{"OUTGATE_REDIS_URL": address}} }
 	got := env("redis://"+at).run(t, "partitions")
-	want := "outgate: Redis at redis://" + at + ": no gateway has configured this Redis yet: start one with outgate serve\n"
+	want := "outgate: the Redis at redis://" + at + ": no gateway has configured this Redis yet: start one with outgate serve\n"
 	if got.code != 1 || got.err != want {
 		t.Errorf("not configured: %+v", got)
 	}

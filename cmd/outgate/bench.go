@@ -87,17 +87,21 @@ func (r *benchRun) run(ctx context.Context, out, errOut io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.print(out, result); err != nil {
-		return err
-	}
-	return result.Err()
+	return r.report(out, result)
 }
 
-func (r *benchRun) print(out io.Writer, result *bench.Result) error {
-	if !r.json {
-		return result.WriteTable(out)
+// report prints the result. Its error is of broken promises too.
+func (r *benchRun) report(out io.Writer, result *bench.Result) error {
+	var err error
+	if r.json {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(result)
+	} else {
+		err = result.WriteTable(out)
 	}
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(result)
+	if err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	return result.Err()
 }

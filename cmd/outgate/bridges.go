@@ -86,7 +86,9 @@ func (s *session) bridges(ctx context.Context) ([]bridgeView, error) {
 		return nil, fmt.Errorf("read the fatal errors of the bridges: %w", err)
 	}
 	for id := range suspended {
-		channels[id] = channels[id] // a suspended bridge that no worker has is shown too
+		if _, announced := channels[id]; !announced {
+			channels[id] = ""
+		}
 	}
 	views := make([]bridgeView, 0, len(channels))
 	for _, id := range slices.Sorted(maps.Keys(channels)) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -22,18 +21,19 @@ func (a *app) configCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := LoadConfig(path, a.env)
+			cfg, err := a.load(settings{config: path})
 			faults := faultsIn(err)
-			if err != nil && len(faults) == 0 {
-				return usageError{err}
+			switch {
+			case asJSON && (err == nil || len(faults) > 0):
+				if err := a.printFaults(faults); err != nil || len(faults) == 0 {
+					return err
+				}
+				return tooFaulty(faults)
+			case err != nil:
+				return err
 			}
-			if asJSON {
-				return errors.Join(a.printFaults(faults), err)
-			}
-			if err == nil {
-				a.printf("%s: good, %s\n", path, count(len(cfg.Bridges), "bridge"))
-			}
-			return err
+			a.printf("%s: good, %s\n", path, count(len(cfg.Bridges), "bridge"))
+			return nil
 		},
 	}
 	jsonFlag(cmd, &asJSON)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,12 +38,8 @@ func (f *filterFlags) flags(cmd *cobra.Command) {
 
 // given tells whether any filter is.
 func (f *filterFlags) given(cmd *cobra.Command) bool {
-	for _, name := range []string{"bridge", "room", "category", "reason", "partition", "since"} {
-		if cmd.Flags().Changed(name) {
-			return true
-		}
-	}
-	return false
+	names := []string{"bridge", "room", "category", "reason", "partition", "since"}
+	return slices.ContainsFunc(names, cmd.Flags().Changed)
 }
 
 func (f *filterFlags) filter(cmd *cobra.Command, s *session) (handlers.DeadLetterFilter, error) {

@@ -95,7 +95,7 @@ func (a *app) act(cmd *cobra.Command, act action, f actionFlags, ids []string) e
 			return err
 		}
 		if len(ids) > 0 && !f.dryRun {
-			if err := a.confirm(ctx, fmt.Sprintf("%s %s?", act.verb, count(len(ids), "dead letter")), f.yes); err != nil {
+			if err := a.confirm(ctx, act.verb+" "+count(len(ids), "dead letter"), f.yes); err != nil {
 				return err
 			}
 		}

@@ -152,17 +152,14 @@ func TestReplayOfMany(t *testing.T) {
 		{"--all --bridge b", "--all chooses all: give no filter"},
 		{ids[0] + " --all", "give either ids or filters"},
 		{"--category x", "--category x is none of retryable, terminal, fatal"},
-		{"--all", "nobody is here to ask: replay 6 dead letters? Give --yes, or look first with --dry-run"},
+		{"--all", "nobody is here to confirm: replay 6 dead letters; give --yes, or look first with --dry-run"},
 	} {
 		if got := replay(strings.Fields(tc.args)...); got.code != 2 || got.err != "outgate: "+tc.want+"\n" || got.out != "" {
 			t.Errorf("%s: %+v", tc.args, got)
 		}
 	}
 	// Dry runs do nothing, and tell in which order.
-	var room0 string
-	for i := 0; i < 6; i += 2 {
-		room0 += ids[i] + "\n"
-	}
+	room0 := ids[0] + "\n" + ids[2] + "\n" + ids[4] + "\n"
 	for range 2 {
 		if got := replay("--room", "room0", "--dry-run"); got.code != 0 || got.out != room0+"would replay 3 dead letters\n" {
 			t.Errorf("%+v", got)
@@ -197,7 +194,7 @@ func TestReplayOfMany(t *testing.T) {
 func TestPurgeOfAll(t *testing.T) {
 	s, ids := newMorgue(t, text("skip", "a", "1", failsForGood), text("skip", "b", "2", failsForGood), text("hold", "c", "3", failsForGood))
 	got := s.run(t, "dead-letters", "purge", "--all", "--yes")
-	want := result{1, "2 of 3 purged\n", ids[2] + ": dead letter " + ids[2] + ": its line waits for it: replay it or drop it\noutgate: 1 dead letter not purged\n"}
+	want := result{1, "2 of 3 purged\n", "purge 3 dead letters\n" + ids[2] + ": dead letter " + ids[2] + ": its line waits for it: replay it or drop it\noutgate: 1 dead letter not purged\n"}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

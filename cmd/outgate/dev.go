@@ -3,19 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"sync"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/sandbox"
-	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -88,10 +85,11 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 	channel := sandbox.New(sandbox.Config{Writer: out, Keep: devKeep})
 	worker.Bridges = []*handlers.Bridge{{ID: devBridge, Channel: channel, Policy: worker.Policy}}
 	more := map[string]http.Handler{"/sandbox": kept(channel)}
-	return newGateway(cfg, worker, rdb, log).run(ctx, listener, more, func(ctx context.Context) error {
-		t := tour{out: out, rdb: rdb, redisAddr: store.Addr(), pages: "http://" + listener.Addr().String() + "/"}
-		return t.run(ctx, !f.noTour)
-	})
+	g := newGateway(cfg, worker, rdb, log)
+	t := tour{
+		out: out, rdb: rdb, enqueues: g.enqueues, redisAddr: store.Addr(), pages: "http://" + listener.Addr().String() + "/",
+	}
+	return g.run(ctx, listener, more, func(ctx context.Context) error { return t.run(ctx, !f.noTour) })
 }
 
 // lockedWriter lets the sandbox and the tour print whole lines.
@@ -129,77 +127,4 @@ func kept(channel *sandbox.Channel) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = (&app{out: w}).printJSON(list)
 	})
-}
-
-// tour shows all four operations, and how to go on.
-type tour struct {
-	out       io.Writer
-	rdb       redis.UniversalClient
-	redisAddr string
-	pages     string
-}
-
-func (t tour) printf(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format, args...) }
-
-func (t tour) run(ctx context.Context, play bool) error {
-	t.printf("outgate dev: everything in one process, and nothing is kept.\n\n")
-	if play {
-		if err := t.play(ctx); err != nil {
-			return fmt.Errorf("the tour: %w", err)
-		}
-	}
-	sha, err := t.rdb.HGet(ctx, partition.APIKey, "enqueue").Result()
-	if err != nil {
-		return fmt.Errorf("read how to enqueue: %w", err)
-	}
-	_, port, _ := net.SplitHostPort(t.redisAddr)
-	t.printf(`How to go on:
-  export OUTGATE_REDIS_URL=redis://%s/0
-  outgate send --bridge %s --room lobby --wait "hello"
-  outgate rooms
-or from any Redis client:
-  redis-cli -p %s EVALSHA %s 1 '{}' '%s'
-Pages: %s (what was delivered: %ssandbox)
-Ctrl-C ends it.
-`, t.redisAddr, devBridge, port, sha, devEnvelope, t.pages, t.pages)
-	return nil
-}
-
-// devEnvelope is an envelope as any client sends it.
-const devEnvelope = `{"operation":"send","bridge_id":"` + devBridge + `","external_room_id":"lobby","payload":"hello from Redis"}`
-
-// play sends a text, edits it, sends a picture, and edits that.
-func (t tour) play(ctx context.Context) error {
-	client := tasks.NewClient(t.rdb)
-	defer func() { _ = client.Close() }()
-	picture := func(url, caption string) tasks.Payload {
-		return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: url, Caption: caption}}
-	}
-	t.printf("A short tour: four messages to room lobby. Each line with a time is what the bridge delivered.\n\n")
-	edited := ""
-	for _, step := range []struct {
-		what    string
-		call    func(context.Context, tasks.Envelope) (*tasks.Success, error)
-		payload tasks.Payload
-		edits   bool
-	}{
-		{"send a text", client.SendMessage, tasks.Text("Good morning! Your parcel is on its way."), false},
-		{"edit it", client.EditMessage, tasks.Text("Good morning! Your parcel arrives today."), true},
-		{"send media", client.SendMedia, picture("https://example.com/map.png", "where it is"), false},
-		{"edit the media", client.EditMedia, picture("https://example.com/door.png", "it is at your door"), true},
-	} {
-		e := tasks.Envelope{BridgeID: devBridge, ExternalRoomID: "lobby", Payload: step.payload}
-		if step.edits {
-			e.ExternalMessageID = edited
-		}
-		t.printf("%s\n", step.what)
-		outcome, err := step.call(ctx, e)
-		if err != nil {
-			return err
-		}
-		edited = outcome.MessageID
-		t.printf("  delivered as %s after %d ms: envelope %s, partition %d, attempt %d\n\n",
-			outcome.MessageID, outcome.LatencyMS, outcome.ID, outcome.Partition, outcome.Attempts)
-	}
-	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-
 	"net/http/httptest"
 	"os"
 	"os/exec"

@@ -30,7 +30,9 @@ type gateway struct {
 	log    *zap.Logger
 	// process has the metrics that are there with or without a worker.
 	process *prometheus.Registry
-	running atomic.Pointer[running]
+	// enqueues are the times of the enqueues that this process makes itself.
+	enqueues prometheus.Histogram
+	running  atomic.Pointer[running]
 }
 
 // running is a worker that was started, and its metrics.
@@ -46,8 +48,12 @@ func newGateway(cfg *Config, worker handlers.Config, rdb redis.UniversalClient, 
 		ConstLabels: prometheus.Labels{"version": b.Version, "go": b.Go},
 	})
 	info.Set(1)
-	g := &gateway{cfg: cfg, worker: worker, rdb: rdb, log: log, process: prometheus.NewRegistry()}
-	g.process.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	enqueues := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "outgate", Name: "enqueue_seconds", Help: "Time of an enqueue made by this process, until its receipt; a worker alone makes none.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+	})
+	g := &gateway{cfg: cfg, worker: worker, rdb: rdb, log: log, process: prometheus.NewRegistry(), enqueues: enqueues}
+	g.process.MustRegister(info, enqueues, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return g
 }
 
@@ -104,7 +110,7 @@ func (g *gateway) deliver(ctx context.Context, up func(context.Context) error) e
 		return err
 	}
 	worker := g.running.Load()
-	defer worker.Shutdown()
+	defer worker.Shutdown() //nolint:contextcheck // ctx has ended by then
 	g.log.Info("worker.started", zap.Int("partitions", g.worker.Scheme.Count), zap.Int("bridges", len(g.worker.Bridges)))
 	if err := up(ctx); err != nil && ctx.Err() == nil {
 		return err
@@ -123,24 +129,21 @@ const (
 // ctx there is none, and no error.
 func (g *gateway) start(ctx context.Context) error {
 	var told time.Time
-	for {
+	for ctx.Err() == nil {
 		err := g.tryStart(ctx)
 		if err == nil || errors.Is(err, partition.ErrScheme) {
 			return err
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if time.Since(told) >= tellEvery {
+		if ctx.Err() == nil && time.Since(told) >= tellEvery {
 			told = time.Now()
 			g.log.Warn("redis.waiting", zap.String("redis", g.cfg.Redis.URL.String()), zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(startEvery):
 		}
 	}
+	return nil
 }
 
 func (g *gateway) tryStart(ctx context.Context) error {
@@ -152,7 +155,7 @@ func (g *gateway) tryStart(ctx context.Context) error {
 	cfg.Registry = r.registry
 	r.Worker = handlers.NewWorker(g.rdb, cfg)
 	if err := r.Start(ctx); err != nil {
-		r.Shutdown()
+		r.Shutdown() //nolint:contextcheck // it bounds itself
 		return err
 	}
 	g.running.Store(r)
@@ -161,7 +164,7 @@ func (g *gateway) tryStart(ctx context.Context) error {
 
 var (
 	errStarting = errors.New("waiting for Redis")
-	errNoRedis  = errors.New("Redis does not answer, or the worker is stopping")
+	errNoRedis  = errors.New("stopping, or Redis does not answer")
 )
 
 // ready says what is missing. Anybody may ask, so it names no address.

@@ -75,7 +75,7 @@ func TestRooms(t *testing.T) {
 	got := s.run(t, "rooms")
 	want := `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
 hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
-b:slow | 1 | 3 | AGE | retry | 0 | its next attempt for AGE: rate_limited, again in 10m0s
+b:slow | 1 | 3 | AGE | retry | 0 | its next attempt, in AGE: rate_limited, again in 10m0s
 off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance)
 `
 	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
@@ -105,9 +105,9 @@ func TestWhatALineWaitsFor(t *testing.T) {
 		"bridge b, suspended by gateway (unauthorized)":            {Room: partition.Room{State: partition.HeadRetry, BridgeID: "b"}, Suspended: &handlers.Suspension{By: "gateway", Reason: "unauthorized"}},
 		"bridge b, suspended by operator":                          {Room: partition.Room{State: partition.HeadPending, BridgeID: "b"}, Suspended: &handlers.Suspension{By: "operator"}},
 		"its partition, which is paused":                           {Room: partition.Room{State: partition.HeadPending, Paused: true}},
-		"its next attempt for 1m30s: timeout":                      {Room: partition.Room{State: partition.HeadRetry, UntilMS: soon}, Error: "timeout"},
+		"its next attempt, in 1m30s: timeout":                      {Room: partition.Room{State: partition.HeadRetry, UntilMS: soon}, Error: "timeout"},
 		"its next attempt":                                         {Room: partition.Room{State: partition.HeadRetry, UntilMS: 1}},
-		"its turn for 1m30s":                                       {Room: partition.Room{State: partition.HeadActive, UntilMS: soon}},
+		"its turn, in 1m30s":                                       {Room: partition.Room{State: partition.HeadActive, UntilMS: soon}},
 		"its delivery, under way":                                  {Room: partition.Room{State: partition.HeadActive}, Error: "an old one"},
 		"a worker":                                                 {Room: partition.Room{State: partition.HeadPending}},
 	} {
@@ -227,8 +227,14 @@ func TestConfigCheck(t *testing.T) {
 	got := world{}.run(t, "config", "check", "--json", bad)
 	wantJSON := `[{"file":"` + bad + `","line":5,"column":3,"path":"log.level","why":"given twice, first in line 3"},` +
 		`{"file":"` + bad + `","line":6,"column":1,"path":"results","why":"given twice, first in line 1"}]` + "\n"
-	if got.code != 2 || got.out != wantJSON {
+	if got.code != 2 || got.out != wantJSON || got.err != "outgate: the configuration has 2 faults\n" {
 		t.Errorf("%+v", got)
+	}
+	open := t.TempDir() + "/open.yaml"
+	writeFile(t, open, "http: {addr: \"0.0.0.0:80\"}")
+	w := world{env: map[string]string{"OUTGATE_HTTP_TOKEN": "x"}}
+	if got := w.run(t, "config", "check", open); got.code != 0 {
+		t.Errorf("what the environment adds is left out: %+v", got)
 	}
 	if got := (world{}).run(t, "config", "check", "/no/such"); got.code != 2 || got.out != "" {
 		t.Errorf("%+v", got)

@@ -23,16 +23,17 @@ func (a *app) progressBar(total int64, what string, wanted bool, options ...prog
 	}, options...)...)
 }
 
-// confirm asks before something is done to many; where nobody can answer, it wants
-// --yes.
-func (a *app) confirm(ctx context.Context, question string, yes bool) error {
+// confirm tells what is about to be done to many, and asks; where nobody can
+// answer, it wants --yes.
+func (a *app) confirm(ctx context.Context, what string, yes bool) error {
 	if yes {
+		a.warnf("%s", what)
 		return nil
 	}
 	if !a.inTTY {
-		return usagef("nobody is here to ask: %s Give --yes, or look first with --dry-run", question)
+		return usagef("nobody is here to confirm: %s; give --yes, or look first with --dry-run", what)
 	}
-	_, _ = fmt.Fprintf(a.err, "%s [y/N] ", question)
+	_, _ = fmt.Fprintf(a.err, "%s? [y/N] ", what)
 	// An answer that cannot be read is no yes.
 	answer, _ := bufio.NewReader(a.in).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {

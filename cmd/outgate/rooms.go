@@ -123,7 +123,7 @@ func (s *session) suspensions(ctx context.Context) (map[string]handlers.Suspensi
 func (v *roomView) waitsFor(now time.Time) string {
 	wait := ""
 	if until := v.UntilMS - now.UnixMilli(); until > 0 {
-		wait = " for " + age(until)
+		wait = ", in " + age(until)
 	}
 	because := ""
 	if v.Error != "" {

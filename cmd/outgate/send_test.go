@@ -21,19 +21,23 @@ func TestTheFlagsDescribeAnEnvelope(t *testing.T) {
 		want  tasks.Envelope
 	}{
 		"a text": {
-			sendFlags{}, "hello",
+			sendFlags{},
+			"hello",
 			tasks.Envelope{Operation: tasks.Send, Payload: tasks.Text("hello")},
 		},
 		"an edit": {
-			sendFlags{edit: "m1"}, "hello",
+			sendFlags{edit: "m1"},
+			"hello",
 			tasks.Envelope{Operation: tasks.Edit, Payload: tasks.Text("hello"), ExternalMessageID: "m1"},
 		},
 		"media, the text is the caption": {
-			sendFlags{media: "http://x", kind: "image"}, "look",
+			sendFlags{media: "http://x", kind: "image"},
+			"look",
 			tasks.Envelope{Operation: tasks.SendMedia, Payload: tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: "http://x", Caption: "look"}}},
 		},
 		"media with a caption, edited": {
-			sendFlags{media: "http://x", kind: "file", caption: "look", edit: "m1"}, "",
+			sendFlags{media: "http://x", kind: "file", caption: "look", edit: "m1"},
+			"",
 			tasks.Envelope{
 				Operation: tasks.EditMedia, ExternalMessageID: "m1",
 				Payload: tasks.Payload{Media: &tasks.Media{Kind: tasks.File, URL: "http://x", Caption: "look"}},
@@ -42,7 +46,8 @@ func TestTheFlagsDescribeAnEnvelope(t *testing.T) {
 		"all the rest": {
 			sendFlags{
 				thread: "t", format: "html", metadata: `{"a":1}`, key: "k", priority: "low", correlationID: "c", expiresIn: time.Second,
-			}, "hello",
+			},
+			"hello",
 			tasks.Envelope{
 				Operation: tasks.Send, Payload: tasks.Text("hello"), IdempotencyKey: "k", Priority: tasks.PriorityLow, CorrelationID: "c",
 				ExpiresAtMS: 1_001_000, Opts: &tasks.Opts{ThreadID: "t", Format: tasks.HTML, Metadata: json.RawMessage(`{"a":1}`)},

@@ -18,6 +18,7 @@ import (
 
 // TestRunMeasuresEverything is a whole benchmark, as small as it can be.
 func TestRunMeasuresEverything(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	var progress strings.Builder
 	o := bench.Options{
@@ -30,9 +31,9 @@ func TestRunMeasuresEverything(t *testing.T) {
 	if err := r.Err(); err != nil {
 		t.Error(err)
 	}
-	// Delivered, one by one, in batches, idle, alone and beside, a thousand waiting,
+	// Delivered twice, one by one, in batches, idle, alone and beside, a thousand waiting,
 	// one and a hundred rooms, and three drains of partitions, twice.
-	if least := 9000; r.Faults.Checked < least {
+	if least := 10_000; r.Faults.Checked < least {
 		t.Errorf("%d envelopes were checked, want at least %d", r.Faults.Checked, least)
 	}
 	known := make(map[string]bool)
@@ -66,6 +67,7 @@ func TestRunMeasuresEverything(t *testing.T) {
 func near(a, b float64) bool { return a > b*0.999 && a < b*1.001 }
 
 func TestRunMeasuresOnlyWhatIsAsked(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	o := bench.Options{Messages: 100, Rooms: 5, Partitions: 2, Concurrency: 2, Runs: 2, Only: []string{"enqueue"}}
 	r, err := bench.Run(t.Context(), s, o)
@@ -95,6 +97,7 @@ func TestRunOnTheEmbeddedRedisLeavesItsCPUOut(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	for _, name := range bench.Names() {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +118,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestRunTellsOfARedisThatIsGone(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -129,6 +133,7 @@ func TestRunTellsOfARedisThatIsGone(t *testing.T) {
 }
 
 func TestTheRecordIsChecked(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	for name, tc := range map[string]struct {
 		meddle func(*bench.Meddler)
@@ -153,7 +158,7 @@ func TestTheRecordIsChecked(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := bench.NewHarness(s).Drain(t.Context(), tc.meddle)
+			got, err := bench.NewHarness(s, time.Minute).Drain(t.Context(), tc.meddle)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,12 +170,14 @@ func TestTheRecordIsChecked(t *testing.T) {
 }
 
 func TestAStandstillEndsAMeasurement(t *testing.T) {
+	t.Parallel()
 	s := open(t)
-	_, err := bench.NewHarness(s).Drain(t.Context(), func(m *bench.Meddler) { m.Expect = 101 })
-	if !errors.Is(err, bench.ErrStandstill) || !strings.Contains(err.Error(), "100 of 101 envelopes delivered") {
+	h := bench.NewHarness(s, 500*time.Millisecond)
+	_, err := h.Drain(t.Context(), func(m *bench.Meddler) { m.Expect = 101 })
+	if !errors.Is(err, bench.ErrStandstill) || !strings.Contains(err.Error(), "of 101 envelopes delivered") {
 		t.Errorf("error %v", err)
 	}
-	if err := bench.NewHarness(s).Latency(t.Context()); !errors.Is(err, bench.ErrStandstill) {
+	if err := h.Latency(t.Context()); !errors.Is(err, bench.ErrStandstill) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -226,5 +233,5 @@ func ExampleRun() {
 		return
 	}
 	fmt.Println(result.Figures["delivered_per_s"] > 0, result.Faults.Checked, result.Err())
-	// Output: true 500 <nil>
+	// Output: true 1000 <nil>
 }

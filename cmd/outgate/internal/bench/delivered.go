@@ -9,7 +9,7 @@ import (
 )
 
 // delivered drains a full store: one worker, and with Compare one asynq server
-// right after it.
+// right after it; then a worker of two bridges, which have half of the rooms each.
 func (h *harness) delivered(ctx context.Context, _ int) (Figures, error) {
 	ours, err := h.drain(ctx, drain{partitions: h.Partitions, rooms: h.rooms(), messages: h.Messages})
 	if err != nil {
@@ -20,18 +20,30 @@ func (h *harness) delivered(ctx context.Context, _ int) (Figures, error) {
 		"delivered_cpu_us":   micros(ours.process, h.Messages),
 		"delivered_redis_us": micros(ours.redis, h.Messages),
 	}
-	if !h.Compare {
-		return f, nil
+	if h.Compare {
+		if err := h.compareDelivered(ctx, ours, f); err != nil {
+			return nil, err
+		}
 	}
-	theirs, err := h.processed(ctx)
+	two, err := h.drain(ctx, drain{partitions: h.Partitions, rooms: h.rooms(), messages: h.Messages, divided: true})
 	if err != nil {
 		return nil, err
+	}
+	f["two_bridges_per_s"] = float64(h.Messages) / two.wall
+	f["two_bridges_ratio"] = ours.wall / two.wall
+	return f, nil
+}
+
+func (h *harness) compareDelivered(ctx context.Context, ours spent, f Figures) error {
+	theirs, err := h.processed(ctx)
+	if err != nil {
+		return err
 	}
 	f["asynq_processed_per_s"] = float64(h.Messages) / theirs.wall
 	f["asynq_cpu_us"] = micros(theirs.process, h.Messages)
 	f["asynq_redis_us"] = micros(theirs.redis, h.Messages)
 	f["delivered_ratio"] = theirs.wall / ours.wall
-	return f, nil
+	return nil
 }
 
 // processed is what the same number of tasks costs plain asynq.
@@ -54,6 +66,8 @@ func (h *harness) processed(ctx context.Context) (_ spent, err error) {
 // drain is a store that is filled and then drained by one worker.
 type drain struct {
 	partitions, rooms, messages int
+	// divided gives every other room to a second bridge.
+	divided bool
 	// takes is how long each send takes.
 	takes time.Duration
 	// warm starts the meter when a tenth is delivered, so that the start of the
@@ -82,7 +96,14 @@ func (h *harness) metered(ctx context.Context, d drain) (m metered, err error) {
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
 	g.sink.takes = d.takes
-	load := func() error { return g.load(ctx, g.fill(d.rooms), d.messages) }
+	rooms := g.fill(d.rooms)
+	if d.divided {
+		g.bridge(second)
+		for i := 1; i < len(rooms); i += 2 {
+			rooms[i].bridge = second
+		}
+	}
+	load := func() error { return g.load(ctx, rooms, d.messages) }
 	if d.load != nil {
 		err = d.load(load)
 	} else {

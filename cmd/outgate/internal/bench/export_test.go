@@ -39,10 +39,10 @@ func Deal(rooms, n int) [][]tasks.Envelope {
 // Harness is a small one on a Redis.
 type Harness struct{ *harness }
 
-// NewHarness has little patience.
-func NewHarness(s *Store) Harness {
+// NewHarness makes one with so much patience.
+func NewHarness(s *Store, patience time.Duration) Harness {
 	return Harness{&harness{
-		Options: Options{Messages: 100, Rooms: 10, Partitions: 2, Concurrency: 2, Runs: 1}, store: s, patience: 2 * time.Second,
+		Options: Options{Messages: 100, Rooms: 10, Partitions: 2, Concurrency: 2, Runs: 1}, store: s, patience: patience,
 	}}
 }
 

@@ -18,11 +18,11 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// The bridges of every gateway here. The rooms of the slow one are limited to one
-// send a second each.
+// Every gateway here has the first bridge; the others where they are measured.
 const (
-	fast = "bench"
-	slow = "slow"
+	fast   = "bench"
+	second = "second"
+	slow   = "slow"
 )
 
 // producers is how many goroutines enqueue at once.
@@ -36,7 +36,7 @@ type gateway struct {
 	client *tasks.Client
 	worker *handlers.Worker
 	ledger *ledger.Ledger
-	// sink is the channel of the fast bridge.
+	// sink is the channel of the first bridge.
 	sink  *sink
 	rooms []*room
 }
@@ -78,16 +78,13 @@ func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*ga
 		Capacity:      2*messages + 1000,
 		Pressure:      partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
 		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
-		Bridges: []*handlers.Bridge{
-			{ID: fast, Channel: g.sink, Policy: policy},
-			{ID: slow, Channel: &sink{ledger: g.ledger}, Policy: policy, RoomLimits: []ratelimit.Limit{slowLimit}},
-		},
+		Bridges:   []*handlers.Bridge{{ID: fast, Channel: g.sink, Policy: policy}},
 		ResultTTL: 10 * time.Minute, DeadLetterTTL: 7 * 24 * time.Hour,
 		Concurrency: h.Concurrency, ShutdownTimeout: 20 * time.Second,
 	}
 	setup := partition.Setup{
 		Scheme: scheme, Capacity: g.cfg.Capacity, Pressure: g.cfg.Pressure, MaxBytes: g.cfg.MaxBytes,
-		Bridges: map[string]string{fast: channelType, slow: channelType}, Enqueue: g.cfg.EnqueueScript,
+		Bridges: map[string]string{fast: channelType}, Enqueue: g.cfg.EnqueueScript,
 	}
 	if err := setup.Announce(ctx, g.rdb); err != nil {
 		return nil, errors.Join(err, g.close())
@@ -95,7 +92,12 @@ func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*ga
 	return g, nil
 }
 
-var slowLimit = ratelimit.Limit{N: 1, Window: time.Second}
+// bridge adds a bridge. No worker runs yet.
+func (g *gateway) bridge(id string, perRoom ...ratelimit.Limit) {
+	g.cfg.Bridges = append(g.cfg.Bridges, &handlers.Bridge{
+		ID: id, Channel: &sink{ledger: g.ledger}, Policy: g.cfg.Policy, RoomLimits: perRoom,
+	})
+}
 
 // room makes a room of a bridge.
 func (g *gateway) room(bridge, id string) *room {
@@ -104,7 +106,7 @@ func (g *gateway) room(bridge, id string) *room {
 	return r
 }
 
-// fill makes n rooms of the fast bridge.
+// fill makes n rooms of the first bridge.
 func (g *gateway) fill(n int) []*room {
 	g.rooms = newRooms(n)
 	return g.rooms

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/outgate/outgate/handlers/ledger"
+	"github.com/outgate/outgate/ratelimit"
 )
 
 // isolation measures a quiet room alone, and again beside a room of the same
@@ -17,6 +19,7 @@ func (h *harness) isolation(ctx context.Context, run int) (_ Figures, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
+	g.bridge(slow, slowLimit)
 	quiet := g.room(fast, "quiet")
 	flooded := g.roomBeside(quiet)
 	if err := g.start(ctx); err != nil {
@@ -49,6 +52,8 @@ func (h *harness) isolation(ctx context.Context, run int) (_ Figures, err error)
 	f["quiet_p99_ratio"] = f["quiet_beside_p99_ms"] / f["quiet_alone_p99_ms"]
 	return f, nil
 }
+
+var slowLimit = ratelimit.Limit{N: 1, Window: time.Second}
 
 // roomBeside makes a room of the slow bridge in the same partition.
 func (g *gateway) roomBeside(r *room) *room {

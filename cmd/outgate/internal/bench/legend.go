@@ -28,6 +28,8 @@ func Legends() []Legend {
 		{"delivered", "asynq_cpu_us", micro, "CPU of this process, each"},
 		{"delivered", "asynq_redis_us", micro, "CPU of Redis, each"},
 		{"delivered", "delivered_ratio", times, "delivered, against asynq in the same run"},
+		{"delivered", "two_bridges_per_s", perSecond, "delivered where two bridges share the rooms"},
+		{"delivered", "two_bridges_ratio", times, "two bridges against one"},
 		{"enqueue", "enqueue_per_s", perSecond, "admitted one by one by 16 goroutines"},
 		{"enqueue", "enqueue_cpu_us", micro, "CPU of this process, each"},
 		{"enqueue", "enqueue_redis_us", micro, "CPU of Redis, each"},

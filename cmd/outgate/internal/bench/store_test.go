@@ -24,6 +24,7 @@ func open(t *testing.T) *bench.Store {
 }
 
 func TestOpenStartsARedisOfItsOwn(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	c := s.Client()
 	defer func() { _ = c.Close() }()
@@ -104,6 +105,7 @@ func TestOpenRefusesARedisThatIsNotEmpty(t *testing.T) {
 }
 
 func TestOpenRefusesWhatIsNoRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	nobody := server.URL()
 	server.Kill()

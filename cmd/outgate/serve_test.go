@@ -1,0 +1,254 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/tasks"
+)
+
+// address waits for the address of the pages in the log.
+func (p *process) address(t testing.TB) string {
+	t.Helper()
+	form := regexp.MustCompile(`"msg":"http.listening","addr":"([^"]+)"`)
+	eventually(t, "the pages are there", func() bool { return form.MatchString(p.err.String()) })
+	return "http://" + form.FindStringSubmatch(p.err.String())[1]
+}
+
+func (p *process) logs(t testing.TB, word string) {
+	t.Helper()
+	eventually(t, "it logs "+word, func() bool { return strings.Contains(p.err.String(), word) })
+}
+
+// receiver is a webhook receiver that is busy once.
+func receiver(t *testing.T) (url string, received *atomic.Int64) {
+	t.Helper()
+	received = new(atomic.Int64)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if received.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, `{"message_id":"m-1"}`)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, received
+}
+
+// contractMetrics are the names that the contract lists.
+var contractMetrics = strings.Fields(`enqueued_total rejected_total deliveries_total attempts_total retries_total
+duplicates_total ambiguous_total dead_letters_total queue_depth queue_capacity pressure_level
+pressure_transitions_total ratelimit_waits_total ratelimit_wait_seconds enqueue_seconds queue_wait_seconds
+attempt_seconds delivery_seconds partition_skew bridge_up build_info`)
+
+func TestServeDelivers(t *testing.T) {
+	url, received := receiver(t)
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, fmt.Sprintf(`
+redis: {url: %q}
+http: {addr: "127.0.0.1:0", token: open}
+partitions: {count: 2}
+delivery: {base_backoff: 10ms}
+bridges: [{id: orders, channel: webhook, url: %q, allow_private: true}]
+`, redistest.Start(t).URL(), url))
+	w := world{env: map[string]string{"OUTGATE_CONFIG": file}}
+	p := w.start(t, "serve", "--log-level", "info")
+	at := p.address(t)
+	p.logs(t, "worker.started")
+
+	got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello")
+	if got.code != 0 || !strings.Contains(got.out, " as m-1 after ") || !strings.Contains(got.out, "attempt 2\n") || received.Load() != 2 {
+		t.Errorf("%+v after %d requests", got, received.Load())
+	}
+	client := tasks.NewClient(newClient(t, file))
+	defer func() { _ = client.Close() }()
+	e := text("orders", "42", "to another channel", "")
+	e.Channel = "telegram"
+	auth := []string{"Authorization", "Bearer open"}
+	eventually(t, "all metrics of the contract are there", func() bool {
+		if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
+			t.Fatalf("enqueue: %v", err)
+		}
+		_, metrics := page(t, "GET", at+"/metrics", auth...)
+		return missing(metrics) == ""
+	})
+	_, metrics := page(t, "GET", at+"/metrics", auth...)
+	for _, want := range []string{
+		"go_goroutines ", "process_cpu_seconds_total ", `outgate_build_info{go="go`,
+		`outgate_deliveries_total{bridge="orders",category="",disposition="delivered",operation="send"} 1`,
+		`outgate_retries_total{bridge="orders",reason="provider_unavailable"} 1`,
+		`outgate_bridge_up{bridge="orders"} 1`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	checkPages(t, at)
+
+	p.interrupt()
+	if got := p.wait(t); got.code != 0 || !strings.Contains(got.err, "worker.stopping") {
+		t.Errorf("status %d:\n%s", got.code, got.err)
+	}
+}
+
+// missing is the first metric of the contract that a page lacks.
+func missing(metrics string) string {
+	for _, name := range contractMetrics {
+		if !strings.Contains(metrics, "\noutgate_"+name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func newClient(t *testing.T, file string) redis.UniversalClient {
+	t.Helper()
+	cfg, err := LoadConfig(file, testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb, err := newRedis(cfg.Redis.URL.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+func TestServeWaitsForRedis(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 1}", server.URL()+"?max_retries=-1"))
+	w := world{env: map[string]string{"OUTGATE_CONFIG": file}}
+	p := w.start(t, "serve")
+	at := p.address(t)
+	p.logs(t, `"msg":"redis.waiting"`)
+	p.logs(t, `"msg":"config.no_bridges"`)
+	if code, body := page(t, "GET", at+"/readyz"); code != 503 || body != "not ready: waiting for Redis\n" {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, body := page(t, "GET", at+"/metrics"); code != 200 || !strings.Contains(body, "outgate_build_info") {
+		t.Errorf("%d %s", code, body)
+	}
+	server.Restart()
+	eventually(t, "it is ready", func() bool {
+		code, _ := page(t, "GET", at+"/readyz")
+		return code == 200
+	})
+	server.Kill()
+	eventually(t, "it is not ready", func() bool {
+		code, body := page(t, "GET", at+"/readyz")
+		return code == 503 && !strings.Contains(body, server.Addr)
+	})
+	server.Restart()
+	eventually(t, "it is ready again", func() bool {
+		code, _ := page(t, "GET", at+"/readyz")
+		return code == 200
+	})
+	p.interrupt()
+	if got := p.wait(t); got.code != 0 {
+		t.Errorf("status %d:\n%s", got.code, got.err)
+	}
+}
+
+func TestServeEndsWhileItWaitsForRedis(t *testing.T) {
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, "redis: {url: \"redis://127.0.0.1:1?max_retries=-1\"}\nhttp: {addr: \"127.0.0.1:0\"}")
+	p := world{}.start(t, "serve", "--config", file)
+	p.logs(t, "redis.waiting")
+	p.interrupt()
+	if got := p.wait(t); got.code != 0 {
+		t.Errorf("status %d:\n%s", got.code, got.err)
+	}
+}
+
+func TestServeRefusesAnotherScheme(t *testing.T) {
+	s := newStand(t, "")
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 3}")
+	got := s.run(t, "serve", "--config", file)
+	if got.code != 2 || !strings.Contains(got.err, "\noutgate: this Redis was set up with partitions.count=2") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestServeNeedsItsPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	addr := taken.Addr().String()
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, "log: {level: error}")
+	got := world{}.run(t, "serve", "--config", file, "--addr", addr)
+	if got.code != 1 || got.err != "outgate: "+addr+" is in use: stop what listens there, or choose another with --addr or http.addr\n" {
+		t.Errorf("%+v", got)
+	}
+	got = world{}.run(t, "serve", "--config", file, "--addr", "127.0.0.1:80", "--redis", "redis://h?nonsense=1")
+	if got.code != 2 || !strings.Contains(got.err, "unexpected option: nonsense") {
+		t.Errorf("%+v", got)
+	}
+	if _, err := listen(t.Context(), "256.0.0.1:0"); err == nil || errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("an address that is none: %v", err)
+	}
+}
+
+func TestServeFinishesWhatItHasInHand(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nbridges: [{id: b, channel: sandbox}]")
+	p := s.start(t, "serve", "--config", file)
+	p.logs(t, "worker.started")
+	at := p.address(t)
+	id := s.enqueue(text("b", "r", "slowly", `{"sandbox":{"delay_ms":700}}`))[0]
+	k := partition.Keys{Queue: s.cfg.scheme().Queue(id.Partition)}
+	eventually(t, "it is being delivered", func() bool { return s.rdb.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
+	p.interrupt()
+	p.logs(t, "worker.stopping")
+	if code, _ := page(t, "GET", at+"/readyz"); code != 503 {
+		t.Errorf("while it stops, it says %d", code)
+	}
+	if code, _ := page(t, "GET", at+"/healthz"); code != 200 {
+		t.Error("while it stops, it is not alive")
+	}
+	if got := p.wait(t); got.code != 0 || !strings.Contains(got.out, `"slowly"  sb-1`) {
+		t.Errorf("%+v", got)
+	}
+	if o, ok, err := s.client.Outcome(t.Context(), id.ID); err != nil || !ok || o.Success == nil {
+		t.Errorf("%+v, %v, %v", o, ok, err)
+	}
+}
+
+func TestTheSecondSignalIsNotWaitedFor(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nworker: {shutdown_timeout: 3s}\nbridges: [{id: b, channel: sandbox}]")
+	p := s.start(t, "serve", "--config", file)
+	p.logs(t, "worker.started")
+	id := s.enqueue(text("b", "r", "never", `{"sandbox":{"delay_ms":2500}}`))[0]
+	k := partition.Keys{Queue: s.cfg.scheme().Queue(id.Partition)}
+	eventually(t, "it is being delivered", func() bool { return s.rdb.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
+	begun := time.Now()
+	p.stop <- syscall.SIGTERM
+	p.logs(t, "worker.stopping")
+	p.stop <- syscall.SIGTERM
+	if got := p.wait(t); got.code != 1 || time.Since(begun) > 2*time.Second {
+		t.Errorf("status %d after %s", got.code, time.Since(begun))
+	}
+}

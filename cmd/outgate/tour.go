@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// tour shows all four operations, and how to go on.
+type tour struct {
+	out       io.Writer
+	rdb       redis.UniversalClient
+	enqueues  prometheus.Observer
+	redisAddr string
+	pages     string
+}
+
+func (t tour) printf(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format, args...) }
+
+func (t tour) run(ctx context.Context, play bool) error {
+	t.printf("outgate dev: everything in one process, and nothing is kept.\n\n")
+	if play {
+		if err := t.play(ctx); err != nil {
+			return fmt.Errorf("the tour: %w", err)
+		}
+	}
+	sha, err := t.rdb.HGet(ctx, partition.APIKey, "enqueue").Result()
+	if err != nil {
+		return fmt.Errorf("read how to enqueue: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(t.redisAddr)
+	t.printf(`How to go on:
+  export OUTGATE_REDIS_URL=redis://%s/0
+  outgate send --bridge %s --room lobby --wait "hello"
+  outgate rooms
+or from any Redis client:
+  redis-cli -p %s EVALSHA %s 1 '{}' '%s'
+Pages: %s (what was delivered: %ssandbox)
+Ctrl-C ends it.
+`, t.redisAddr, devBridge, port, sha, devEnvelope, t.pages, t.pages)
+	return nil
+}
+
+// devEnvelope is an envelope as any client sends it.
+const devEnvelope = `{"operation":"send","bridge_id":"` + devBridge + `","external_room_id":"lobby","payload":"hello from Redis"}`
+
+// play sends a text, edits it, sends a picture, and edits that.
+func (t tour) play(ctx context.Context) error {
+	client := tasks.NewClient(t.rdb)
+	defer func() { _ = client.Close() }()
+	picture := func(url, caption string) tasks.Payload {
+		return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: url, Caption: caption}}
+	}
+	t.printf("A short tour: four messages to room lobby. Each line with a time is what the bridge delivered.\n\n")
+	made := ""
+	for _, step := range []struct {
+		what      string
+		operation tasks.Operation
+		payload   tasks.Payload
+	}{
+		{"send a text", tasks.Send, tasks.Text("Good morning! Your parcel is on its way.")},
+		{"edit it", tasks.Edit, tasks.Text("Good morning! Your parcel arrives today.")},
+		{"send media", tasks.SendMedia, picture("https://example.com/map.png", "where it is")},
+		{"edit the media", tasks.EditMedia, picture("https://example.com/door.png", "it is at your door")},
+	} {
+		t.printf("%s\n", step.what)
+		e := tasks.Envelope{Operation: step.operation, BridgeID: devBridge, ExternalRoomID: "lobby", Payload: step.payload}
+		if step.operation.IsEdit() {
+			e.ExternalMessageID = made
+		}
+		outcome, err := t.deliver(ctx, client, e)
+		if err != nil {
+			return err
+		}
+		made = outcome.MessageID
+		t.printf("  delivered as %s after %s: envelope %s, partition %d, attempt %d\n\n",
+			outcome.MessageID, age(max(1, outcome.LatencyMS)), outcome.ID, outcome.Partition, outcome.Attempts)
+	}
+	return nil
+}
+
+// deliver enqueues an envelope and waits for what becomes of it.
+func (t tour) deliver(ctx context.Context, client *tasks.Client, e tasks.Envelope) (*tasks.Success, error) {
+	begun := time.Now()
+	receipt, err := client.Enqueue(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	t.enqueues.Observe(time.Since(begun).Seconds())
+	outcome, err := client.Wait(ctx, receipt)
+	if err != nil {
+		return nil, err
+	}
+	return outcome.Success, outcome.Err()
+}

@@ -1,0 +1,73 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+func ExampleDeadLetters() {
+	ctx := context.Background()
+	store := miniredis.NewMiniRedis()
+	if err := store.Start(); err != nil {
+		panic(err)
+	}
+	defer store.Close()
+	rdb := redis.NewClient(&redis.Options{Addr: store.Addr()})
+	defer func() { _ = rdb.Close() }()
+
+	// The bridge refuses the first message, whatever it is.
+	refuse := true
+	bridge := sandbox.New(sandbox.Config{Behave: func(tasks.Message) sandbox.Behavior {
+		defer func() { refuse = false }()
+		if refuse {
+			return sandbox.Behavior{Fail: classify.Terminal}
+		}
+		return sandbox.Behavior{}
+	}})
+	policy := handlers.Policy{MaxAttempts: 3, Timeout: time.Second, OnAmbiguous: handlers.Resend, OnFailure: handlers.Skip}
+	worker := handlers.NewWorker(rdb, handlers.Config{
+		Scheme: partition.DefaultScheme(), Capacity: 100, Pressure: partition.Pressure{Warn: .7, Degraded: .8, Shed: .9},
+		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
+		Bridges:   []*handlers.Bridge{{ID: "tg", Channel: bridge, Policy: policy}},
+		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 1, ShutdownTimeout: time.Second,
+	})
+	if err := worker.Start(ctx); err != nil {
+		panic(err)
+	}
+	defer worker.Shutdown()
+	client := tasks.NewClient(rdb)
+	defer func() { _ = client.Close() }()
+
+	_, err := client.SendMessage(ctx, tasks.Envelope{BridgeID: "tg", ExternalRoomID: "42", Payload: tasks.Text("hello")})
+	fmt.Println(err)
+
+	letters := handlers.NewDeadLetters(rdb, partition.DefaultScheme(), client)
+	ids, err := letters.IDs(ctx, handlers.DeadLetterFilter{BridgeID: "tg", Replayable: true})
+	if err != nil {
+		panic(err)
+	}
+	for _, id := range ids {
+		replayed, err := letters.Replay(ctx, id)
+		if err != nil {
+			panic(err)
+		}
+		outcome, err := client.Wait(ctx, tasks.Receipt{ID: replayed.ID, Partition: partition.Route("tg", "42")})
+		fmt.Println(outcome.Status(), err)
+		_, err = letters.Replay(ctx, id)
+		fmt.Println("again:", err != nil)
+	}
+	// Output:
+	// outbound send to tg:42: rejected (terminal, attempt 1 of 3): 400 Bad Request
+	// success <nil>
+	// again: true
+}

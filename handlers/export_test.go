@@ -1,0 +1,4 @@
+package handlers
+
+// Sender is sender.
+var Sender = sender

@@ -1,0 +1,330 @@
+package handlers_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/handlers/webhook"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/tasks"
+)
+
+// patience is how long a test waits for what has to come.
+const patience = 30 * time.Second
+
+func testPolicy() handlers.Policy {
+	return handlers.Policy{
+		MaxAttempts: 5, Backoff: classify.Backoff{Base: 10 * time.Millisecond, Max: 100 * time.Millisecond},
+		Timeout: 5 * time.Second, OnAmbiguous: handlers.Resend, OnFailure: handlers.Skip, IdempotencyWindow: time.Hour,
+	}
+}
+
+func testConfig(bridges ...*handlers.Bridge) handlers.Config {
+	return handlers.Config{
+		Scheme: partition.DefaultScheme(), Capacity: 10000,
+		Pressure:      partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
+		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: testPolicy(), Bridges: bridges,
+		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 16, ShutdownTimeout: 10 * time.Second,
+	}
+}
+
+// onePartition is the configuration of a gateway that has all rooms in one.
+func onePartition(bridges ...*handlers.Bridge) handlers.Config {
+	cfg := testConfig(bridges...)
+	cfg.Scheme.Count = 1
+	return cfg
+}
+
+// testBridge is a bridge with the tests' policy, and changes to it.
+func testBridge(id string, channel handlers.Channel, changes ...func(*handlers.Bridge)) *handlers.Bridge {
+	b := &handlers.Bridge{ID: id, Channel: channel, Policy: testPolicy()}
+	for _, change := range changes {
+		change(b)
+	}
+	return b
+}
+
+// gateway is a Redis that workers can be started on, and a client of it.
+type gateway struct {
+	t      *testing.T
+	server *redistest.Server
+	rdb    *redis.Client
+	client *tasks.Client
+	cfg    handlers.Config
+}
+
+// newGateway sets up a redis-server of the test's own; args are options of it.
+func newGateway(t *testing.T, cfg handlers.Config, args ...string) *gateway {
+	t.Helper()
+	server := redistest.Start(t, args...)
+	g := gatewayOn(t, server.Client(), cfg)
+	g.server = server
+	return g
+}
+
+func gatewayOn(t *testing.T, rdb *redis.Client, cfg handlers.Config) *gateway {
+	t.Helper()
+	g := &gateway{t: t, rdb: rdb, client: tasks.NewClient(rdb), cfg: cfg}
+	t.Cleanup(func() { _ = g.client.Close() })
+	setup := partition.Setup{
+		Scheme: cfg.Scheme, Capacity: cfg.Capacity, Pressure: cfg.Pressure, MaxBytes: cfg.MaxBytes, Enqueue: cfg.EnqueueScript,
+	}
+	if err := setup.Announce(t.Context(), rdb); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// worker is a running worker.
+type worker struct {
+	*handlers.Worker
+	registry *prometheus.Registry
+	logs     *observer.ObservedLogs
+	// stop shuts it down, once.
+	stop func()
+}
+
+// work starts a worker; the test's end stops it.
+func (g *gateway) work() *worker {
+	g.t.Helper()
+	core, logs := observer.New(zap.InfoLevel)
+	cfg := g.cfg
+	cfg.Log, cfg.Registry = zap.New(core), prometheus.NewRegistry()
+	w := &worker{registry: cfg.Registry.(*prometheus.Registry), logs: logs}
+	w.Worker = handlers.NewWorker(g.rdb, cfg)
+	if err := w.Start(g.t.Context()); err != nil {
+		g.t.Fatal(err)
+	}
+	w.stop = sync.OnceFunc(w.Shutdown)
+	g.t.Cleanup(w.stop)
+	return w
+}
+
+func (g *gateway) enqueue(e tasks.Envelope) tasks.Receipt {
+	g.t.Helper()
+	r, err := g.client.Enqueue(g.t.Context(), e)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return r
+}
+
+// enqueueAll admits envelopes in their order.
+func (g *gateway) enqueueAll(envelopes ...tasks.Envelope) []tasks.Receipt {
+	g.t.Helper()
+	receipts, err := g.client.EnqueueBatch(g.t.Context(), envelopes)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return receipts
+}
+
+func (g *gateway) outcome(r tasks.Receipt) tasks.Outcome {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
+	defer cancel()
+	o, err := g.client.Wait(ctx, r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return o
+}
+
+// delivered waits for a success.
+func (g *gateway) delivered(r tasks.Receipt) *tasks.Success {
+	g.t.Helper()
+	o := g.outcome(r)
+	if o.Success == nil {
+		g.t.Fatalf("%s was not delivered: %v", r.ID, o.Err())
+	}
+	return o.Success
+}
+
+// failed waits for an error.
+func (g *gateway) failed(r tasks.Receipt) *tasks.OutboundError {
+	g.t.Helper()
+	o := g.outcome(r)
+	if o.Error == nil {
+		g.t.Fatalf("%s did not fail: %+v", r.ID, o.Success)
+	}
+	return o.Error
+}
+
+func (g *gateway) send(e tasks.Envelope) *tasks.Success {
+	g.t.Helper()
+	return g.delivered(g.enqueue(e))
+}
+
+func (g *gateway) fail(e tasks.Envelope) *tasks.OutboundError {
+	g.t.Helper()
+	return g.failed(g.enqueue(e))
+}
+
+// settled is true if there is an outcome.
+func (g *gateway) settled(r tasks.Receipt) bool {
+	g.t.Helper()
+	_, ok, err := g.client.Outcome(g.t.Context(), r.ID)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return ok
+}
+
+func (g *gateway) keys(index int) partition.Keys {
+	return partition.Keys{Queue: g.cfg.Scheme.Queue(index)}
+}
+
+// inspector is asynq's view of things.
+func (g *gateway) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(g.rdb) }
+
+// state is asynq's state of an envelope, and the text of its last error.
+func (g *gateway) state(r tasks.Receipt) (asynq.TaskState, string) {
+	info, err := g.inspector().GetTaskInfo(g.cfg.Scheme.Queue(r.Partition), r.ID)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return info.State, info.LastErr
+}
+
+// empty waits until asynq knows of nothing that is not settled.
+func (g *gateway) empty() {
+	g.t.Helper()
+	until(g.t, "the partitions are empty", func() bool {
+		for i := range g.cfg.Scheme.Count {
+			q, err := g.inspector().GetQueueInfo(g.cfg.Scheme.Queue(i))
+			if err != nil || q.Pending+q.Active+q.Retry+q.Scheduled > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	late := time.After(patience)
+	tick := time.NewTicker(3 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-late:
+			t.Fatalf("after %s it is still not so that %s", patience, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// attempt is a call of a channel.
+type attempt struct {
+	tasks.Message
+	at time.Time
+}
+
+// scripted is a sandbox that keeps every attempt.
+type scripted struct {
+	*sandbox.Channel
+	mu   sync.Mutex
+	made []attempt
+}
+
+// newScripted makes one; behave may be nil.
+func newScripted(behave func(tasks.Message) sandbox.Behavior) *scripted {
+	s := &scripted{}
+	s.Channel = sandbox.New(sandbox.Config{Keep: 10000, Behave: func(m tasks.Message) sandbox.Behavior {
+		s.mu.Lock()
+		s.made = append(s.made, attempt{m, time.Now()})
+		s.mu.Unlock()
+		if behave == nil {
+			return sandbox.Behavior{}
+		}
+		return behave(m)
+	}})
+	return s
+}
+
+// attempts are those of the room, of all rooms if it is empty.
+func (s *scripted) attempts(room string) []attempt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.made), func(a attempt) bool { return room != "" && a.ExternalRoomID != room })
+}
+
+// texts are what the channel accepted in the room, in order.
+func (s *scripted) texts(room string) string {
+	var texts []string
+	for _, d := range s.Deliveries() {
+		if d.Message.ExternalRoomID == room {
+			texts = append(texts, d.Message.Text)
+		}
+	}
+	return strings.Join(texts, " ")
+}
+
+// always behaves the same at every attempt, first at the first n of each message.
+func always(b sandbox.Behavior) func(tasks.Message) sandbox.Behavior {
+	return func(tasks.Message) sandbox.Behavior { return b }
+}
+
+func first(n int, b sandbox.Behavior) func(tasks.Message) sandbox.Behavior {
+	b.Times = n
+	return always(b)
+}
+
+// gated is a channel whose sends hang until the gate opens, in rooms that begin
+// with "gated".
+type gated struct {
+	*scripted
+	gate chan struct{}
+	// open opens the gate, once.
+	open func()
+}
+
+func newGated(t *testing.T) *gated {
+	c := &gated{gate: make(chan struct{})}
+	c.open = sync.OnceFunc(func() { close(c.gate) })
+	c.scripted = newScripted(nil)
+	t.Cleanup(c.open)
+	return c
+}
+
+func (c *gated) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
+	d, err := c.Channel.Send(ctx, m)
+	if strings.HasPrefix(m.ExternalRoomID, "gated") {
+		select {
+		case <-c.gate:
+		case <-ctx.Done():
+			return d, &classify.Error{Err: ctx.Err()}
+		}
+	}
+	return d, err
+}
+
+// receiver is a webhook bridge whose requests go to the handler.
+func receiver(t *testing.T, id string, h http.Handler, changes ...func(*handlers.Bridge)) *handlers.Bridge {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	channel, err := webhook.New(webhook.Config{URL: server.URL, AllowPrivate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(channel.Close)
+	return testBridge(id, channel, changes...)
+}

@@ -1,0 +1,69 @@
+package handlers_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/tasks"
+)
+
+func TestADuplicateKeyNeverSendsTwice(t *testing.T) {
+	t.Parallel()
+	ch := newGated(t)
+	g := newGateway(t, testConfig(testBridge("b", ch)))
+	w := g.work()
+	e := toRoom("b", "gated", "x")
+	e.IdempotencyKey = "k"
+	r := g.enqueue(e)
+	until(t, "it is in flight", func() bool { return len(ch.attempts("")) == 1 })
+
+	again := g.enqueue(e)
+	if again.Status != tasks.Duplicate || !again.Idempotent || again.ID != r.ID || again.Outcome != nil {
+		t.Errorf("in flight the receipt is %+v", again)
+	}
+	other := e
+	other.Payload = tasks.Text("y")
+	if _, err := g.client.Enqueue(t.Context(), other); !errors.Is(err, tasks.ErrIdempotencyMismatch) {
+		t.Errorf("other content with the same key: %v", err)
+	}
+	ch.open()
+	g.delivered(r)
+	if o := g.delivered(again); o.ID != r.ID {
+		t.Errorf("the duplicate waited for %s", o.ID)
+	}
+
+	settled := g.enqueue(e)
+	if settled.ID != r.ID || !settled.Idempotent || settled.Outcome == nil || settled.Outcome.Success == nil {
+		t.Errorf("once settled the receipt is %+v", settled)
+	}
+	if _, err := g.client.Enqueue(t.Context(), other); !errors.Is(err, tasks.ErrIdempotencyMismatch) {
+		t.Errorf("other content with the same key: %v", err)
+	}
+	if o, err := g.client.SendMessage(t.Context(), e); err != nil || !o.Idempotent || o.ID != r.ID {
+		t.Errorf("sent again: %+v, %v", o, err)
+	}
+	g.send(toRoom("b", "gated", "another"))
+	if got := ch.texts("gated"); got != "x another" {
+		t.Errorf("delivered %q", got)
+	}
+	w.metric(t, "outgate_duplicates_total", 3, "partition", itoa(r.Partition))
+}
+
+func TestAKeyIsRememberedOfWhatFailed(t *testing.T) {
+	t.Parallel()
+	ch := newScripted(always(sandbox.Behavior{Fail: classify.Terminal}))
+	g := newGateway(t, testConfig(testBridge("b", ch)))
+	g.work()
+	e := toRoom("b", "1", "x")
+	e.IdempotencyKey = "k"
+	r := g.enqueue(e)
+	g.failed(r)
+	if again := g.enqueue(e); again.ID != r.ID || again.Outcome == nil || again.Outcome.Error == nil {
+		t.Errorf("receipt %+v", again)
+	}
+	if n := len(ch.attempts("")); n != 1 {
+		t.Errorf("%d attempts", n)
+	}
+}

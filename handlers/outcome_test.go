@@ -1,0 +1,204 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// routed is an envelope with all that is carried through.
+func routed(text string) tasks.Envelope {
+	e := toRoom("b", "42", text)
+	e.RouteResolution = json.RawMessage(`{"binding":"<r&1>","n":12345678901234567890,"deep":{"x":[1.50,null]}}`)
+	e.SessionKey = json.RawMessage(`{"agent":"é","thread":"007"}`)
+	e.CorrelationID = "c-42"
+	return e
+}
+
+func TestRouteMetadataReachesTheOutcomeUntouched(t *testing.T) {
+	t.Parallel()
+	ch := newScripted(func(m tasks.Message) sandbox.Behavior {
+		if m.CorrelationID != "c-42" {
+			t.Errorf("the channel got the correlation id %q", m.CorrelationID)
+		}
+		if m.Text == "bad" {
+			return sandbox.Behavior{Fail: classify.Terminal}
+		}
+		return sandbox.Behavior{}
+	})
+	g := newGateway(t, testConfig(testBridge("b", ch)))
+	w := g.work()
+	want := routed("")
+	good, bad := g.send(routed("good")), g.fail(routed("bad"))
+	for name, got := range map[string][3]string{
+		"success": {string(good.RouteResolution), string(good.SessionKey), good.CorrelationID},
+		"error":   {string(bad.RouteResolution), string(bad.SessionKey), bad.CorrelationID},
+	} {
+		if d := cmp.Diff([3]string{string(want.RouteResolution), string(want.SessionKey), "c-42"}, got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	for _, line := range w.logs.FilterMessage("delivery.attempted").All() {
+		if got := line.ContextMap()["correlation_id"]; got != "c-42" {
+			t.Errorf("a line has the correlation id %v", got)
+		}
+	}
+}
+
+func TestARoomKeepsItsPartition(t *testing.T) {
+	t.Parallel()
+	thread := func(id string) func(*tasks.Envelope) {
+		return func(e *tasks.Envelope) { e.Opts = &tasks.Opts{ThreadID: id} }
+	}
+	cases := map[partition.HashKey]struct {
+		change func(*tasks.Envelope)
+		room   string
+		want   func(s partition.Scheme) int
+	}{
+		partition.ByRoom:   {thread("t1"), "42", func(s partition.Scheme) int { return s.Route("b", "42", "") }},
+		partition.ByThread: {thread("t1"), "42", func(s partition.Scheme) int { return s.Route("b", "42", "t1") }},
+		partition.ByBridge: {func(*tasks.Envelope) {}, "43", func(s partition.Scheme) int { return s.Route("b", "42", "") }},
+	}
+	for key, c := range cases {
+		t.Run("hashed by "+string(key), func(t *testing.T) {
+			t.Parallel()
+			cfg := testConfig(testBridge("b", newScripted(nil)))
+			cfg.Scheme.HashKey = key
+			g := newGateway(t, cfg)
+			g.work()
+			for i := range 3 {
+				e := toRoom("b", c.room, fmt.Sprint(i))
+				c.change(&e)
+				r := g.enqueue(e)
+				o := g.delivered(r)
+				if want := c.want(cfg.Scheme); o.Partition != want || r.Partition != want || o.RoutingKey != "b:"+c.room {
+					t.Errorf("partition %d, receipt %d, want %d; routing key %s", o.Partition, r.Partition, want, o.RoutingKey)
+				}
+			}
+		})
+	}
+}
+
+func TestAThreadIsALineOfItsOwnWhereItIsTheHashKey(t *testing.T) {
+	t.Parallel()
+	for key, waits := range map[partition.HashKey]bool{partition.ByThread: false, partition.ByRoom: true} {
+		t.Run("hashed by "+string(key), func(t *testing.T) {
+			t.Parallel()
+			ch := newGated(t)
+			cfg := testConfig(testBridge("b", ch))
+			cfg.Scheme.HashKey = key
+			g := newGateway(t, cfg)
+			g.work()
+			envelope := func(thread string) tasks.Envelope {
+				e := toRoom("b", "gated", thread)
+				e.Opts = &tasks.Opts{ThreadID: thread}
+				return e
+			}
+			g.enqueue(envelope("one"))
+			until(t, "the first hangs", func() bool { return len(ch.attempts("")) == 1 })
+			second := g.enqueue(envelope("two"))
+			if waits {
+				if second.Position != 2 {
+					t.Errorf("position %d", second.Position)
+				}
+			} else {
+				until(t, "the other thread's is sent too", func() bool { return len(ch.attempts("")) == 2 })
+			}
+			ch.open()
+			g.delivered(second)
+			if got := ch.texts("gated"); got != "one two" {
+				t.Errorf("delivered %q", got)
+			}
+		})
+	}
+}
+
+// The wire is read by programs in any language: no field is missing or null.
+func TestAnOutcomeHasEveryPromisedField(t *testing.T) {
+	t.Parallel()
+	ch := newScripted(func(m tasks.Message) sandbox.Behavior {
+		if m.Text == "bad" {
+			return sandbox.Behavior{Fail: classify.Terminal}
+		}
+		return sandbox.Behavior{}
+	})
+	g := newGateway(t, testConfig(testBridge("b", ch)))
+	g.work()
+	success := []string{
+		"status", "id", "operation", "message_id", "message_ids", "result", "partition", "attempts", "routing_key",
+		"pressure_level", "idempotent", "queued_ms", "latency_ms", "possible_duplicate",
+	}
+	failure := []string{
+		"status", "type", "id", "category", "disposition", "operation", "reason", "provider", "attempt", "max_attempts",
+		"partition", "routing_key", "retryable", "ambiguous", "dead_letter_id",
+	}
+	carried := []string{"route_resolution", "session_key", "correlation_id"}
+	cases := map[string]struct {
+		envelope tasks.Envelope
+		want     []string
+	}{
+		"a success":                          {toRoom("b", "1", "good"), success},
+		"an error":                           {toRoom("b", "2", "bad"), failure},
+		"a success with all that is carried": {routed("good"), append(carried, success...)},
+		"an error with all that is carried":  {routed("bad"), append(carried, failure...)},
+		"an error of a bridge nobody has":    {toRoom("nobody", "1", "x"), failure},
+		"an error of an envelope past its time": {func() tasks.Envelope {
+			e := toRoom("b", "3", "late")
+			e.ExpiresAtMS = 1
+			return e
+		}(), failure},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := g.enqueue(c.envelope)
+			g.outcome(r)
+			raw, err := g.rdb.Get(t.Context(), g.keys(r.Partition).Outcome(r.ID)).Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var fields map[string]any
+			if err := json.Unmarshal(raw, &fields); err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for name, v := range fields {
+				if v == nil {
+					t.Errorf("%s is null", name)
+				}
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			slices.Sort(c.want)
+			if d := cmp.Diff(c.want, names); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestOutcomesAreKeptAsLongAsTheyAreWanted(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(testBridge("b", newScripted(nil)))
+	cfg.ResultTTL = 0
+	g := newGateway(t, cfg)
+	w := g.work()
+	plain, keyed := toRoom("b", "1", "x"), toRoom("b", "2", "x")
+	keyed.IdempotencyKey = "k"
+	without, with := g.enqueue(plain), g.enqueue(keyed)
+	g.delivered(with)
+	w.metric(t, "outgate_deliveries_total", 2, "bridge", "b", "operation", "send", "disposition", "delivered", "category", "")
+	if g.settled(without) {
+		t.Error("an outcome is kept, with a result TTL of zero")
+	}
+	if ttl := g.rdb.TTL(t.Context(), g.keys(with.Partition).Outcome(with.ID)).Val(); ttl.Minutes() < 59 {
+		t.Errorf("with an idempotency key it is kept for %s, want the window of an hour", ttl)
+	}
+}

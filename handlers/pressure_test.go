@@ -1,0 +1,109 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// rawEnqueue is how a client without any library of ours enqueues.
+func (g *gateway) rawEnqueue(e tasks.Envelope) error {
+	g.t.Helper()
+	encoded, err := json.Marshal(e)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	sha := g.rdb.HGet(g.t.Context(), partition.APIKey, "enqueue").Val()
+	return g.rdb.Do(g.t.Context(), "EVALSHA", sha, 1, "{outbound-000}", encoded).Err()
+}
+
+func TestAPartitionIsBoundedAndSheds(t *testing.T) {
+	t.Parallel()
+	ch := newGated(t)
+	cfg := onePartition(testBridge("b", ch))
+	cfg.Capacity = 20 // warn at 14, degraded at 17, shed at 19
+	g := newGateway(t, cfg)
+	w := g.work()
+	until(t, "the worker reports on the partition", func() bool { return w.value(t, "outgate_queue_capacity") == 20 })
+
+	envelope := func(p tasks.Priority) tasks.Envelope {
+		e := toRoom("b", "gated", "x")
+		e.Priority = p
+		return e
+	}
+	var levels []partition.Level
+	for range 19 {
+		levels = append(levels, g.enqueue(envelope(tasks.PriorityLow)).PressureLevel)
+	}
+	var want []partition.Level
+	for level, n := range []int{13, 3, 2, 1} {
+		for range n {
+			want = append(want, partition.Levels[level])
+		}
+	}
+	if d := cmp.Diff(want, levels); d != "" {
+		t.Error(d)
+	}
+	refused := func(err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	enqueue := func(p tasks.Priority) error {
+		_, err := g.client.Enqueue(t.Context(), envelope(p))
+		return err
+	}
+	refused(enqueue(tasks.PriorityLow), tasks.ErrLoadShed)
+	if err := g.rawEnqueue(envelope(tasks.PriorityLow)); err == nil || !strings.HasPrefix(err.Error(), "OUTGATE_LOAD_SHED ") {
+		t.Errorf("the raw client got %v", err)
+	}
+	refused(g.rawEnqueue(envelope(tasks.PriorityHigh)), nil)
+	refused(enqueue(tasks.PriorityCritical), tasks.ErrQueueFull)
+	refused(enqueue(tasks.PriorityLow), tasks.ErrQueueFull)
+	w.metric(t, "outgate_enqueued_total", 19, "partition", "0", "operation", "send", "priority", "low")
+	w.metric(t, "outgate_enqueued_total", 1, "partition", "0", "operation", "send", "priority", "high")
+	w.metric(t, "outgate_rejected_total", 2, "partition", "0", "reason", "load_shed", "priority", "low")
+	w.metric(t, "outgate_rejected_total", 1, "partition", "0", "reason", "queue_full", "priority", "low")
+	w.metric(t, "outgate_rejected_total", 1, "partition", "0", "reason", "queue_full", "priority", "critical")
+	w.metric(t, "outgate_pressure_level", 3, "partition", "0")
+	w.metric(t, "outgate_queue_depth", 19, "partition", "0", "state", "scheduled")
+	w.metric(t, "outgate_queue_depth", 1, "partition", "0", "state", "active")
+	for _, level := range partition.Levels[1:] {
+		w.metric(t, "outgate_pressure_transitions_total", 1, "partition", "0", "level", string(level))
+	}
+
+	ch.open()
+	g.empty()
+	until(t, "the pressure is gone", func() bool { return w.value(t, "outgate_pressure_level") == 0 })
+	w.metric(t, "outgate_pressure_transitions_total", 1, "partition", "0", "level", "normal")
+	until(t, "its changes are logged", func() bool { return w.logs.FilterMessage("pressure.changed").Len() == 6 })
+	if o := g.send(toRoom("b", "gated", "after")); o.PressureLevel != partition.Normal {
+		t.Errorf("outcome at %s", o.PressureLevel)
+	}
+}
+
+func TestAnOutcomeTellsOfThePressure(t *testing.T) {
+	t.Parallel()
+	ch := newGated(t)
+	cfg := onePartition(testBridge("b", ch))
+	cfg.Capacity = 10 // warn at 7
+	g := newGateway(t, cfg)
+	w := g.work()
+	until(t, "the worker listens", func() bool { return w.value(t, "outgate_queue_capacity") == 10 })
+	first := g.enqueue(toRoom("b", "gated", "x"))
+	for range 7 {
+		g.enqueue(toRoom("b", "gated", "x"))
+	}
+	until(t, "the worker has heard of it", func() bool { return w.logs.FilterMessage("pressure.changed").Len() == 1 })
+	ch.open()
+	if o := g.delivered(first); o.PressureLevel != partition.Warn {
+		t.Errorf("outcome at %s", o.PressureLevel)
+	}
+}

@@ -1,0 +1,528 @@
+package tasks_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/tasks"
+)
+
+func slicesOf(e tasks.Envelope, n int) []tasks.Envelope {
+	all := make([]tasks.Envelope, n)
+	for i := range all {
+		all[i] = e
+	}
+	return all
+}
+
+// cutter is a proxy that passes everything on, but cuts the connection instead of
+// returning the reply to one call of a script: the call was made, its reply is
+// lost.
+type cutter struct {
+	addr, target string
+	cutAt        int64
+	seen         atomic.Int64
+}
+
+func newCutter(t *testing.T, target string, cutAt int64) *cutter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	p := &cutter{addr: l.Addr().String(), target: target, cutAt: cutAt}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { p.serve(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return p
+}
+
+func (p *cutter) client(t *testing.T) *redis.Client {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: p.addr, DisableIdentity: true})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+func (p *cutter) calls() int { return int(p.seen.Load()) }
+
+func (p *cutter) serve(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	redis, err := net.Dial("tcp", p.target)
+	if err != nil {
+		return
+	}
+	defer func() { _ = redis.Close() }()
+	var cut atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := redis.Read(buf)
+			if err != nil || cut.Load() {
+				_ = client.Close()
+				return
+			}
+			_, _ = client.Write(buf[:n])
+		}
+	}()
+	buf := make([]byte, 1<<20)
+	for {
+		n, err := client.Read(buf)
+		if n > 0 {
+			calls := int64(bytes.Count(bytes.ToLower(buf[:n]), []byte("\r\nevalsha\r\n")))
+			if total := p.seen.Add(calls); calls > 0 && total >= p.cutAt && total-calls < p.cutAt {
+				cut.Store(true)
+			}
+			_, _ = redis.Write(buf[:n])
+		}
+		if err != nil {
+			break
+		}
+	}
+	_ = redis.Close()
+	<-done
+}
+
+func TestLostReplyAdmitsNothingTwice(t *testing.T) {
+	clients := map[string]func(t *testing.T, addr string) redis.UniversalClient{
+		"a client": func(_ *testing.T, addr string) redis.UniversalClient {
+			return redis.NewClient(&redis.Options{Addr: addr, MaxRetries: 5, DisableIdentity: true})
+		},
+		"a ring": func(_ *testing.T, addr string) redis.UniversalClient {
+			return redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"one": addr}, MaxRetries: 5, DisableIdentity: true})
+		},
+	}
+	for name, open := range clients {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			s := announce(t, server.Client(), onePartition)
+			proxy := newCutter(t, server.Addr, 1)
+			rdb := open(t, proxy.addr)
+			t.Cleanup(func() { _ = rdb.Close() })
+			c := newClient(t, rdb)
+			e := keyed(message("1", "x"), "k")
+
+			r, err := c.Enqueue(t.Context(), e)
+			if err == nil {
+				t.Fatalf("the reply was lost, and yet there is the receipt %+v", r)
+			}
+			if refusal := new(*tasks.Refusal); errors.As(err, refusal) {
+				t.Errorf("a lost reply is the refusal %v", *refusal)
+			}
+			if held := depth(t, server.Client(), s.Scheme.Queue(0)); held != 1 || proxy.calls() != 1 {
+				t.Errorf("the partition holds %d after %d calls, want 1 after 1", held, proxy.calls())
+			}
+			// The key makes it safe to try again.
+			if r := enqueue(t, c, e); r.Status != tasks.Duplicate {
+				t.Errorf("again: %+v", r)
+			}
+			if held := depth(t, server.Client(), s.Scheme.Queue(0)); held != 1 {
+				t.Errorf("the partition holds %d", held)
+			}
+		})
+	}
+}
+
+func TestSendWithALostReplyIsAmbiguous(t *testing.T) {
+	server := redistest.Start(t)
+	announce(t, server.Client())
+	_, err := newClient(t, newCutter(t, server.Addr, 1).client(t)).SendMessage(t.Context(), message("1", "x"))
+	failed, ok := errors.AsType[*tasks.OutboundError](err)
+	if !ok || !failed.Ambiguous || failed.Reason != classify.ReasonPartitionUnavailable || !failed.Retryable {
+		t.Errorf("SendMessage: %#v", err)
+	}
+}
+
+// work settles whatever becomes pending in the first partition, as it is told.
+func work(t *testing.T, rdb *redis.Client, s partition.Setup, settle func(tasks.Envelope, string) tasks.Outcome) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { serve(ctx, rdb, s.Scheme.Queue(0), settle) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+}
+
+// serve is a worker without channels: it settles the heads of a partition until
+// ctx ends.
+func serve(ctx context.Context, rdb *redis.Client, queue string, settle func(tasks.Envelope, string) tasks.Outcome) {
+	inspector := asynq.NewInspectorFromRedisClient(rdb)
+	lines := partition.NewLines(rdb, partition.Keys{Queue: queue})
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		pending, _ := inspector.ListPendingTasks(queue)
+		for _, task := range pending {
+			e, _ := tasks.DecodeEnvelope(task.Payload, 0)
+			outcome := settle(e, task.ID)
+			data, _ := json.Marshal(outcome)
+			settlement := partition.Settlement{Kind: partition.Done, Outcome: data, TTL: time.Minute, Window: time.Minute}
+			if e.IdempotencyKey != "" {
+				settlement.KeyHash, settlement.Fingerprint = keyHash(e), e.Fingerprint()
+			}
+			if outcome.Error != nil {
+				settlement.Kind, settlement.DeadLetter, settlement.DeadTTL = partition.Dead, data, time.Minute
+			}
+			_, _ = lines.Finish(ctx, task.ID, e.RoutingKey(), "", settlement)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func delivered(e tasks.Envelope, id string) tasks.Outcome {
+	return tasks.Outcome{Success: &tasks.Success{
+		ID: id, Operation: e.Operation, MessageID: "sent", MessageIDs: []string{"sent"}, Attempts: 1, RoutingKey: e.RoutingKey(),
+		PressureLevel: partition.Normal, CorrelationID: e.CorrelationID,
+	}}
+}
+
+func TestSynchronousCallsReturnTheSuccess(t *testing.T) {
+	media := tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: "https://e.com/a.png"}}
+	calls := map[tasks.Operation]struct {
+		call     func(*tasks.Client, context.Context, tasks.Envelope) (*tasks.Success, error)
+		envelope tasks.Envelope
+	}{
+		tasks.Send:      {(*tasks.Client).SendMessage, tasks.Envelope{Payload: tasks.Text("x")}},
+		tasks.Edit:      {(*tasks.Client).EditMessage, tasks.Envelope{Payload: tasks.Text("x"), ExternalMessageID: "7"}},
+		tasks.SendMedia: {(*tasks.Client).SendMedia, tasks.Envelope{Payload: media}},
+		tasks.EditMedia: {(*tasks.Client).EditMedia, tasks.Envelope{Payload: media, ExternalMessageID: "7"}},
+	}
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, onePartition)
+		work(t, rdb, s, delivered)
+		c := newClient(t, rdb)
+		for op, tt := range calls {
+			e := tt.envelope
+			e.BridgeID, e.ExternalRoomID, e.CorrelationID = "tg", "1", "c-7"
+			got, err := tt.call(c, t.Context(), e)
+			if err != nil {
+				t.Errorf("%s: %v", op, err)
+				continue
+			}
+			want := *delivered(e, got.ID).Success
+			want.Status, want.Operation, want.Result = tasks.StatusSuccess, op, map[string]any{}
+			if diff := cmp.Diff(&want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", op, diff)
+			}
+		}
+	})
+}
+
+func TestSynchronousCallsReturnTheOutboundError(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, onePartition)
+		want := &tasks.OutboundError{
+			Status: tasks.StatusError, Type: "outbound_error", Category: classify.Terminal, Disposition: classify.Terminal.Disposition(),
+			Operation: tasks.Send, Reason: classify.ReasonForbidden, Provider: classify.Provider{Status: 403, Message: "blocked"},
+			Attempt: 1, MaxAttempts: 5, RoutingKey: "tg:1",
+		}
+		work(t, rdb, s, func(_ tasks.Envelope, id string) tasks.Outcome {
+			failed := *want
+			failed.ID = id
+			return tasks.Outcome{Error: &failed}
+		})
+		success, err := newClient(t, rdb).SendMessage(t.Context(), message("1", "x"))
+		failed, ok := errors.AsType[*tasks.OutboundError](err)
+		if !ok || success != nil {
+			t.Fatalf("SendMessage = %v, %v", success, err)
+		}
+		if diff := cmp.Diff(want, failed, cmpopts.IgnoreFields(tasks.OutboundError{}, "ID"), cmpopts.IgnoreUnexported(tasks.OutboundError{})); diff != "" || failed.ID == "" {
+			t.Errorf("the error of %q (-want +got):\n%s", failed.ID, diff)
+		}
+	})
+}
+
+func TestSynchronousCallOfADuplicateReturnsTheFirstOutcome(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, onePartition)
+		c := newClient(t, rdb)
+		e := keyed(message("1", "x"), "k")
+		first := enqueue(t, c, e)
+		settle(t, rdb, s, first, e, partition.Settlement{KeyHash: keyHash(e), Fingerprint: e.Fingerprint()})
+		got, err := c.SendMessage(t.Context(), e)
+		must(t, err)
+		if got.ID != first.ID || !got.Idempotent || got.MessageID != "m-"+first.ID {
+			t.Errorf("the success is %+v", got)
+		}
+	})
+}
+
+func TestSynchronousCallsExplainARefusal(t *testing.T) {
+	rdb := embedded(t)
+	announce(t, rdb, onePartition, capacity(1))
+	c := newClient(t, rdb)
+	enqueue(t, c, keyed(message("1", "x"), "k"))
+	tests := map[string]struct {
+		call     func(*tasks.Client, context.Context, tasks.Envelope) (*tasks.Success, error)
+		envelope tasks.Envelope
+		is       error
+		reason   classify.Reason
+	}{
+		"a full partition":           {(*tasks.Client).SendMessage, message("1", "x"), tasks.ErrQueueFull, classify.ReasonQueueFull},
+		"a key with other content":   {(*tasks.Client).SendMessage, keyed(message("1", "y"), "k"), tasks.ErrIdempotencyMismatch, classify.ReasonIdempotencyMismatch},
+		"an edit of nothing":         {(*tasks.Client).EditMessage, message("1", "x"), tasks.ErrInvalid, classify.ReasonMissingExternalMessageID},
+		"an edit without a text too": {(*tasks.Client).EditMessage, message("1", ""), tasks.ErrInvalid, classify.ReasonInvalidRequest},
+		"a send of nothing":          {(*tasks.Client).SendMessage, message("1", ""), tasks.ErrInvalid, classify.ReasonInvalidRequest},
+		"an envelope that is larger": {(*tasks.Client).SendMessage, message("1", strings.Repeat("x", tasks.DefaultMaxBytes)), tasks.ErrTooLarge, classify.ReasonTooLarge},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tt.envelope.CorrelationID = "c-7"
+			success, err := tt.call(c, t.Context(), tt.envelope)
+			failed, ok := errors.AsType[*tasks.OutboundError](err)
+			if !ok || success != nil {
+				t.Fatalf("%v, %v", success, err)
+			}
+			want := &tasks.OutboundError{
+				Status: tasks.StatusError, Type: "outbound_error", Category: tt.reason.Category(),
+				Disposition: tt.reason.Category().Disposition(), Operation: failed.Operation, Reason: tt.reason, RoutingKey: "tg:1",
+				Retryable: tt.reason.Category() == classify.Retryable, CorrelationID: "c-7",
+			}
+			if diff := cmp.Diff(want, failed, cmpopts.IgnoreUnexported(tasks.OutboundError{})); diff != "" {
+				t.Errorf("the error (-want +got):\n%s", diff)
+			}
+			if refusal := new(*tasks.Refusal); !errors.Is(err, tt.is) || !errors.As(err, refusal) {
+				t.Errorf("%v is no %v", err, tt.is)
+			}
+		})
+	}
+}
+
+func TestSynchronousCallThatGivesUpSaysWhatMayStillHappen(t *testing.T) {
+	rdb := embedded(t)
+	announce(t, rdb, onePartition)
+	c := newClient(t, rdb)
+	for reason, end := range map[classify.Reason]func() (context.Context, context.CancelFunc){
+		classify.ReasonTimeout: func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(t.Context(), 50*time.Millisecond)
+		},
+		classify.ReasonCanceled: func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(t.Context())
+			context.AfterFunc(waitingFor(ctx, t, rdb, "outgate:{outbound-000}:outcomes"), cancel)
+			return ctx, cancel
+		},
+	} {
+		ctx, cancel := end()
+		_, err := c.SendMessage(ctx, message("1", "x"))
+		cancel()
+		failed, ok := errors.AsType[*tasks.OutboundError](err)
+		if !ok || failed.Reason != reason || failed.ID == "" || !failed.Ambiguous || !errors.Is(err, ctx.Err()) {
+			t.Errorf("%s: %#v", reason, err)
+		}
+	}
+}
+
+// waitingFor returns a context that ends once somebody subscribes to a channel.
+func waitingFor(ctx context.Context, t *testing.T, rdb *redis.Client, channel string) context.Context {
+	t.Helper()
+	heard, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer cancel()
+		waitUntil(t, "somebody subscribes", func() bool {
+			return ctx.Err() != nil || rdb.PubSubNumSub(context.WithoutCancel(ctx), channel).Val()[channel] > 0
+		})
+	})
+	t.Cleanup(wg.Wait)
+	return heard
+}
+
+func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		announce(t, rdb)
+		c := newClient(t, rdb)
+		enqueue(t, c, message("1", "x"))
+		must(t, rdb.FlushDB(t.Context()).Err())
+		s := announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 16 })
+		for room := range 20 {
+			e := message(fmt.Sprint(room), "x")
+			if r := enqueue(t, c, e); r.Partition != s.Scheme.Route("tg", e.ExternalRoomID, "") {
+				t.Errorf("room %d is in partition %d", room, r.Partition)
+			}
+		}
+		// Where partitions and discovery disagree, it does not try for ever.
+		must(t, rdb.HSet(t.Context(), "outgate:api", "partitions", 8).Err())
+		if _, err := newClient(t, rdb).Enqueue(t.Context(), message("1", "x")); !errors.Is(err, tasks.ErrWrongPartition) {
+			t.Errorf("Enqueue: %v, want ErrWrongPartition", err)
+		}
+	})
+}
+
+func TestOutcomeIsReadByID(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb)
+		c := newClient(t, rdb)
+		e := message("1", "x")
+		r := enqueue(t, c, e)
+		if o, ok, err := c.Outcome(t.Context(), r.ID); ok || err != nil {
+			t.Errorf("before it is settled: %+v, %v, %v", o, ok, err)
+		}
+		want := settle(t, rdb, s, r, e, partition.Settlement{})
+		got, ok, err := c.Outcome(t.Context(), r.ID)
+		if diff := cmp.Diff(want, got); diff != "" || !ok || err != nil {
+			t.Errorf("%v, %v, outcome (-want +got):\n%s", ok, err, diff)
+		}
+		if _, _, err := c.Outcome(t.Context(), "7-1f"); !errors.Is(err, tasks.ErrInvalid) {
+			t.Errorf("of no id: %v, want ErrInvalid", err)
+		}
+		must(t, rdb.Set(t.Context(), partition.Keys{Queue: s.Scheme.Queue(r.Partition)}.Outcome(r.ID), "{", 0).Err())
+		if _, ok, err := c.Outcome(t.Context(), r.ID); ok || err == nil {
+			t.Errorf("of a broken outcome: %v, %v", ok, err)
+		}
+	})
+}
+
+func TestDeadLetterIsReplayedOnce(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, onePartition)
+		c := newClient(t, rdb)
+		e := keyed(message("1", "x"), "k")
+		dead, waiting := enqueue(t, c, e), enqueue(t, c, message("1", "waiting"))
+		lines := partition.NewLines(rdb, partition.Keys{Queue: s.Scheme.Queue(0)})
+		_, err := lines.Finish(t.Context(), dead.ID, "tg:1", "", partition.Settlement{
+			Kind: partition.Dead, Outcome: []byte(`{"status":"error"}`), TTL: time.Minute, DeadLetter: []byte("{}"), DeadTTL: time.Hour,
+			KeyHash: keyHash(e), Fingerprint: e.Fingerprint(), Window: time.Hour, Text: "forbidden",
+		})
+		must(t, err)
+		replayed, err := c.Replay(t.Context(), dead.ID, e)
+		must(t, err)
+		if replayed.Status != tasks.Accepted || replayed.ID == dead.ID {
+			t.Errorf("the replay is %+v", replayed)
+		}
+		if diff := cmp.Diff([]string{waiting.ID, replayed.ID}, lineOf(t, rdb, s, "1")); diff != "" {
+			t.Errorf("the line (-want +got):\n%s", diff)
+		}
+		if n := rdb.ZCard(t.Context(), partition.Keys{Queue: s.Scheme.Queue(0)}.Asynq("archived")).Val(); n != 0 {
+			t.Errorf("%d tasks are archived", n)
+		}
+		_, err = c.Replay(t.Context(), dead.ID, e)
+		if !errors.Is(err, tasks.ErrAlreadyReplayed) || !strings.Contains(err.Error(), replayed.ID) {
+			t.Errorf("a second replay: %v", err)
+		}
+	})
+}
+
+func TestGarbledAnswerIsAnError(t *testing.T) {
+	const fine = "+ 000-0000000000000001 1 1 normal"
+	tests := map[string][]string{
+		"no answer":                        {"0"},
+		"an answer too many":               {"0", fine, fine},
+		"an unknown mark":                  {"0", "? x"},
+		"an empty answer":                  {"0", ""},
+		"a receipt that is short":          {"0", "+ 000-0000000000000001 1"},
+		"a depth that is no number":        {"0", "+ 000-0000000000000001 one 1 normal"},
+		"a position that is none":          {"0", "+ 000-0000000000000001 1 first normal"},
+		"a duplicate that is short":        {"0", "= 000-0000000000000001 1"},
+		"a duplicate of an odd depth":      {"0", "= 000-0000000000000001 one normal "},
+		"a duplicate with broken outcome":  {"0", "= 000-0000000000000001 1 normal {"},
+		"a refusal nobody knows":           {"0", "- OUTGATE_OTHER x"},
+		"a throttle that is no number":     {"x", fine},
+		"and one that is fine, to compare": {"0", fine},
+	}
+	for name, answer := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := miniredis.RunT(t)
+			rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), DisableIdentity: true})
+			closeAfter(t, rdb)
+			announce(t, rdb)
+			m.Server().SetPreHook(func(p *server.Peer, cmd string, _ ...string) bool {
+				if cmd != "EVALSHA" {
+					return false
+				}
+				p.WriteStrings(answer)
+				return true
+			})
+			r, err := newClient(t, rdb).Enqueue(t.Context(), message("1", "x"))
+			if wantErr := answer[len(answer)-1] != fine || len(answer) != 2; (err != nil) != wantErr {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if refusal := new(*tasks.Refusal); errors.As(err, refusal) {
+				t.Errorf("it is the refusal %v", *refusal)
+			}
+		})
+	}
+}
+
+func TestErrorRepliesOfRedisAreTold(t *testing.T) {
+	for reply, is := range map[string]error{
+		"OOM command not allowed when used memory > 'maxmemory'.": tasks.ErrQueueFull,
+		"OUTGATE_NOT_READY x":           tasks.ErrNotReady,
+		"READONLY You can't write here": nil,
+	} {
+		m := miniredis.RunT(t)
+		rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DisableIdentity: true})
+		closeAfter(t, rdb)
+		announce(t, rdb)
+		m.Server().SetPreHook(func(p *server.Peer, cmd string, _ ...string) bool {
+			if cmd == "EVALSHA" {
+				p.WriteError(reply)
+			}
+			return cmd == "EVALSHA"
+		})
+		_, err := newClient(t, rdb).Enqueue(t.Context(), message("1", "x"))
+		refusal := new(*tasks.Refusal)
+		if err == nil || is != nil && !errors.Is(err, is) || is == nil && (errors.As(err, refusal) || !strings.Contains(err.Error(), reply)) {
+			t.Errorf("%s: %v", reply, err)
+		}
+	}
+}
+
+func TestRedisThatIsAwayIsNoRefusal(t *testing.T) {
+	m := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
+	closeAfter(t, rdb)
+	s := announce(t, rdb)
+	c := newClient(t, rdb)
+	r := enqueue(t, c, message("1", "x"))
+	m.Close()
+	_, enqueueErr := c.Enqueue(t.Context(), message("1", "x"))
+	_, replayErr := c.Replay(t.Context(), r.ID, message("1", "x"))
+	_, batchErr := c.EnqueueBatch(t.Context(), slicesOf(message("1", "x"), 2))
+	_, _, outcomeErr := c.Outcome(t.Context(), r.ID)
+	_, freshErr := newClient(t, rdb).EnqueueBatch(t.Context(), slicesOf(message("1", "x"), 2))
+	for name, err := range map[string]error{
+		"Enqueue": enqueueErr, "Replay": replayErr, "EnqueueBatch": batchErr, "Outcome": outcomeErr,
+		"EnqueueBatch of a new client": freshErr, "Announce": s.Announce(t.Context(), rdb),
+	} {
+		if refusal := new(*tasks.Refusal); err == nil || errors.As(err, refusal) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
