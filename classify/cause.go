@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 )
 
@@ -88,10 +89,5 @@ func isOp(err error, ops ...string) bool {
 	if !ok {
 		return false
 	}
-	for _, op := range ops {
-		if e.Op == op {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(ops, e.Op)
 }

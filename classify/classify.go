@@ -109,5 +109,5 @@ func (v Verdict) Retryable() bool { return v.Category == Retryable }
 // pass or for its bridge to come back.
 func (v Verdict) SpendsAttempt() bool {
 	waits := v.Reason == ReasonRateLimited || v.Reason == ReasonBridgeSuspended
-	return !(waits && v.Retryable())
+	return !waits || !v.Retryable()
 }

@@ -45,7 +45,7 @@ func (e *waitError) Error() string {
 // ProcessTask implements asynq.Handler.
 func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 	id, _ := asynq.GetTaskID(ctx)
-	admitted, err := admittedAt(id)
+	admitted, err := partition.AdmittedAt(id)
 	if err != nil {
 		// Not admitted by our script: a task of somebody else's in our queue.
 		return fmt.Errorf("not an envelope (%w): %w", err, asynq.SkipRetry)

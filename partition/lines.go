@@ -91,6 +91,7 @@ func (l *Lines) Begin(ctx context.Context, id, line, token string, mark bool) (B
 		b.Try, b.Crashes = int(number(v, 1)), int(number(v, 2))
 		b.Ambiguous, b.Progress = number(v, 3) == 1, text(v, 4)
 		b.Lost = number(v, 5) == 1
+	case TurnParked, TurnGone:
 	}
 	return b, nil
 }

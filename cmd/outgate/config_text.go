@@ -58,20 +58,19 @@ func (s *section) secret(key string, to *Secret) bool {
 }
 
 // secretURL reads an address of one of these schemes that may hold a secret.
-func (s *section) secretURL(key string, to *SecretURL, schemes ...string) bool {
+func (s *section) secretURL(key string, to *SecretURL, schemes ...string) {
 	var text string
 	if !s.credential(key, &text) {
-		return false
+		return
 	}
 	if text == "" {
-		return true
+		return
 	}
 	if why := faultOfURL(text, schemes...); why != "" {
 		s.fault(s.source(key), "%s", why)
-		return false
+		return
 	}
 	to.hidden = hide(text)
-	return true
 }
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)

@@ -132,15 +132,14 @@ func (s *section) match(key string, to *string, form *regexp.Regexp, want string
 }
 
 // oneOf reads a word of a closed set.
-func (s *section) oneOf(key string, to *string, words ...string) bool {
+func (s *section) oneOf(key string, to *string, words ...string) {
 	text, present, ok := s.scalar(key, "one of "+strings.Join(words, ", "), "!!str")
 	if !present || !ok {
-		return ok
+		return
 	}
 	if !slices.Contains(words, text) {
 		s.fault(key, "%s is none of %s", quote(text), strings.Join(words, ", "))
-		return false
+		return
 	}
 	*to = text
-	return true
 }

@@ -85,8 +85,8 @@ func parseScript(metadata []byte) (Behavior, bool, error) {
 		return Behavior{}, false, nil
 	}
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(metadata, &fields) != nil || fields["sandbox"] == nil {
-		return Behavior{}, false, nil
+	if err := json.Unmarshal(metadata, &fields); err != nil || fields["sandbox"] == nil {
+		return Behavior{}, false, nil //nolint:nilerr // it is not for us
 	}
 	var s script
 	dec := json.NewDecoder(bytes.NewReader(fields["sandbox"]))

@@ -10,7 +10,7 @@ import (
 // parseKeys reads the secrets of a Config.
 func parseKeys(secret string) ([][]byte, error) {
 	var keys [][]byte
-	for _, s := range strings.Fields(secret) {
+	for s := range strings.FieldsSeq(secret) {
 		key := []byte(s)
 		if encoded, ok := strings.CutPrefix(s, "whsec_"); ok {
 			var err error

@@ -48,8 +48,11 @@ func (o Options) Validate() error {
 		option    string
 		value, to int
 	}{
-		{"messages", o.Messages, 10_000_000}, {"rooms", o.Rooms, 10_000_000},
-		{"partitions", o.Partitions, 256}, {"concurrency", o.Concurrency, 10_000}, {"runs", o.Runs, 1000},
+		{"messages", o.Messages, 10_000_000},
+		{"rooms", o.Rooms, 10_000_000},
+		{"partitions", o.Partitions, 256},
+		{"concurrency", o.Concurrency, 10_000},
+		{"runs", o.Runs, 1000},
 	} {
 		if c.value < 1 || c.value > c.to {
 			return &OptionError{c.option, fmt.Sprintf("%d is not within 1 and %d", c.value, c.to)}

@@ -1,0 +1,222 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ledger"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+func TestShutdownFinishesWhatIsInHandAndHandsTheRestBack(t *testing.T) {
+	t.Parallel()
+	sink := &ledger.Sink{Ledger: ledger.New(), Latency: func(ledger.Record) time.Duration { return 20 * time.Millisecond }}
+	g := newGateway(t, testConfig(receiver(t, "b", sink)))
+	first := g.work()
+	admitted := g.flood("b", 40, 10)
+	g.arrived(sink.Ledger, 50)
+	first.stop()
+	if err := first.Ready(t.Context()); err == nil {
+		t.Error("a worker that was stopped is ready")
+	}
+	for i := range g.cfg.Scheme.Count {
+		if n := g.rdb.LLen(t.Context(), g.keys(i).Asynq("active")).Val(); n != 0 {
+			t.Errorf("%d are still active in partition %d", n, i)
+		}
+	}
+	second := g.work()
+	g.arrived(sink.Ledger, 400)
+	g.empty()
+	report := sink.Ledger.Check(ledger.Expect{Rooms: admitted})
+	if err := report.Err(); err != nil || len(report.Duplicates) > 0 {
+		t.Errorf("%v\n%s", err, report)
+	}
+	for _, w := range []*worker{first, second} {
+		if v := w.value(t, "outgate_ambiguous_total"); v != 0 {
+			t.Errorf("%v ambiguous", v)
+		}
+	}
+}
+
+func TestShutdownWaitsForTheSendThatIsInHand(t *testing.T) {
+	t.Parallel()
+	ch := newGated(t)
+	g := newGateway(t, testConfig(testBridge("b", ch)))
+	w := g.work()
+	r := g.enqueue(toRoom("b", "gated", "x"))
+	until(t, "it is in flight", func() bool { return ch.hung() == 1 })
+	stopped := make(chan struct{})
+	go func() {
+		w.stop()
+		close(stopped)
+	}()
+	until(t, "it is stopping", func() bool { return w.Ready(t.Context()) != nil })
+	next := g.enqueue(toRoom("b", "gated", "y"))
+	select {
+	case <-stopped:
+		t.Fatal("it stopped with a send in hand")
+	default:
+	}
+	ch.open()
+	<-stopped
+	if o := g.delivered(r); o.Attempts != 1 || o.PossibleDuplicate {
+		t.Errorf("outcome %+v", o)
+	}
+	if n := ch.hung(); n != 1 {
+		t.Errorf("%d attempts: it began another one", n)
+	}
+	g.work()
+	g.delivered(next)
+}
+
+// A worker that is not given the time leaves what was in flight in doubt, and
+// nothing else.
+func TestAShutdownThatIsCutShortLosesNothing(t *testing.T) {
+	t.Parallel()
+	ch := newGated(t)
+	cfg := testConfig(testBridge("b", ch))
+	cfg.ShutdownTimeout = 300 * time.Millisecond
+	g := newGateway(t, cfg)
+	w := g.work()
+	r := g.enqueue(toRoom("b", "gated", "x"))
+	until(t, "it is in flight", func() bool { return ch.hung() == 1 })
+	w.stop()
+	g.work()
+	until(t, "it is sent again", func() bool { return ch.hung() == 2 })
+	ch.open()
+	if o := g.delivered(r); !o.PossibleDuplicate || o.Attempts != 2 {
+		t.Errorf("outcome %+v", o)
+	}
+	g.send(toRoom("b", "gated", "y"))
+}
+
+// What waits in hand for its retry or its limit is handed back at once.
+func TestShutdownHandsBackWhatOnlyWaits(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		behave sandbox.Behavior
+		limit  string
+	}{
+		"for its retry": {behave: sandbox.Behavior{Times: 1, Throttle: 900 * time.Millisecond}},
+		"for its limit": {limit: "1/2s"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ch := newScripted(always(c.behave))
+			g := newGateway(t, onePartition(testBridge("b", ch, func(b *handlers.Bridge) { b.RoomLimits = limits(t, c.limit) })))
+			w := g.work()
+			receipts := g.enqueueAll(toRoom("b", "1", "x"), toRoom("b", "1", "y"))
+			until(t, "one waits", func() bool {
+				return w.value(t, "outgate_retries_total")+w.value(t, "outgate_ratelimit_waits_total") == 1
+			})
+			start := time.Now()
+			w.stop()
+			if took := time.Since(start); took > 800*time.Millisecond {
+				t.Logf("stopped after %s", took) // how long it takes is asynq's affair too
+			}
+			if n := g.rdb.LLen(t.Context(), g.keys(0).Asynq("active")).Val(); n != 0 {
+				t.Errorf("%d are still active", n)
+			}
+			g.work()
+			for _, r := range receipts {
+				if o := g.delivered(r); o.Attempts != 1 || o.PossibleDuplicate {
+					t.Errorf("outcome %+v", o)
+				}
+			}
+			if got := ch.texts("1"); got != "x y" {
+				t.Errorf("delivered %q", got)
+			}
+		})
+	}
+}
+
+func TestWhatWasTakenAndNotBegunIsPutBackUnmarked(t *testing.T) {
+	t.Parallel()
+	ch := newScripted(nil)
+	cfg := onePartition(testBridge("b", ch))
+	g := newGateway(t, cfg)
+	var envelopes []tasks.Envelope
+	for i := range 5 {
+		envelopes = append(envelopes, toRoom("b", fmt.Sprint(i), "x"))
+	}
+	receipts := g.enqueueAll(envelopes...)
+	door := handlers.NewDoor(g.rdb, cfg)
+	if got := door.Fetch(0); got == "" {
+		t.Fatal("nothing to fetch")
+	}
+	if n := g.rdb.LLen(t.Context(), g.keys(0).Asynq("active")).Val(); n != 5 {
+		t.Fatalf("%d active", n)
+	}
+	if err := door.PutBack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The first was fetched, and so is not the door's any more.
+	pending, err := g.inspector().ListPendingTasks("outbound-000")
+	if err != nil || len(pending) != 4 || pending[0].ID != receipts[1].ID {
+		t.Fatalf("pending %d: %v", len(pending), err)
+	}
+	for _, r := range receipts[1:] {
+		if mark := g.rdb.HMGet(t.Context(), g.keys(0).Task(r.ID), "og_flight", "og_try").Val(); mark[0] != nil || mark[1] != nil {
+			t.Errorf("%s is marked %v", r.ID, mark)
+		}
+	}
+	g.expireLease(receipts[0])
+	g.work()
+	for i, r := range receipts {
+		if o := g.delivered(r); o.PossibleDuplicate != (i == 0) {
+			t.Errorf("envelope %d: %+v", i, o)
+		}
+	}
+}
+
+func TestAWorkerOfAnotherSchemeDoesNotStart(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
+	cfg := g.cfg
+	cfg.Scheme.Count = 4
+	w := handlers.NewWorker(g.rdb, cfg)
+	var scheme *partition.SchemeError
+	if err := w.Start(t.Context()); !asError(err, &scheme) {
+		t.Errorf("started with %v", err)
+	}
+	w.Shutdown()
+}
+
+func TestAWorkerSaysWhetherItIsReady(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
+	w := g.work()
+	if err := w.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	g.server.Kill()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := w.Ready(ctx); err == nil {
+		t.Error("ready without Redis")
+	}
+	g.server.Restart() // so that it can stop
+}
+
+// Redis may forget everything, or be emptied: the worker sets it up again.
+func TestTheSetupIsWrittenAgainWhereRedisLostIt(t *testing.T) {
+	t.Parallel()
+	ch := newScripted(nil)
+	g := newGateway(t, onePartition(testBridge("b", ch)))
+	w := g.work()
+	g.send(toRoom("b", "1", "before"))
+	if err := g.rdb.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is written", func() bool { return w.logs.FilterMessage("redis.restored").Len() > 0 })
+	g.send(toRoom("b", "1", "after"))
+	if qs, err := g.inspector().Queues(); err != nil || len(qs) != 1 {
+		t.Errorf("asynq knows of %v: %v", qs, err)
+	}
+}
