@@ -21,7 +21,7 @@ func (g *gateway) lose(e tasks.Envelope, r tasks.Receipt, token string) {
 	g.t.Helper()
 	ctx := g.t.Context()
 	lines := partition.NewLines(g.rdb, g.keys(r.Partition))
-	taken, err := lines.Take(ctx, 1, token, true)
+	taken, err := lines.Take(ctx, "", 1, token, true)
 	if err != nil || len(taken) != 1 || taken[0].ID != r.ID {
 		g.t.Fatalf("took %+v: %v", taken, err)
 	}
@@ -32,9 +32,13 @@ func (g *gateway) lose(e tasks.Envelope, r tasks.Receipt, token string) {
 		}
 	}
 	g.expireLease(r)
-	swept, err := partition.NewSweeper(g.rdb, g.keys(r.Partition), token, time.Millisecond, 0).Sweep(ctx)
+	sweeper := partition.NewSweeper(g.rdb, g.keys(r.Partition), "test", time.Minute, 0)
+	swept, err := sweeper.Sweep(ctx)
 	if err != nil || swept.Recovered != 1 {
 		g.t.Fatalf("swept %+v: %v", swept, err)
+	}
+	if err := sweeper.Release(ctx); err != nil {
+		g.t.Fatal(err)
 	}
 }
 

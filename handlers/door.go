@@ -32,7 +32,9 @@ type door struct {
 	once   sync.Once
 	// mark says whether fresh envelopes are begun as they are taken.
 	mark bool
-	name func() string
+	// worker is this worker's name, name a new one for an attempt.
+	worker string
+	name   func() string
 
 	mu    sync.Mutex
 	freed map[string]time.Time // by task id
@@ -44,6 +46,9 @@ type slot struct {
 	bell  chan struct{}
 	// room is how many handlers of the server are free.
 	room atomic.Int64
+	// asked names the take that got no answer yet. Only the fetcher knows of it.
+	asked   string
+	askedAt time.Time
 
 	mu     sync.Mutex
 	stock  []partition.Taken
@@ -56,10 +61,10 @@ const takeAtOnce = 32
 // idlePoll bounds how long an empty queue is trusted to be empty without a ring.
 const idlePoll = time.Second
 
-func newDoor(rdb redis.UniversalClient, cfg Config, name func() string) *door {
+func newDoor(rdb redis.UniversalClient, cfg Config, worker string, name func() string) *door {
 	d := &door{
 		UniversalClient: rdb, queues: make(map[string]int), slots: make([]slot, cfg.Scheme.Count),
-		stop: make(chan struct{}), freed: make(map[string]time.Time), mark: true, name: name,
+		stop: make(chan struct{}), freed: make(map[string]time.Time), mark: true, worker: worker, name: name,
 	}
 	// Where a bridge gives up what is ambiguous, the mark has to be exact: it is
 	// written just before the send.
@@ -169,7 +174,8 @@ func (d *door) fetch(ctx context.Context, s *slot) *redis.Cmd {
 			return answer(ctx, message, nil)
 		}
 		n := min(max(s.room.Load(), 1), takeAtOnce)
-		taken, err := s.lines.Take(ctx, int(n), d.name()+".", d.mark)
+		taken, err := s.lines.Take(ctx, d.worker, int(n), s.ask(d.name), d.mark)
+		s.answered(err)
 		if len(taken) > 0 {
 			s.put(taken)
 			continue
@@ -195,6 +201,24 @@ func answer(ctx context.Context, value any, err error) *redis.Cmd {
 	cmd.SetVal(value)
 	cmd.SetErr(err)
 	return cmd
+}
+
+// askAgain is how long a worker asks again for what it may have been given. It ends
+// well before the leases do, when another may have it.
+const askAgain = 15 * time.Second
+
+// ask names a take: anew, or as the last one that got no answer.
+func (s *slot) ask(name func() string) string {
+	if s.asked == "" || time.Since(s.askedAt) > askAgain {
+		s.asked, s.askedAt = name()+".", time.Now()
+	}
+	return s.asked
+}
+
+func (s *slot) answered(err error) {
+	if err == nil {
+		s.asked = ""
+	}
 }
 
 func (s *slot) put(taken []partition.Taken) {

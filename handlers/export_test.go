@@ -29,7 +29,7 @@ func NewDoor(rdb redis.UniversalClient, cfg Config) Door {
 		n++
 		return "test-" + strconv.Itoa(n)
 	}
-	return Door{newDoor(rdb, cfg, name), func(i int) partition.Keys { return partition.Keys{Queue: cfg.Scheme.Queue(i)} }}
+	return Door{newDoor(rdb, cfg, "worker", name), func(i int) partition.Keys { return partition.Keys{Queue: cfg.Scheme.Queue(i)} }}
 }
 
 // Fetch asks as asynq's dequeue does, once; it is empty where there is nothing.

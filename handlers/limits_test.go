@@ -55,8 +55,10 @@ type paced struct {
 	pace         ledger.Pace
 }
 
+// It runs by itself, before the tests that run at once: a worker that the machine
+// keeps waiting for longer than the grace of a slot loses it, and a send that it
+// keeps waiting arrives late, beside those of the next window.
 func TestNoWindowHoldsMoreThanTheLimit(t *testing.T) {
-	t.Parallel()
 	cases := map[string]paced{
 		"of a bridge": {bridge: "20/1s", rooms: 8, each: 12, pace: ledger.Pace{Count: 20, Window: time.Second}},
 		"of a room":   {room: "5/1s", rooms: 4, each: 20, pace: ledger.Pace{Count: 5, Window: time.Second, PerRoom: true}},
@@ -64,33 +66,39 @@ func TestNoWindowHoldsMoreThanTheLimit(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// A worker that the machine keeps waiting for more than the grace of a slot
-			// loses it: so one good run shows that none is left lying about by itself.
-			var used float64
-			for try := 0; try < 4 && used < .9; try++ {
-				used = max(used, c.run(t))
-			}
-			if used < .9 {
-				t.Errorf("%.0f %% of the limit was used", 100*used)
+			for try := 1; ; try++ {
+				used, late, err := c.run(t)
+				// Limits promise nothing of a way that takes one send that much longer than
+				// another; and one good run shows that no part of a limit is left unused.
+				noisy := late > 10*time.Millisecond
+				if err == nil && used >= .9 {
+					return
+				}
+				if err != nil && !noisy || try == 5 {
+					t.Fatalf("run %d: %.0f %% of the limit was used, the machine was up to %s late: %v", try, 100*used, late, err)
+				}
 			}
 		})
 	}
 }
 
-// run answers which share of the limit was used.
-func (c paced) run(t *testing.T) float64 {
+// run answers which share of the limit was used, how much longer than a millisecond
+// this machine needed to get from a worker's call to the receiver or to wake up from
+// a timer, and what breaks a promise.
+func (c paced) run(t *testing.T) (used float64, late time.Duration, broken error) {
 	sink := &ledger.Sink{Ledger: ledger.New()}
 	cfg := onePartition(receiver(t, "b", sink, func(b *handlers.Bridge) {
 		b.BridgeLimits, b.RoomLimits = limits(t, c.bridge), limits(t, c.room)
 	}))
+	way := &timed{Channel: cfg.Bridges[0].Channel, called: make(map[string]time.Time)}
+	cfg.Bridges[0].Channel = way
 	cfg.Concurrency = 3 // less than the rooms, so that both have to help
 	g := newGateway(t, cfg)
 	workers := []*worker{g.work(), g.work()}
 	admitted := g.flood("b", c.rooms, c.each)
+	stalls := measureStalls()
 	g.arrived(sink.Ledger, c.rooms*c.each)
-	if err := sink.Ledger.Check(ledger.Expect{Rooms: admitted, Paces: []ledger.Pace{c.pace}}).Err(); err != nil {
-		t.Error(err)
-	}
+	late = stalls()
 	for i, w := range workers {
 		if w.value(t, "outgate_attempts_total", "bridge", "b", "category", "") == 0 {
 			t.Errorf("worker %d sent nothing", i+1)
@@ -100,6 +108,7 @@ func (c paced) run(t *testing.T) float64 {
 	var starts []time.Time
 	for _, rec := range sink.Ledger.Records() {
 		starts = append(starts, rec.Start)
+		late = max(late, rec.Start.Sub(way.at(rec.ID)))
 	}
 	slices.SortFunc(starts, time.Time.Compare)
 	scopes := 1
@@ -108,7 +117,51 @@ func (c paced) run(t *testing.T) float64 {
 	}
 	// What the first window holds comes at once.
 	rest := float64(len(starts)/scopes - c.pace.Count)
-	return rest / starts[len(starts)-1].Sub(starts[0]).Seconds() / float64(c.pace.Count)
+	used = rest / starts[len(starts)-1].Sub(starts[0]).Seconds() / float64(c.pace.Count)
+	return used, late, sink.Ledger.Check(ledger.Expect{Rooms: admitted, Paces: []ledger.Pace{c.pace}}).Err()
+}
+
+// timed is a channel that notes when it was called.
+type timed struct {
+	handlers.Channel
+	mu     sync.Mutex
+	called map[string]time.Time
+}
+
+func (c *timed) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
+	c.mu.Lock()
+	c.called[m.Token] = time.Now()
+	c.mu.Unlock()
+	return c.Channel.Send(ctx, m)
+}
+
+func (c *timed) at(token string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.called[token]
+}
+
+// measureStalls notes by how much a timer of a millisecond was late at most, until
+// it is asked.
+func measureStalls() func() time.Duration {
+	stop, worst := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var late time.Duration
+		for {
+			start := time.Now()
+			select {
+			case <-time.After(time.Millisecond):
+				late = max(late, time.Since(start)-time.Millisecond)
+			case <-stop:
+				worst <- late
+				return
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		return <-worst
+	}
 }
 
 func TestA429ClosesTheBridgeForEveryWorker(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/ledger"
 )
 
@@ -105,10 +106,10 @@ func TestA429WithoutADelayClosesTheBridgeForTheBackoff(t *testing.T) {
 	other := g.enqueue(toRoom("b", "2", ledger.Text(1)))
 	g.delivered(r)
 	g.delivered(other)
+	backoff := classify.Backoff{Base: 700 * time.Millisecond, Max: 700 * time.Millisecond}.Delay(r.ID, 1, 0)
 	for _, rec := range sink.Ledger.Records() {
-		// A quarter less than 700 ms is the least that the jitter leaves.
-		if d := rec.Start.Sub(refused); rec.Accepted && d < 525*time.Millisecond {
-			t.Errorf("room %s was sent to after %s", rec.Room, d)
+		if d := rec.Start.Sub(refused); rec.Accepted && d < backoff {
+			t.Errorf("room %s was sent to after %s, want %s", rec.Room, d, backoff)
 		}
 	}
 }

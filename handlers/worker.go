@@ -87,7 +87,7 @@ func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
 		bridges: make(map[string]*Bridge), limiter: ratelimit.New(fast),
 		tallies: make([]tally, cfg.Scheme.Count), stopping: make(chan struct{}), hardStop: make(chan struct{}),
 	}
-	w.door = newDoor(fast, cfg, w.nextToken)
+	w.door = newDoor(fast, cfg, w.name, w.nextToken)
 	for _, b := range cfg.Bridges {
 		w.bridges[b.ID] = b
 	}

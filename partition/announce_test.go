@@ -206,7 +206,7 @@ func TestErrorsSayWhatWasTriedWithoutRedis(t *testing.T) {
 		"announce":                          func() error { return setup.Announce(ctx, rdb) },
 		"look for the setup":                func() error { _, err := setup.Missing(ctx, rdb); return err },
 		"read outgate:api":                  func() error { _, err := partition.ReadScheme(ctx, rdb); return err },
-		"take":                              func() error { _, err := lines.Take(ctx, 1, "t", true); return err },
+		"take":                              func() error { _, err := lines.Take(ctx, "", 1, "t", true); return err },
 		"put 2 tasks back":                  func() error { return lines.PutBack(ctx, make([]partition.Taken, 2)) },
 		"begin x":                           func() error { _, err := lines.Begin(ctx, "x", "l", "t", true); return err },
 		"suspend x":                         func() error { _, err := lines.Suspend(ctx, "x", "t", partition.Suspension{}); return err },

@@ -159,6 +159,17 @@ func TestPromotionSkipsWhatIsNotThere(t *testing.T) {
 	})
 }
 
+func TestAnIdThatIsTwiceInItsLineIsSettledOnce(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		outcomes := g.listen(g.keys.Outcomes())
+		all := []string{g.admit("r"), g.admit("r"), g.admit("r")}
+		g.do("LINSERT", g.keys.LineOf(line("r")), "BEFORE", all[2], all[1])
+		g.want("delivered", g.deliver("r"), all)
+		g.want("published", len(outcomes.heard()), 3)
+		g.want("outcome", g.outcome(all[1]), `{"id":"`+all[1]+`"}`)
+	})
+}
+
 func TestAPromotedTaskThatWasRunByHandIsRunnableOnce(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		head, next, last := g.admit("r"), g.admit("r"), g.admit("r")
@@ -182,7 +193,7 @@ func TestPressureFallsBackStepByStep(t *testing.T) {
 		events := g.listen(g.keys.Events())
 		var changes []string
 		for left := 95; left >= 0; left-- {
-			taken, err := g.lines.Take(g.Context(), 1, "w.", true)
+			taken, err := g.lines.Take(g.Context(), "", 1, "w.", true)
 			g.must(err)
 			g.finish(taken[0].ID, fmt.Sprint(95-left), taken[0].Token, partition.Done)
 			for _, text := range events.heard() {

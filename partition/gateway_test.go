@@ -130,7 +130,7 @@ func (g *gateway) admit(room string, more ...string) string {
 // take takes one task that must be the one with the id, marking it if it is fresh.
 func (g *gateway) take(id, token string) partition.Taken {
 	g.Helper()
-	taken, err := g.lines.Take(g.Context(), 1, token, true)
+	taken, err := g.lines.Take(g.Context(), "", 1, token, true)
 	g.must(err)
 	if len(taken) != 1 || taken[0].ID != id {
 		g.Fatalf("took %v, want %s", ids(taken), id)
@@ -180,7 +180,7 @@ func (g *gateway) deliver(room string) []string {
 	g.Helper()
 	var delivered []string
 	for {
-		taken, err := g.lines.Take(g.Context(), 1, "deliver.", true)
+		taken, err := g.lines.Take(g.Context(), "", 1, "deliver.", true)
 		g.must(err)
 		if len(taken) == 0 {
 			return delivered

@@ -46,7 +46,7 @@ func TestAFreshHeadIsBegunAsItIsTaken(t *testing.T) {
 func TestTakeMarksNothingWithoutBeingTold(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		one, two, three := g.admit("r"), g.admit("s"), g.admit("t")
-		taken, err := g.lines.Take(g.Context(), 2, "worker.", false)
+		taken, err := g.lines.Take(g.Context(), "", 2, "worker.", false)
 		g.must(err)
 		g.want("taken", ids(taken), []string{one, two})
 		g.want("tokens", taken[0].Token+taken[1].Token, "")
@@ -61,7 +61,7 @@ func TestTakeLeavesAPausedQueueAlone(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		id := g.admit("r")
 		g.must(g.inspector.PauseQueue(g.keys.Queue))
-		taken, err := g.lines.Take(g.Context(), 9, "worker.", true)
+		taken, err := g.lines.Take(g.Context(), "", 9, "worker.", true)
 		g.must(err)
 		g.want("taken of a paused queue", ids(taken), []string{})
 		g.must(g.inspector.UnpauseQueue(g.keys.Queue))
@@ -73,7 +73,7 @@ func TestTakeDropsIdsWithoutATask(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		id := g.admit("r")
 		g.do("RPUSH", g.keys.Asynq("pending"), "ghost", "000-000000000000001f")
-		taken, err := g.lines.Take(g.Context(), 9, "worker.", true)
+		taken, err := g.lines.Take(g.Context(), "", 9, "worker.", true)
 		g.must(err)
 		g.want("taken", ids(taken), []string{id})
 		g.want("active", g.set("active"), []string{id})
@@ -84,7 +84,7 @@ func TestTakeDropsIdsWithoutATask(t *testing.T) {
 func TestWhatWasNotBegunIsPutBackAtTheFront(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		one, two, three := g.admit("r"), g.admit("s"), g.admit("t")
-		taken, err := g.lines.Take(g.Context(), 2, "worker.", true)
+		taken, err := g.lines.Take(g.Context(), "", 2, "worker.", true)
 		g.must(err)
 		stranger := partition.Taken{ID: three, Token: "never taken"}
 		deleted := partition.Taken{ID: "000-000000000000001f"}
@@ -107,7 +107,7 @@ func TestTheHeadIsRunByHandInVain(t *testing.T) {
 		head := g.admit("r")
 		behind := []string{g.admit("r"), g.admit("r"), g.admit("r")}
 		g.must(g.inspector.RunTask(g.keys.Queue, behind[1]))
-		taken, err := g.lines.Take(g.Context(), 9, "worker.", true)
+		taken, err := g.lines.Take(g.Context(), "", 9, "worker.", true)
 		g.must(err)
 		g.want("taken", ids(taken), []string{head, behind[1]})
 		g.want("what was run by hand has to ask", taken[1].Token, "")

@@ -133,7 +133,7 @@ func (m *model) take(b int) {
 	m.Helper()
 	m.tokens++
 	prefix := fmt.Sprint("take", m.tokens, ".")
-	taken, err := m.lines.Take(m.Context(), 1+b%3, prefix, b%8 != 0)
+	taken, err := m.lines.Take(m.Context(), "", 1+b%3, prefix, b%8 != 0)
 	m.must(err)
 	for _, t := range taken {
 		e := m.envelopes[t.ID]

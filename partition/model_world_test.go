@@ -203,7 +203,7 @@ func (m *model) drain() {
 		for _, set := range []string{"pending", "active", "retry", "scheduled", "archived"} {
 			left += len(m.set(set))
 		}
-		if left == 0 && !m.rdb.HExists(m.Context(), m.keys.Heads(), "").Val() && m.rdb.HLen(m.Context(), m.keys.Heads()).Val() == 0 {
+		if left == 0 && m.rdb.HLen(m.Context(), m.keys.Heads()).Val() == 0 {
 			return
 		}
 	}

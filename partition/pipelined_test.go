@@ -26,7 +26,7 @@ func TestAPipelinedClientAnswersEveryCallerWithItsOwn(t *testing.T) {
 		var all sync.Map
 		for range rooms {
 			wg.Go(func() {
-				taken, err := lines.Take(g.Context(), 1, "t.", true)
+				taken, err := lines.Take(g.Context(), "", 1, "t.", true)
 				if err != nil || len(taken) != 1 {
 					g.Errorf("took %v, %v", ids(taken), err)
 				} else if _, twice := all.LoadOrStore(taken[0].ID, true); twice {

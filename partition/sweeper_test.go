@@ -66,7 +66,7 @@ func TestTasksOfDeadWorkersComeBackAtTheFront(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		marked, asked, alive, waiting := g.admit("a"), g.admit("b"), g.admit("c"), g.admit("d")
 		g.take(marked, "dead.")
-		_, err := g.lines.Take(g.Context(), 1, "dead.", false)
+		_, err := g.lines.Take(g.Context(), "", 1, "dead.", false)
 		g.must(err)
 		g.take(alive, "alive.")
 		g.workerDies(marked)
@@ -78,7 +78,7 @@ func TestTasksOfDeadWorkersComeBackAtTheFront(t *testing.T) {
 		g.want("a lease that ended just now", g.set("active"), []string{alive})
 		g.want("idle workers are told", wake.heard(), []string{""})
 
-		taken, err := g.lines.Take(g.Context(), 2, "next.", true)
+		taken, err := g.lines.Take(g.Context(), "", 2, "next.", true)
 		g.must(err)
 		g.want("taken", ids(taken), []string{asked, marked})
 		g.want("tokens", taken[0].Token+taken[1].Token, "")

@@ -34,9 +34,11 @@ type Taken struct {
 const lease = 30 * time.Second
 
 // Take takes up to n runnable heads. With mark it begins the first attempt of
-// those that were never tried.
-func (l *Lines) Take(ctx context.Context, n int, token string, mark bool) ([]Taken, error) {
-	v, err := takeScript.Run(ctx, l.rdb, l.keys, n, time.Now().Add(lease).Unix(), token, flag(mark)).Slice()
+// those that were never tried, each under a token with this prefix. After an error
+// a worker that gave its name takes again with the same prefix: where Redis had
+// given the heads and only the answer was lost, it gives them again.
+func (l *Lines) Take(ctx context.Context, worker string, n int, prefix string, mark bool) ([]Taken, error) {
+	v, err := takeScript.Run(ctx, l.rdb, l.keys, n, time.Now().Add(lease).Unix(), prefix, flag(mark), worker).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("take: %w", err)
 	}

@@ -153,14 +153,17 @@ func TestBatchOfNothingIsNothing(t *testing.T) {
 	}
 }
 
-func TestBatchAfterRedisWasEmptiedIsNotReady(t *testing.T) {
+func TestBatchAfterRedisLostItsSetupIsNotReady(t *testing.T) {
 	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
-		announce(t, rdb)
+		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		batch := []tasks.Envelope{message("1", "x"), message("1", "x"), message("2", "x"), message("3", "x")}
 		_, err := c.EnqueueBatch(t.Context(), batch)
 		must(t, err)
-		must(t, rdb.FlushDB(t.Context()).Err())
+		for i := range s.Scheme.Count {
+			must(t, rdb.Del(t.Context(), partition.Keys{Queue: s.Scheme.Queue(i)}.State()).Err())
+		}
+		before := dump(t, rdb)
 		_, err = c.EnqueueBatch(t.Context(), batch)
 		failed, ok := errors.AsType[*tasks.BatchError](err)
 		if !ok {
@@ -171,8 +174,12 @@ func TestBatchAfterRedisWasEmptiedIsNotReady(t *testing.T) {
 				t.Errorf("envelope %d: %v, want ErrNotReady", i, err)
 			}
 		}
-		if keys := rdb.Keys(t.Context(), "*").Val(); len(keys) > 0 {
-			t.Errorf("it wrote %v", keys)
+		if diff := cmp.Diff(before, dump(t, rdb)); diff != "" {
+			t.Errorf("it wrote (-before +after):\n%s", diff)
+		}
+		must(t, rdb.FlushDB(t.Context()).Err())
+		if _, err = c.EnqueueBatch(t.Context(), batch); !errors.Is(err, tasks.ErrNotReady) {
+			t.Errorf("on an empty Redis: %v, want ErrNotReady", err)
 		}
 	})
 }

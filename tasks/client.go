@@ -113,7 +113,7 @@ func (c *Client) Replay(ctx context.Context, deadLetterID string, e Envelope) (R
 const batchSize = 250
 
 // enqueue routes, groups by partition, and admits. A gateway that was set up anew
-// with another partition count is met once by reading the scheme again.
+// with another scheme is met once by reading the scheme again.
 func (c *Client) enqueue(ctx context.Context, envelopes []Envelope, replay string) ([]result, error) {
 	for again := false; ; again = true {
 		scheme, err := c.schemeOf(ctx, again)
@@ -121,11 +121,23 @@ func (c *Client) enqueue(ctx context.Context, envelopes []Envelope, replay strin
 			return nil, err
 		}
 		results, err := c.admitAll(ctx, scheme, envelopes, replay)
-		stale := errors.Is(err, ErrWrongPartition) || len(results) > 0 && errors.Is(results[0].err, ErrWrongPartition)
-		if !stale || again {
+		if again || !stale(results, err) {
 			return results, err
 		}
 	}
+}
+
+// stale is true where nothing was admitted and a partition was not what the scheme
+// says. Whatever was admitted must not be sent again.
+func stale(results []result, err error) bool {
+	misled := errors.Is(err, ErrWrongPartition) || errors.Is(err, ErrNotReady)
+	for _, r := range results {
+		if r.err == nil {
+			return false
+		}
+		misled = misled || errors.Is(r.err, ErrWrongPartition) || errors.Is(r.err, ErrNotReady)
+	}
+	return misled
 }
 
 func (c *Client) schemeOf(ctx context.Context, fresh bool) (partition.Scheme, error) {

@@ -1,20 +1,15 @@
 package tasks_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
-	"github.com/alicebob/miniredis/v2/server"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/hibiken/asynq"
@@ -22,7 +17,6 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -32,136 +26,6 @@ func slicesOf(e tasks.Envelope, n int) []tasks.Envelope {
 		all[i] = e
 	}
 	return all
-}
-
-// cutter is a proxy that passes everything on, but cuts the connection instead of
-// returning the reply to one call of a script: the call was made, its reply is
-// lost.
-type cutter struct {
-	addr, target string
-	cutAt        int64
-	seen         atomic.Int64
-}
-
-func newCutter(t *testing.T, target string, cutAt int64) *cutter {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	p := &cutter{addr: l.Addr().String(), target: target, cutAt: cutAt}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() { p.serve(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		wg.Wait()
-	})
-	return p
-}
-
-func (p *cutter) client(t *testing.T) *redis.Client {
-	t.Helper()
-	rdb := redis.NewClient(&redis.Options{Addr: p.addr, DisableIdentity: true})
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
-}
-
-func (p *cutter) calls() int { return int(p.seen.Load()) }
-
-func (p *cutter) serve(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	redis, err := net.Dial("tcp", p.target)
-	if err != nil {
-		return
-	}
-	defer func() { _ = redis.Close() }()
-	var cut atomic.Bool
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := redis.Read(buf)
-			if err != nil || cut.Load() {
-				_ = client.Close()
-				return
-			}
-			_, _ = client.Write(buf[:n])
-		}
-	}()
-	buf := make([]byte, 1<<20)
-	for {
-		n, err := client.Read(buf)
-		if n > 0 {
-			calls := int64(bytes.Count(bytes.ToLower(buf[:n]), []byte("\r\nevalsha\r\n")))
-			if total := p.seen.Add(calls); calls > 0 && total >= p.cutAt && total-calls < p.cutAt {
-				cut.Store(true)
-			}
-			_, _ = redis.Write(buf[:n])
-		}
-		if err != nil {
-			break
-		}
-	}
-	_ = redis.Close()
-	<-done
-}
-
-func TestLostReplyAdmitsNothingTwice(t *testing.T) {
-	clients := map[string]func(t *testing.T, addr string) redis.UniversalClient{
-		"a client": func(_ *testing.T, addr string) redis.UniversalClient {
-			return redis.NewClient(&redis.Options{Addr: addr, MaxRetries: 5, DisableIdentity: true})
-		},
-		"a ring": func(_ *testing.T, addr string) redis.UniversalClient {
-			return redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"one": addr}, MaxRetries: 5, DisableIdentity: true})
-		},
-	}
-	for name, open := range clients {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := redistest.Start(t)
-			s := announce(t, server.Client(), onePartition)
-			proxy := newCutter(t, server.Addr, 1)
-			rdb := open(t, proxy.addr)
-			t.Cleanup(func() { _ = rdb.Close() })
-			c := newClient(t, rdb)
-			e := keyed(message("1", "x"), "k")
-
-			r, err := c.Enqueue(t.Context(), e)
-			if err == nil {
-				t.Fatalf("the reply was lost, and yet there is the receipt %+v", r)
-			}
-			if refusal := new(*tasks.Refusal); errors.As(err, refusal) {
-				t.Errorf("a lost reply is the refusal %v", *refusal)
-			}
-			if held := depth(t, server.Client(), s.Scheme.Queue(0)); held != 1 || proxy.calls() != 1 {
-				t.Errorf("the partition holds %d after %d calls, want 1 after 1", held, proxy.calls())
-			}
-			// The key makes it safe to try again.
-			if r := enqueue(t, c, e); r.Status != tasks.Duplicate {
-				t.Errorf("again: %+v", r)
-			}
-			if held := depth(t, server.Client(), s.Scheme.Queue(0)); held != 1 {
-				t.Errorf("the partition holds %d", held)
-			}
-		})
-	}
-}
-
-func TestSendWithALostReplyIsAmbiguous(t *testing.T) {
-	server := redistest.Start(t)
-	announce(t, server.Client())
-	_, err := newClient(t, newCutter(t, server.Addr, 1).client(t)).SendMessage(t.Context(), message("1", "x"))
-	failed, ok := errors.AsType[*tasks.OutboundError](err)
-	if !ok || !failed.Ambiguous || failed.Reason != classify.ReasonPartitionUnavailable || !failed.Retryable {
-		t.Errorf("SendMessage: %#v", err)
-	}
 }
 
 // work settles whatever becomes pending in the first partition, as it is told.
@@ -377,7 +241,17 @@ func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
 				t.Errorf("room %d is in partition %d", room, r.Partition)
 			}
 		}
+		// A batch does too, also where its first envelope is refused for itself, and
+		// where the partitions it knew are gone.
+		must(t, rdb.FlushDB(t.Context()).Err())
+		s = announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 1 })
+		receipts, err := c.EnqueueBatch(t.Context(), []tasks.Envelope{message("1", ""), message("1", "x"), message("2", "x")})
+		if failed, ok := errors.AsType[*tasks.BatchError](err); !ok || len(failed.Unwrap()) != 1 || receipts[2].Depth != 2 {
+			t.Errorf("EnqueueBatch: %+v, %v", receipts, err)
+		}
 		// Where partitions and discovery disagree, it does not try for ever.
+		must(t, rdb.FlushDB(t.Context()).Err())
+		announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 16 })
 		must(t, rdb.HSet(t.Context(), "outgate:api", "partitions", 8).Err())
 		if _, err := newClient(t, rdb).Enqueue(t.Context(), message("1", "x")); !errors.Is(err, tasks.ErrWrongPartition) {
 			t.Errorf("Enqueue: %v, want ErrWrongPartition", err)
@@ -437,92 +311,4 @@ func TestDeadLetterIsReplayedOnce(t *testing.T) {
 			t.Errorf("a second replay: %v", err)
 		}
 	})
-}
-
-func TestGarbledAnswerIsAnError(t *testing.T) {
-	const fine = "+ 000-0000000000000001 1 1 normal"
-	tests := map[string][]string{
-		"no answer":                        {"0"},
-		"an answer too many":               {"0", fine, fine},
-		"an unknown mark":                  {"0", "? x"},
-		"an empty answer":                  {"0", ""},
-		"a receipt that is short":          {"0", "+ 000-0000000000000001 1"},
-		"a depth that is no number":        {"0", "+ 000-0000000000000001 one 1 normal"},
-		"a position that is none":          {"0", "+ 000-0000000000000001 1 first normal"},
-		"a duplicate that is short":        {"0", "= 000-0000000000000001 1"},
-		"a duplicate of an odd depth":      {"0", "= 000-0000000000000001 one normal "},
-		"a duplicate with broken outcome":  {"0", "= 000-0000000000000001 1 normal {"},
-		"a refusal nobody knows":           {"0", "- OUTGATE_OTHER x"},
-		"a throttle that is no number":     {"x", fine},
-		"and one that is fine, to compare": {"0", fine},
-	}
-	for name, answer := range tests {
-		t.Run(name, func(t *testing.T) {
-			m := miniredis.RunT(t)
-			rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), DisableIdentity: true})
-			closeAfter(t, rdb)
-			announce(t, rdb)
-			m.Server().SetPreHook(func(p *server.Peer, cmd string, _ ...string) bool {
-				if cmd != "EVALSHA" {
-					return false
-				}
-				p.WriteStrings(answer)
-				return true
-			})
-			r, err := newClient(t, rdb).Enqueue(t.Context(), message("1", "x"))
-			if wantErr := answer[len(answer)-1] != fine || len(answer) != 2; (err != nil) != wantErr {
-				t.Errorf("%+v, %v", r, err)
-			}
-			if refusal := new(*tasks.Refusal); errors.As(err, refusal) {
-				t.Errorf("it is the refusal %v", *refusal)
-			}
-		})
-	}
-}
-
-func TestErrorRepliesOfRedisAreTold(t *testing.T) {
-	for reply, is := range map[string]error{
-		"OOM command not allowed when used memory > 'maxmemory'.": tasks.ErrQueueFull,
-		"OUTGATE_NOT_READY x":           tasks.ErrNotReady,
-		"READONLY You can't write here": nil,
-	} {
-		m := miniredis.RunT(t)
-		rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DisableIdentity: true})
-		closeAfter(t, rdb)
-		announce(t, rdb)
-		m.Server().SetPreHook(func(p *server.Peer, cmd string, _ ...string) bool {
-			if cmd == "EVALSHA" {
-				p.WriteError(reply)
-			}
-			return cmd == "EVALSHA"
-		})
-		_, err := newClient(t, rdb).Enqueue(t.Context(), message("1", "x"))
-		refusal := new(*tasks.Refusal)
-		if err == nil || is != nil && !errors.Is(err, is) || is == nil && (errors.As(err, refusal) || !strings.Contains(err.Error(), reply)) {
-			t.Errorf("%s: %v", reply, err)
-		}
-	}
-}
-
-func TestRedisThatIsAwayIsNoRefusal(t *testing.T) {
-	m := miniredis.RunT(t)
-	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
-	closeAfter(t, rdb)
-	s := announce(t, rdb)
-	c := newClient(t, rdb)
-	r := enqueue(t, c, message("1", "x"))
-	m.Close()
-	_, enqueueErr := c.Enqueue(t.Context(), message("1", "x"))
-	_, replayErr := c.Replay(t.Context(), r.ID, message("1", "x"))
-	_, batchErr := c.EnqueueBatch(t.Context(), slicesOf(message("1", "x"), 2))
-	_, _, outcomeErr := c.Outcome(t.Context(), r.ID)
-	_, freshErr := newClient(t, rdb).EnqueueBatch(t.Context(), slicesOf(message("1", "x"), 2))
-	for name, err := range map[string]error{
-		"Enqueue": enqueueErr, "Replay": replayErr, "EnqueueBatch": batchErr, "Outcome": outcomeErr,
-		"EnqueueBatch of a new client": freshErr, "Announce": s.Announce(t.Context(), rdb),
-	} {
-		if refusal := new(*tasks.Refusal); err == nil || errors.As(err, refusal) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 }

@@ -79,24 +79,30 @@ local function deep(rest)
   return most > 1000
 end
 
--- shaped puts back what decoding forgets: 1.0 decodes to 1 and [] to {}. It decodes
--- a copy once more, in which such a number has a fraction and no array is empty.
+-- shaped puts back what decoding forgets: 1.0 decodes to 1 and [] to {}. Where that
+-- matters, it decodes a copy once more, in which such a number has a fraction and
+-- no array is empty.
 local function shaped(e, json, rest)
   local empty = has(rest, "[") and (find(rest, "%[%s*%]") or not cjson.null and find(rest, "%[%s*null"))
   local fraction = (has(rest, ".") or has(rest, "e") or has(rest, "E")) and find(rest, ":%s*%-?%d+[.eE]")
   if not empty and not fraction then return end
+  local function doubtful(o)
+    for _, v in pairs(type(o) == "table" and o or {}) do
+      if type(v) == "number" or type(v) == "table" and next(v) == nil then return true end
+    end
+  end
+  if not (doubtful(e) or doubtful(e.opts) or doubtful(e.payload)) then return end
   local copy = gsub(json, "(:%s*%-?%d+)[.eE][%d.eE+-]*", "%1.5")
   copy = gsub(copy, "%[%s*%]", "[0]")
-  copy = gsub(copy, "%[%s*null", "[0")
+  copy = cjson.decode((gsub(copy, "%[%s*null", "[0")))
   local function put(into, from)
+    if type(into) ~= "table" or type(from) ~= "table" then return end
     for name, v in pairs(from) do
       if into[name] ~= nil and (type(v) == "number" or type(v) == "table" and v[1] ~= nil) then into[name] = v end
     end
   end
-  copy = cjson.decode(copy)
-  for _, name in ipairs({ "payload", "opts" }) do
-    if type(e[name]) == "table" and type(copy[name]) == "table" then put(e[name], copy[name]) end
-  end
+  put(e.opts, copy.opts)
+  put(e.payload, copy.payload)
   put(e, copy)
 end
 
