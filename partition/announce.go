@@ -61,12 +61,14 @@ type Setup struct {
 // state is what prelude.lua reads of the configuration.
 func (s Setup) state(index int) []any {
 	above := func(share float64) int { return int(math.Ceil(share*float64(s.Capacity) - 1e-9)) }
+	// What every call reads comes first: in so small a hash a field is found by
+	// looking from the front.
 	return []any{
-		"partition", index, "partitions", s.Scheme.Count, "hash", string(s.Scheme.Hash), "hash_key", string(s.Scheme.HashKey),
-		"capacity", s.Capacity, "warn", above(s.Pressure.Warn), "degraded", above(s.Pressure.Degraded),
-		"shed", above(s.Pressure.Shed), "hysteresis", max(1, s.Capacity/50),
-		"shed_priorities", strings.Join(s.Pressure.ShedPriorities, ","),
-		"throttle_ms", s.Pressure.Throttle.Milliseconds(), "max_bytes", s.MaxBytes,
+		"partition", index, "scheme", s.Scheme.Key(), "capacity", s.Capacity, "warn", above(s.Pressure.Warn),
+		"max_bytes", s.MaxBytes, "partitions", s.Scheme.Count, "hash", string(s.Scheme.Hash),
+		"hash_key", string(s.Scheme.HashKey), "degraded", above(s.Pressure.Degraded), "shed", above(s.Pressure.Shed),
+		"hysteresis", max(1, s.Capacity/50), "shed_priorities", strings.Join(s.Pressure.ShedPriorities, ","),
+		"throttle_ms", s.Pressure.Throttle.Milliseconds(),
 	}
 }
 
@@ -116,8 +118,9 @@ func (s Setup) write(ctx context.Context, rdb redis.UniversalClient) error {
 	pipe := rdb.Pipeline()
 	for i := range s.Scheme.Count {
 		k := Keys{Queue: s.Scheme.Queue(i)}
-		pipe.HSet(ctx, k.State(), s.state(i)...)
 		pipe.HSetNX(ctx, k.State(), "level", 0)
+		pipe.HSetNX(ctx, k.State(), "seq", 0)
+		pipe.HSet(ctx, k.State(), s.state(i)...)
 		pipe.SAdd(ctx, "asynq:queues", k.Queue)
 		if len(s.Bridges) > 0 {
 			pipe.HSet(ctx, k.Bridges(), s.Bridges)

@@ -53,9 +53,9 @@ func TestAnnounceTellsAnyClientHowToEnqueue(t *testing.T) {
 				g.Errorf("asynq does not know the queue %s (%s)", queue, got)
 			}
 			want := map[string]string{
-				"partition": string(rune('0' + i)), "partitions": "3", "hash": "fnv1a", "hash_key": "thread",
+				"partition": string(rune('0' + i)), "scheme": "3 fnv1a thread", "partitions": "3", "hash": "fnv1a", "hash_key": "thread",
 				"capacity": "130", "warn": "91", "degraded": "111", "shed": "124", "hysteresis": "2",
-				"shed_priorities": "low,normal", "throttle_ms": "5", "max_bytes": "262144", "level": "0",
+				"shed_priorities": "low,normal", "throttle_ms": "5", "max_bytes": "262144", "level": "0", "seq": "0",
 			}
 			if diff := cmp.Diff(want, g.rdb.HGetAll(g.Context(), partition.Keys{Queue: queue}.State()).Val()); diff != "" {
 				g.Errorf("state of %s (-want +got):\n%s", queue, diff)

@@ -10,10 +10,10 @@ local NEVER = "253402300799"
 -- the level, the last id and, if named, a counter. It is nil where no worker has
 -- configured the partition.
 local function conf(counter)
-  local v = redis.call("HMGET", og .. "state", "partition", "partitions", "capacity", "warn", "max_bytes", "level", "seq",
+  local v = redis.call("HMGET", og .. "state", "partition", "scheme", "capacity", "warn", "max_bytes", "level", "seq",
     counter or "level")
   if not v[1] then return nil end
-  return { partition = tonumber(v[1]), partitions = v[2], capacity = tonumber(v[3]), warn = tonumber(v[4]),
+  return { partition = tonumber(v[1]), scheme = v[2], capacity = tonumber(v[3]), warn = tonumber(v[4]),
     max_bytes = tonumber(v[5]), level = tonumber(v[6] or "0"), seq = tonumber(v[7] or "0"),
     count = tonumber(counter and v[8] or "0") }
 end

@@ -84,6 +84,12 @@ func (s Scheme) sum(key string) uint32 {
 // Queue is the name of a partition's asynq queue, outbound-007 for instance.
 func (s Scheme) Queue(index int) string { return fmt.Sprintf("%s-%03d", s.Namespace, index) }
 
+// Key names how rooms are spread, the namespace aside: whoever routes by another
+// key routes elsewhere.
+func (s Scheme) Key() string {
+	return fmt.Sprintf("%d %s %s", s.Count, s.Hash, s.HashKey)
+}
+
 // String writes the scheme as it stands in error messages.
 func (s Scheme) String() string {
 	return fmt.Sprintf("partitions.count=%d namespace=%s hash=%s hash_key=%s",

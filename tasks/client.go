@@ -214,8 +214,7 @@ func (c *Client) admitGroup(ctx context.Context, s partition.Scheme, index int, 
 	if err != nil {
 		return nil, err
 	}
-	last := results[len(results)-1]
-	if throttle > 0 && last.receipt.PressureLevel.Rank() >= partition.Degraded.Rank() {
+	if throttle > 0 {
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Duration(throttle) * time.Millisecond):
@@ -229,10 +228,6 @@ func refuse(err error) error {
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
 		return &Refusal{Code: CodeInvalid, Field: invalid.Field, Text: invalid.Why}
-	}
-	var large *TooLargeError
-	if errors.As(err, &large) {
-		return &Refusal{Code: CodeTooLarge, Text: large.Error()}
 	}
 	return err
 }

@@ -103,7 +103,7 @@ type result struct {
 // gateway asks its producers to pause while degraded, in milliseconds.
 func admit(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme, index int, tickets []ticket) ([]result, int, error) {
 	args := make([]any, 0, 6+9*len(tickets))
-	args = append(args, "evalsha", enqueueSHA, 1, partition.Keys{Queue: s.Queue(index)}.Tag(), "batch/1", s.Count)
+	args = append(args, "evalsha", enqueueSHA, 1, partition.Keys{Queue: s.Queue(index)}.Tag(), "batch/1", s.Key())
 	for i := range tickets {
 		args = append(args, tickets[i].args[:]...)
 	}

@@ -3,8 +3,8 @@
 --
 -- KEYS[1]  the partition's hash tag; {} on a standalone Redis: found by the script
 -- ARGV     one envelope as JSON, from any client. Or, from the Go client, which
---          has validated and routed them, "batch/1", the partition count it
---          routed by, and for each envelope nine values: JSON, line, operation,
+--          has validated and routed them, "batch/1", the scheme it routed
+--          by, and for each envelope nine values: JSON, line, operation,
 --          priority, bridge id, channel ("" for none), hash of room and idempotency
 --          key ("" for none), fingerprint, id of the dead letter that this replays
 --          ("" for none).
@@ -171,8 +171,8 @@ if ARGV[1] == "batch/1" then
   for i = 3, #ARGV, 9 do
     local payload, priority = ARGV[i], ARGV[i + 3]
     local id, what, more
-    if c.partitions ~= ARGV[2] then
-      id, what, more = refused(priority, "OUTGATE_WRONG_PARTITION", "the gateway has " .. c.partitions .. " partitions")
+    if c.scheme ~= ARGV[2] then
+      id, what, more = refused(priority, "OUTGATE_WRONG_PARTITION", "the gateway has the scheme " .. c.scheme)
     elseif #payload > c.max_bytes then
       id, what, more = refused(priority, "OUTGATE_TOO_LARGE", #payload .. " bytes, the limit is " .. c.max_bytes)
     else

@@ -410,8 +410,8 @@ if scheme then
   index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
   enter(scheme[4], index)
 else
-  scheme = redis.call("HMGET", og .. "state", "hash", "hash_key")
-  index, line = route(e, scheme[1], scheme[2], tonumber(c.partitions))
+  scheme = redis.call("HMGET", og .. "state", "hash", "hash_key", "partitions")
+  index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
   if index ~= c.partition then
     return redis.error_reply(string.format("OUTGATE_WRONG_PARTITION want %s-%03d", match(tag, "^{(.*)%-%d+}$"), index))
   end
