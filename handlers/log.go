@@ -46,4 +46,4 @@ func (h *handler) settled(d *delivery, o tasks.Outcome) {
 type asynqLog struct{ *zap.SugaredLogger }
 
 // Fatal must not end the process: that is for the command to decide.
-func (l asynqLog) Fatal(args ...any) { l.SugaredLogger.Error(args...) }
+func (l asynqLog) Fatal(args ...any) { l.Error(args...) }
