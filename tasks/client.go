@@ -18,7 +18,6 @@ import (
 // concurrent use, and cheap: one is enough for a process.
 type Client struct {
 	rdb    redis.UniversalClient
-	fast   redis.UniversalClient // for admission
 	scheme atomic.Pointer[partition.Scheme]
 	waiter *waiter
 }
@@ -26,7 +25,7 @@ type Client struct {
 // NewClient returns a client on a Redis that a gateway has configured. It does
 // not close rdb.
 func NewClient(rdb redis.UniversalClient) *Client {
-	return &Client{rdb: rdb, fast: partition.Pipelined(rdb), waiter: newWaiter(rdb)}
+	return &Client{rdb: rdb, waiter: newWaiter(rdb)}
 }
 
 // Close ends the client's subscription. It is an error to call Wait afterwards.
@@ -210,7 +209,7 @@ func (c *Client) admitMembers(ctx context.Context, s partition.Scheme, index int
 // admitGroup makes one call, and pauses the producer where the partition is
 // degraded and the gateway asks for it.
 func (c *Client) admitGroup(ctx context.Context, s partition.Scheme, index int, group []ticket) ([]result, error) {
-	results, throttle, err := admit(ctx, c.fast, s, index, group)
+	results, throttle, err := admit(ctx, c.rdb, s, index, group)
 	if err != nil {
 		return nil, err
 	}
