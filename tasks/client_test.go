@@ -190,26 +190,28 @@ func TestSynchronousCallsExplainARefusal(t *testing.T) {
 }
 
 func TestSynchronousCallThatGivesUpSaysWhatMayStillHappen(t *testing.T) {
-	rdb := embedded(t)
-	announce(t, rdb, onePartition)
-	c := newClient(t, rdb)
-	for reason, end := range map[classify.Reason]func() (context.Context, context.CancelFunc){
-		classify.ReasonTimeout: func() (context.Context, context.CancelFunc) {
-			return context.WithTimeout(t.Context(), 50*time.Millisecond)
+	for reason, end := range map[classify.Reason]func(*testing.T, *redis.Client) (context.Context, context.CancelFunc){
+		classify.ReasonTimeout: func(t *testing.T, _ *redis.Client) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(t.Context(), time.Second)
 		},
-		classify.ReasonCanceled: func() (context.Context, context.CancelFunc) {
+		classify.ReasonCanceled: func(t *testing.T, rdb *redis.Client) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(t.Context())
 			context.AfterFunc(waitingFor(ctx, t, rdb, "outgate:{outbound-000}:outcomes"), cancel)
 			return ctx, cancel
 		},
 	} {
-		ctx, cancel := end()
-		_, err := c.SendMessage(ctx, message("1", "x"))
-		cancel()
-		failed, ok := errors.AsType[*tasks.OutboundError](err)
-		if !ok || failed.Reason != reason || failed.ID == "" || !failed.Ambiguous || !errors.Is(err, ctx.Err()) {
-			t.Errorf("%s: %#v", reason, err)
-		}
+		t.Run(string(reason), func(t *testing.T) {
+			rdb := embedded(t)
+			announce(t, rdb, onePartition)
+			c := newClient(t, rdb)
+			ctx, cancel := end(t, rdb)
+			defer cancel()
+			_, err := c.SendMessage(ctx, message("1", "x"))
+			failed, ok := errors.AsType[*tasks.OutboundError](err)
+			if !ok || failed.Reason != reason || failed.ID == "" || !failed.Ambiguous || !errors.Is(err, ctx.Err()) {
+				t.Errorf("%#v", err)
+			}
+		})
 	}
 }
 
