@@ -36,7 +36,7 @@ func newGlobals(rdb redis.UniversalClient, cfg Config) *globals {
 	return &globals{
 		rdb: rdb, cfg: cfg, owned: make([]bool, cfg.Scheme.Count), rejected: make(map[[3]string]int),
 		enqueued:    desc("enqueued_total", "Envelopes admitted, by any client.", "partition", "operation", "priority"),
-		rejections:  desc("rejected_total", "Envelopes refused, by any client, since this worker sweeps the partition.", "partition", "reason", "priority"),
+		rejections:  desc("rejected_total", "Envelopes refused, by any client, since this worker began.", "partition", "reason", "priority"),
 		duplicates:  desc("duplicates_total", "Enqueues answered as duplicates.", "partition"),
 		depth:       desc("queue_depth", "Envelopes in the partition by asynq's state; scheduled is parked.", "partition", "state"),
 		capacity:    desc("queue_capacity", "How many envelopes the partition holds at most.", "partition"),
@@ -63,10 +63,8 @@ func (g *globals) own(index int, owned bool) {
 func (g *globals) refused(index int, code, priority string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.owned[index] {
-		reason := strings.ToLower(strings.TrimPrefix(code, "OUTGATE_"))
-		g.rejected[[3]string{strconv.Itoa(index), reason, priority}]++
-	}
+	reason := strings.ToLower(strings.TrimPrefix(code, "OUTGATE_"))
+	g.rejected[[3]string{strconv.Itoa(index), reason, priority}]++
 }
 
 func (g *globals) owns(index int) bool {
@@ -139,6 +137,10 @@ func (g *globals) Collect(ch chan<- prometheus.Metric) {
 		g.collectSkew(ch, snapshots)
 	}
 	for key, n := range g.rejected {
+		// Every worker counts what it hears, and one reports.
+		if index, _ := strconv.Atoi(key[0]); !g.owned[index] {
+			continue
+		}
 		ch <- prometheus.MustNewConstMetric(g.rejections, prometheus.CounterValue, float64(n), key[:]...)
 	}
 }
