@@ -255,3 +255,48 @@ func TestAnIdleGatewayIsWokenByTheEnqueue(t *testing.T) {
 		t.Errorf("%d of 10 envelopes waited more than a quarter of the poll", slow)
 	}
 }
+
+// late is a Redis whose subscriptions stand only once they are let.
+type late struct {
+	redis.UniversalClient
+	let   chan struct{}
+	takes atomic.Int32
+}
+
+func (c *late) Subscribe(ctx context.Context, channels ...string) *redis.PubSub {
+	<-c.let
+	return c.UniversalClient.Subscribe(ctx, channels...)
+}
+
+func (c *late) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if len(keys) == 1 {
+		c.takes.Add(1)
+	}
+	return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
+}
+
+// What is enqueued before a worker hears of it is not left to the poll.
+func TestAWorkerLooksAgainOnceItHears(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, onePartition(testBridge("b", newScripted(nil))))
+	for try := 1; ; try++ {
+		rdb := &late{UniversalClient: g.rdb, let: make(chan struct{})}
+		w := handlers.NewWorker(rdb, g.cfg)
+		if err := w.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// The first looks set the door up, those after them find nothing.
+		seen := rdb.takes.Load() + 1
+		until(t, "the fetcher has found nothing", func() bool { return rdb.takes.Load() > seen })
+		r := g.enqueue(toRoom("b", "1", "x"))
+		close(rdb.let)
+		o := g.delivered(r)
+		w.Shutdown()
+		if o.QueuedMS < handlers.IdlePoll.Milliseconds()/2 {
+			return
+		}
+		if try == 3 { // once or twice the machine may have been busy
+			t.Fatalf("it waited for the poll, %d ms", o.QueuedMS)
+		}
+	}
+}

@@ -197,3 +197,23 @@ func TestA429ClosesTheBridgeForEveryWorker(t *testing.T) {
 		}
 	}
 }
+
+// The closure comes from another worker, while this one waits for its slot.
+func TestASlotBeforeTheEndOfAClosureIsNotUsed(t *testing.T) {
+	t.Parallel()
+	const closed = 2500 * time.Millisecond
+	ch := newScripted(nil)
+	g := newGateway(t, testConfig(testBridge("b", ch, func(b *handlers.Bridge) { b.BridgeLimits = limits(t, "1/1s") })))
+	w := g.work()
+	receipts := g.enqueueAll(toRoom("b", "1", "x"), toRoom("b", "1", "y"))
+	g.delivered(receipts[0])
+	until(t, "the second waits for its slot", func() bool { return w.value(t, "outgate_ratelimit_waits_total") > 0 })
+	end := time.Now().Add(closed)
+	if err := ratelimit.New(g.rdb).Close(t.Context(), "b", "", closed); err != nil {
+		t.Fatal(err)
+	}
+	g.delivered(receipts[1])
+	if at := ch.attempts("1")[1].at; at.Before(end) {
+		t.Errorf("it was sent %s before the end of the closure", end.Sub(at))
+	}
+}

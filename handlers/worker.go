@@ -122,8 +122,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.cancel = cancel
-	events := w.subscribe(background)
-	w.wg.Go(func() { w.listen(background, events) })
+	w.wg.Go(func() { w.listen(background) })
 	w.wg.Go(func() { w.sweep(background) })
 	w.wg.Go(func() { w.keep(background, setup) })
 	w.wg.Go(func() { w.watchLimits(background) })
@@ -181,26 +180,16 @@ func (w *Worker) nextToken() string {
 	return w.name + "-" + strconv.FormatInt(w.tokens.Add(1), 36)
 }
 
-// subscribe hears the wakes of idle partitions and the events that are only told,
-// from now on if Redis answers soon.
-func (w *Worker) subscribe(ctx context.Context) *redis.PubSub {
+// listen hears the wakes of idle partitions and the events that are only told.
+func (w *Worker) listen(ctx context.Context) {
+	channels := make(map[string]int)
 	var names []string
 	for i := range w.cfg.Scheme.Count {
 		k := partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
+		channels[k.Wake()] = i
 		names = append(names, k.Wake(), k.Events())
 	}
 	pubsub := w.rdb.Subscribe(ctx, names...)
-	if _, err := pubsub.ReceiveTimeout(ctx, 2*time.Second); err != nil {
-		w.redisTrouble(err)
-	}
-	return pubsub
-}
-
-func (w *Worker) listen(ctx context.Context, pubsub *redis.PubSub) {
-	channels := make(map[string]int)
-	for i := range w.cfg.Scheme.Count {
-		channels[partition.Keys{Queue: w.cfg.Scheme.Queue(i)}.Wake()] = i
-	}
 	defer func() { _ = pubsub.Close() }()
 	messages := pubsub.ChannelWithSubscriptions(redis.WithChannelSize(1000))
 	for {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -16,22 +15,6 @@ import (
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
-
-// dump is the content of a Redis.
-func (g *gateway) dump() map[string]string {
-	g.Helper()
-	content := map[string]string{}
-	for _, key := range g.rdb.Keys(g.Context(), "*").Val() {
-		read := map[string][]any{
-			"string": {"GET", key}, "hash": {"HGETALL", key}, "list": {"LRANGE", key, 0, -1},
-			"zset": {"ZRANGE", key, 0, -1, "WITHSCORES"}, "set": {"SMEMBERS", key},
-		}
-		value, err := g.rdb.Do(g.Context(), read[g.rdb.Type(g.Context(), key).Val()]...).Result()
-		g.must(err)
-		content[key] = fmt.Sprint(value)
-	}
-	return content
-}
 
 func TestAnnounceTellsAnyClientHowToEnqueue(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {

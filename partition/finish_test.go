@@ -61,8 +61,11 @@ func TestRoomsTakeTurns(t *testing.T) {
 		g.want("parked", g.set("scheduled"), flood[2:])
 		g.want("the head", g.field(g.keys.Heads(), line("flood")), flood[1])
 		g.want("since", len(g.field(g.keys.Task(flood[1]), "pending_since")), len("1700000000000000000"))
-		g.want("a room without others", g.finish(quiet, "quiet", g.take(quiet, "w.").Token, partition.Done), settled)
-		g.want("delivered", g.deliver("flood"), flood[1:])
+		g.want("it was begun as it was taken", g.take(quiet, "w.").Token, "w.1")
+		g.want("a room without others", g.finish(quiet, "quiet", "w.1", partition.Done), settled)
+		g.want("a promoted head is as fresh", g.take(flood[1], "w.").Token, "w.1")
+		g.finish(flood[1], "flood", "w.1", partition.Done)
+		g.want("delivered", g.deliver("flood"), flood[2:])
 		g.want("left", g.leftovers(), none)
 	})
 }
@@ -155,6 +158,16 @@ func TestPromotionSkipsWhatIsNotThere(t *testing.T) {
 		g.want("run by hand after all", g.take(archived, "w.").Token, "")
 		g.want("its turn", g.begin(archived, "r", "x", true), gone)
 		g.do("ZREM", g.keys.Asynq("scheduled"), lost)
+		g.want("left", g.leftovers(), none)
+	})
+}
+
+func TestWhatIsSettledBehindItsHeadLeavesItsLine(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		all := []string{g.admit("r"), g.admit("r"), g.admit("r")}
+		g.want("settled", g.finish(all[1], "r", "", partition.Done), settled)
+		g.want("its line", g.waiting("r"), all[2:])
+		g.want("delivered", g.deliver("r"), []string{all[0], all[2]})
 		g.want("left", g.leftovers(), none)
 	})
 }

@@ -5,19 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/outgate/outgate/partition"
 )
-
-// want compares, in the words of the caller.
-func (g *gateway) want(what string, got, want any) {
-	g.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		g.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
 
 var none []string
 
@@ -28,81 +17,7 @@ var (
 
 func first(try int) partition.Begun { return partition.Begun{Turn: partition.TurnGo, Try: try} }
 
-func TestAFreshHeadIsBegunAsItIsTaken(t *testing.T) {
-	onBothBackends(t, func(g *gateway) {
-		id, behind := g.admit("r"), g.admit("r")
-		taken := g.take(id, "worker.")
-		g.want("token", taken.Token, "worker.1")
-		g.want("message", taken.Message, g.field(g.keys.Task(id), "msg"))
-		g.want("in flight", g.field(g.keys.Task(id), "og_flight"), "worker.1")
-		g.want("parked", g.set("scheduled"), []string{behind})
-		if lease := g.rdb.ZScore(g.Context(), g.keys.Asynq("lease"), id).Val(); lease < float64(time.Now().Add(20*time.Second).Unix()) {
-			g.Errorf("its lease ends at %f", lease)
-		}
-		g.want("begun again by its own attempt", g.begin(id, "r", "worker.1", true), first(1))
-	})
-}
-
-func TestTakeMarksNothingWithoutBeingTold(t *testing.T) {
-	onBothBackends(t, func(g *gateway) {
-		one, two, three := g.admit("r"), g.admit("s"), g.admit("t")
-		taken, err := g.lines.Take(g.Context(), "", 2, "worker.", false)
-		g.must(err)
-		g.want("taken", ids(taken), []string{one, two})
-		g.want("tokens", taken[0].Token+taken[1].Token, "")
-		g.want("left", g.set("pending"), []string{three})
-		g.want("without a mark", g.begin(one, "r", "a", false), first(0))
-		g.want("marked", g.begin(one, "r", "a", true), first(1))
-		g.want("marked again by the same attempt", g.begin(one, "r", "a", true), first(1))
-	})
-}
-
-func TestTakeLeavesAPausedQueueAlone(t *testing.T) {
-	onBothBackends(t, func(g *gateway) {
-		id := g.admit("r")
-		g.must(g.inspector.PauseQueue(g.keys.Queue))
-		taken, err := g.lines.Take(g.Context(), "", 9, "worker.", true)
-		g.must(err)
-		g.want("taken of a paused queue", ids(taken), []string{})
-		g.must(g.inspector.UnpauseQueue(g.keys.Queue))
-		g.take(id, "worker.")
-	})
-}
-
-func TestTakeDropsIdsWithoutATask(t *testing.T) {
-	onBothBackends(t, func(g *gateway) {
-		id := g.admit("r")
-		g.do("RPUSH", g.keys.Asynq("pending"), "ghost", "000-000000000000001f")
-		taken, err := g.lines.Take(g.Context(), "", 9, "worker.", true)
-		g.must(err)
-		g.want("taken", ids(taken), []string{id})
-		g.want("active", g.set("active"), []string{id})
-		g.want("leased", g.set("lease"), []string{id})
-	})
-}
-
-func TestWhatWasNotBegunIsPutBackAtTheFront(t *testing.T) {
-	onBothBackends(t, func(g *gateway) {
-		one, two, three := g.admit("r"), g.admit("s"), g.admit("t")
-		taken, err := g.lines.Take(g.Context(), "", 2, "worker.", true)
-		g.must(err)
-		stranger := partition.Taken{ID: three, Token: "never taken"}
-		deleted := partition.Taken{ID: "000-000000000000001f"}
-		g.must(g.lines.PutBack(g.Context(), append(taken, stranger, deleted)))
-		g.want("pending", g.set("pending"), []string{one, two, three})
-		g.want("active", len(g.set("active"))+len(g.set("lease")), 0)
-		g.must(g.lines.PutBack(g.Context(), taken))
-		g.want("pending after a second time", g.set("pending"), []string{one, two, three})
-
-		again := g.take(one, "later.")
-		g.want("it is as fresh as before", again.Token, "later.1")
-		g.want("its attempt", g.begin(one, "r", again.Token, true), first(1))
-		g.must(g.lines.PutBack(g.Context(), taken[:1]))
-		g.want("another's attempt is not put back", g.set("active"), []string{one})
-	})
-}
-
-func TestTheHeadIsRunByHandInVain(t *testing.T) {
+func TestWhatIsRunByHandBehindItsHeadIsParkedAgain(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		head := g.admit("r")
 		behind := []string{g.admit("r"), g.admit("r"), g.admit("r")}

@@ -141,6 +141,19 @@ func TestALostLineIsPutTogetherInItsOrder(t *testing.T) {
 	}
 }
 
+func TestLinesWithoutAHeadGetOne(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		all := []string{g.admit("r"), g.admit("r"), g.admit("r")}
+		g.take(all[0], "w.")
+		g.do("DEL", g.keys.Heads())
+		g.want("settled", g.finish(all[0], "r", "w.1", partition.Done), settled)
+		g.want("mended", g.sweep(), partition.Swept{Owned: true, Lines: 1})
+		g.want("its line", g.waiting("r"), all[2:])
+		g.want("delivered", g.deliver("r"), all[1:])
+		g.want("left", g.leftovers(), none)
+	})
+}
+
 func TestTheLostLineOfAThreadIsItsOwn(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		threads := []string{`"opts":{"thread_id":"1"}`, `"opts":{"thread_id":"2"}`, `"opts":{"silent":true}`}

@@ -133,8 +133,11 @@ func (m *model) take(b int) {
 	m.Helper()
 	m.tokens++
 	prefix := fmt.Sprint("take", m.tokens, ".")
-	taken, err := m.lines.Take(m.Context(), "", 1+b%3, prefix, b%8 != 0)
+	taken, err := m.lines.Take(m.Context(), "worker", 1+b%3, prefix, b%8 != 0)
 	m.must(err)
+	if b%4 == 1 && len(taken) > 0 {
+		m.askAgain(prefix, taken)
+	}
 	for _, t := range taken {
 		e := m.envelopes[t.ID]
 		if e == nil {
@@ -152,6 +155,19 @@ func (m *model) take(b int) {
 			e.mark, e.try = t.Token, 1
 			m.send(e)
 		}
+	}
+}
+
+// askAgain takes as a worker does that got no answer.
+func (m *model) askAgain(prefix string, taken []partition.Taken) {
+	m.Helper()
+	again, err := m.lines.Take(m.Context(), "worker", 9, prefix, true)
+	m.must(err)
+	want := slices.DeleteFunc(slices.Clone(taken), func(t partition.Taken) bool {
+		return t.Token == "" && m.field(m.keys.Task(t.ID), "og_flight") != "" // it waits for a sweep
+	})
+	if !slices.Equal(again, want) {
+		m.broke("asked again for %v: %v", ids(want), ids(again))
 	}
 }
 
@@ -217,6 +233,7 @@ func (m *model) ask(t *task, mark bool) {
 	case partition.TurnGone, partition.TurnParked:
 		m.drop(t)
 		return
+	case partition.TurnGo:
 	}
 	want := partition.Begun{Turn: partition.TurnGo, Progress: e.progress}
 	switch {

@@ -50,10 +50,14 @@ func TestOutcomeSchemaWantsEveryPromisedField(t *testing.T) {
 		schema, file string
 		optional     []string
 	}{
-		{"outcome", "testdata/outcomes/02-success-every-field.json",
-			[]string{"route_resolution", "session_key", "security", "media", "correlation_id"}},
-		{"outcome", "testdata/outcomes/05-error-every-field.json",
-			[]string{"dead_letter_id", "correlation_id", "route_resolution", "session_key"}},
+		{
+			"outcome", "testdata/outcomes/02-success-every-field.json",
+			[]string{"route_resolution", "session_key", "security", "media", "correlation_id"},
+		},
+		{
+			"outcome", "testdata/outcomes/05-error-every-field.json",
+			[]string{"dead_letter_id", "correlation_id", "route_resolution", "session_key"},
+		},
 		{"outcome", "testdata/outcomes/07-superseded.json", nil},
 		{"receipt", "testdata/receipts/03-duplicate-with-outcome.json", []string{"outcome"}},
 	}
@@ -269,8 +273,10 @@ func TestOutboundErrorSaysItInOneLine(t *testing.T) {
 		want    string
 	}{
 		"with all a provider says": {
-			verdict: classify.Verdict{Category: classify.Retryable, Reason: classify.ReasonRateLimited,
-				Provider: classify.Provider{Status: 429, Code: "flood", Message: "Too Many Requests"}},
+			verdict: classify.Verdict{
+				Category: classify.Retryable, Reason: classify.ReasonRateLimited,
+				Provider: classify.Provider{Status: 429, Code: "flood", Message: "Too Many Requests"},
+			},
 			attempt: 3,
 			cause:   io.EOF,
 			want:    "outbound send to tg:42: rate_limited (retryable, attempt 3 of 5): 429 flood Too Many Requests",

@@ -107,7 +107,7 @@ func (s *Server) waitReady(patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), patience,
 		fmt.Errorf("not ready after %s", patience))
 	defer cancel()
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DisableIdentity: true})
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
 	defer func() { _ = c.Close() }()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
