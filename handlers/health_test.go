@@ -201,6 +201,24 @@ func TestTheGatewayLeavesAnOperatorsSuspensionAsItIs(t *testing.T) {
 	}
 }
 
+func TestASuccessDoesNotEndAnOperatorsSuspension(t *testing.T) {
+	t.Parallel()
+	ch := newGated(t)
+	g := newGateway(t, onePartition(testBridge("b", ch)))
+	w := g.work()
+	r := g.enqueue(toRoom("b", "gated", "x"))
+	until(t, "it is in flight", func() bool { return ch.hung() == 1 })
+	if _, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", handlers.Suspension{By: "operator"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the worker knows", func() bool { return w.value(t, "outgate_bridge_up", "bridge", "b") == 0 })
+	ch.open()
+	g.delivered(r)
+	if s := g.suspension("b"); s == nil {
+		t.Error("the bridge was resumed")
+	}
+}
+
 func TestAFailedHeadHoldsItsLineWhereThePolicyIsHold(t *testing.T) {
 	t.Parallel()
 	ch := newScripted(func(m tasks.Message) sandbox.Behavior {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ type Server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
+	// ended is closed when the process has ended.
+	ended chan struct{}
 }
 
 // Start starts a redis-server without persistence; args are further options of
@@ -36,10 +39,17 @@ type Server struct {
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir(), args: args}
-	s.Addr = freeAddr(t)
-	s.run()
 	t.Cleanup(s.Kill)
-	return s
+	// A port that was free a moment ago may be somebody else's by now.
+	var err error
+	for range 5 {
+		s.Addr = freeAddr(t)
+		if err = s.run(); err == nil {
+			return s
+		}
+	}
+	t.Fatal(err)
+	return nil
 }
 
 // URL is the address as a redis:// URL.
@@ -59,7 +69,7 @@ func (s *Server) Kill() {
 		return
 	}
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	<-s.ended
 	s.cmd = nil
 }
 
@@ -67,7 +77,9 @@ func (s *Server) Kill() {
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
-	s.run()
+	if err := s.run(); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Pause stops the process with SIGSTOP: connections stay open, nothing answers.
@@ -79,45 +91,63 @@ func (s *Server) Resume() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 // PID is the process's id.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-func (s *Server) run() {
+func (s *Server) run() error {
 	s.t.Helper()
 	bin, err := exec.LookPath("redis-server")
 	if err != nil {
 		s.t.Fatalf("redis-server is not installed (apt-get install redis-server): %v", err)
 	}
 	_, port, _ := net.SplitHostPort(s.Addr)
+	log := filepath.Join(s.dir, "redis.log")
 	args := append([]string{
 		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir,
 		"--save", "", "--appendonly", "no", "--daemonize", "no",
-		"--logfile", filepath.Join(s.dir, "redis.log"),
-		"--maxmemory-policy", "noeviction",
+		"--logfile", log, "--maxmemory-policy", "noeviction",
 	}, s.args...)
-	s.cmd = exec.Command(bin, args...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
+	cmd, ended := exec.Command(bin, args...), make(chan struct{})
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
 		s.t.Fatalf("start redis-server: %v", err)
 	}
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	s.cmd, s.ended = cmd, ended
 	if err := s.waitReady(15 * time.Second); err != nil {
-		log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
-		s.t.Fatalf("redis-server on %s: %v\n%s", s.Addr, err, log)
+		s.Kill()
+		text, _ := os.ReadFile(log)
+		return fmt.Errorf("redis-server on %s: %w\n%s", s.Addr, err, text)
 	}
+	return nil
 }
 
+// waitReady waits until it is our process that answers, not another that took the
+// port.
 func (s *Server) waitReady(patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), patience,
 		fmt.Errorf("not ready after %s", patience))
 	defer cancel()
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DisableIdentity: true})
 	defer func() { _ = c.Close() }()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
+	ours := fmt.Sprintf("\nprocess_id:%d\r", s.PID())
 	for {
-		if c.Ping(ctx).Err() == nil {
-			return nil
+		// A client would log that nobody listens yet.
+		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Addr); err == nil {
+			_ = conn.Close()
+			// A server that reads its data from disk answers INFO, but not PING.
+			info, err := c.Info(ctx, "server").Result()
+			if err == nil && strings.Contains(info, ours) && c.Ping(ctx).Err() == nil {
+				return nil
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return errors.Join(context.Cause(ctx), ctx.Err())
+		case <-s.ended:
+			return errors.New("the process ended")
 		case <-tick.C:
 		}
 	}
