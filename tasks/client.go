@@ -48,21 +48,11 @@ func (c *Client) Enqueue(ctx context.Context, e Envelope) (Receipt, error) {
 type BatchError struct{ Errors []error }
 
 func (e *BatchError) Error() string {
-	refused, first := 0, error(nil)
-	for _, err := range e.Errors {
-		if err != nil {
-			refused++
-			first = cmpErr(first, err)
-		}
+	refused := e.Unwrap()
+	if len(refused) == 0 {
+		return fmt.Sprintf("0 of %d envelopes refused", len(e.Errors))
 	}
-	return fmt.Sprintf("%d of %d envelopes refused, the first: %v", refused, len(e.Errors), first)
-}
-
-func cmpErr(first, err error) error {
-	if first != nil {
-		return first
-	}
-	return err
+	return fmt.Sprintf("%d of %d envelopes refused, the first: %v", len(refused), len(e.Errors), refused[0])
 }
 
 // Unwrap gives errors.Is and errors.As every refusal.

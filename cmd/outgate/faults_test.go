@@ -312,7 +312,7 @@ func TestFaultALimitHoldsOverEightWorkers(t *testing.T) {
 	}
 	used := float64(len(loaded)-20) / apart.Seconds()
 	t.Logf("at most %d in a second, %.1f %% of the allowed rate used", most, 100*used)
-	if used < 0.9 { // 0.97 on a quiet machine
+	if used < 0.95 {
 		t.Errorf("only %.1f %% of the allowed rate used", 100*used)
 	}
 }
