@@ -110,6 +110,16 @@ func (g *gateway) work() *worker {
 	return w
 }
 
+// listening waits until a worker hears what the first partition tells: what was
+// told before is not repeated.
+func (g *gateway) listening() {
+	g.t.Helper()
+	events := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}.Events()
+	until(g.t, "a worker listens", func() bool {
+		return g.rdb.PubSubNumSub(context.Background(), events).Val()[events] > 0
+	})
+}
+
 func (g *gateway) enqueue(e tasks.Envelope) tasks.Receipt {
 	g.t.Helper()
 	r, err := g.client.Enqueue(g.t.Context(), e)

@@ -31,6 +31,7 @@ func TestAPartitionIsBoundedAndSheds(t *testing.T) {
 	g := newGateway(t, cfg)
 	w := g.work()
 	until(t, "the worker reports on the partition", func() bool { return w.value(t, "outgate_queue_capacity") == 20 })
+	g.listening()
 
 	envelope := func(p tasks.Priority) tasks.Envelope {
 		e := toRoom("b", "gated", "x")
@@ -96,7 +97,8 @@ func TestAnOutcomeTellsOfThePressure(t *testing.T) {
 	cfg.Capacity = 10 // warn at 7
 	g := newGateway(t, cfg)
 	w := g.work()
-	until(t, "the worker listens", func() bool { return w.value(t, "outgate_queue_capacity") == 10 })
+	until(t, "the worker reports on the partition", func() bool { return w.value(t, "outgate_queue_capacity") == 10 })
+	g.listening()
 	first := g.enqueue(toRoom("b", "gated", "x"))
 	for range 7 {
 		g.enqueue(toRoom("b", "gated", "x"))

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -132,14 +131,18 @@ func (s *Server) waitReady(patience time.Duration) error {
 	defer func() { _ = c.Close() }()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	ours := fmt.Sprintf("\nprocess_id:%d\r", s.PID())
+	ours, err := filepath.EvalSymlinks(s.dir)
+	if err != nil {
+		return err
+	}
 	for {
 		// A client would log that nobody listens yet.
 		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Addr); err == nil {
 			_ = conn.Close()
-			// A server that reads its data from disk answers INFO, but not PING.
-			info, err := c.Info(ctx, "server").Result()
-			if err == nil && strings.Contains(info, ours) && c.Ping(ctx).Err() == nil {
+			// The data folder is ours alone. A server that still reads its data from
+			// disk tells it, but does not answer PING.
+			config, err := c.ConfigGet(ctx, "dir").Result()
+			if err == nil && config["dir"] == ours && c.Ping(ctx).Err() == nil {
 				return nil
 			}
 		}
