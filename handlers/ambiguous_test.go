@@ -56,10 +56,10 @@ func TestAnAmbiguousAttemptIsResentOrSettledByPolicy(t *testing.T) {
 func TestAnEnvelopeThatExpiresAfterAnAmbiguousAttemptSaysSo(t *testing.T) {
 	t.Parallel()
 	ch := newScripted(always(sandbox.Behavior{Hang: true}))
-	g := newGateway(t, testConfig(testBridge("b", ch, func(b *handlers.Bridge) { b.Policy.Timeout = 300 * time.Millisecond })))
+	g := newGateway(t, testConfig(testBridge("b", ch, func(b *handlers.Bridge) { b.Policy.Timeout = 2300 * time.Millisecond })))
 	g.work()
 	e := toRoom("b", "1", "x")
-	e.ExpiresAtMS = time.Now().Add(200 * time.Millisecond).UnixMilli()
+	e.ExpiresAtMS = time.Now().Add(2 * time.Second).UnixMilli()
 	o := g.fail(e)
 	if o.Reason != classify.ReasonExpired || !o.Ambiguous || o.Attempt != 1 {
 		t.Errorf("outcome %+v", o)
