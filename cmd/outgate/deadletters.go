@@ -114,7 +114,7 @@ func (a *app) deadLettersListCommand() *cobra.Command {
 
 func deadLetterRow(d handlers.DeadLetter, now time.Time) []string {
 	return []string{
-		d.ID, age(now.UnixMilli() - d.DiedAtMS), d.BridgeID + ":" + d.ExternalRoomID, string(d.Operation),
+		d.ID, age(max(1, now.UnixMilli()-d.DiedAtMS)), d.BridgeID + ":" + d.ExternalRoomID, string(d.Operation),
 		string(d.Category), string(d.Reason), deadLetterState(d),
 	}
 }

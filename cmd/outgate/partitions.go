@@ -44,8 +44,12 @@ func partitionRow(p partition.Stats) []string {
 	if p.Paused {
 		owner += " (paused)"
 	}
+	oldest := ""
+	if p.Depth > 0 { // at least a millisecond old, so that there is one to see
+		oldest = age(max(1, p.OldestMS))
+	}
 	return []string{
 		p.Queue, string(p.Level), n(p.Depth), n(p.Capacity), n(p.Pending), n(p.Active), n(p.Retry), n(p.Scheduled),
-		n(p.DeadLetters), age(p.OldestMS), owner,
+		n(p.DeadLetters), oldest, owner,
 	}
 }

@@ -162,7 +162,7 @@ func (a *app) printRooms(views []roomView) error {
 	rows := make([][]string, len(views))
 	for i, v := range views {
 		rows[i] = []string{
-			v.Line, strconv.Itoa(v.Partition), strconv.FormatInt(v.Length, 10), age(v.AgeMS), string(v.State),
+			v.Line, strconv.Itoa(v.Partition), strconv.FormatInt(v.Length, 10), age(max(1, v.AgeMS)), string(v.State),
 			strconv.Itoa(v.Attempts), v.WaitsFor,
 		}
 	}
