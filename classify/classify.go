@@ -50,8 +50,13 @@ type Scope string
 const (
 	// ScopeBridge closes the whole bridge. It is the default.
 	ScopeBridge Scope = "bridge"
+	// ScopeRoute closes the requests of one kind (ratelimit.Pace.Route) on the whole
+	// bridge.
+	ScopeRoute Scope = "route"
 	// ScopeRoom closes one room.
 	ScopeRoom Scope = "room"
+	// ScopeRoomRoute closes the requests of one kind in one room.
+	ScopeRoomRoute Scope = "room_route"
 )
 
 // Sent says how far a request came before it failed.

@@ -2,8 +2,12 @@ package classify
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
+
+// scopes are those that a channel may name; any other is the bridge's.
+var scopes = [...]Scope{ScopeBridge, ScopeRoute, ScopeRoom, ScopeRoomRoute}
 
 // Classify judges err by the built-in rules, whatever it is wrapped in. No error
 // gives the zero Verdict, with the empty Category.
@@ -48,9 +52,9 @@ func (rs Rules) Classify(err error) Verdict {
 		v.After = max(min(f.e.RetryAfter, MaxRetryAfter), floor, 0)
 	}
 	if v.After > 0 {
-		v.Scope = ScopeBridge
-		if f.e.Scope == ScopeRoom {
-			v.Scope = ScopeRoom
+		v.Scope = f.e.Scope
+		if !slices.Contains(scopes[:], v.Scope) {
+			v.Scope = ScopeBridge
 		}
 	}
 	return v

@@ -49,7 +49,10 @@ const (
 	ReasonForbidden        Reason = "forbidden"
 	ReasonGone             Reason = "gone"
 	ReasonMessageTooLong   Reason = "message_too_long"
-	ReasonUnknown          Reason = "unknown"
+	// ReasonRoomUnavailable is for what fails in this room, whatever is sent: we
+	// were removed from it, it is archived, or there is none.
+	ReasonRoomUnavailable Reason = "room_unavailable"
+	ReasonUnknown         Reason = "unknown"
 )
 
 // doubt says when a failure leaves open whether the provider has the message.
@@ -105,6 +108,7 @@ var traits = map[Reason]struct {
 	ReasonForbidden:        {Terminal, doubtNone},
 	ReasonGone:             {Fatal, doubtNone},
 	ReasonMessageTooLong:   {Terminal, doubtNone},
+	ReasonRoomUnavailable:  {Terminal, doubtNone},
 	ReasonUnknown:          {Retryable, doubtSent},
 }
 

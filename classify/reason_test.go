@@ -65,7 +65,7 @@ func TestAStatedReasonDecides(t *testing.T) {
 		"idempotency_mismatch": final, "too_large": final, "expired": final,
 		"removed": final, "media_rejected": final, "address_forbidden": final,
 		"redirected": final, "rejected": final, "not_found": final,
-		"forbidden": final, "message_too_long": final,
+		"forbidden": final, "message_too_long": final, "room_unavailable": final,
 
 		"unauthorized": broken, "gone": broken,
 

@@ -92,5 +92,10 @@ type table struct {
 // channels holds the table of each channel. One that is not in it is judged by
 // HTTP's rules alone.
 var channels = map[string]table{
-	"webhook": webhookTable,
+	"discord":  discordTable,
+	"matrix":   matrixTable,
+	"slack":    slackTable,
+	"telegram": telegramTable,
+	"webhook":  webhookTable,
+	"xmpp":     xmppTable,
 }

@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"context"
+	"time"
 
+	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -28,6 +30,26 @@ type MediaSender interface {
 // MediaEditor is a channel that can change media it sent.
 type MediaEditor interface {
 	EditMedia(ctx context.Context, m tasks.Message) (tasks.Delivery, error)
+}
+
+// Deleter is a channel that can take back a message it sent. It is asked where an
+// edit needs fewer pieces than the text before.
+type Deleter interface {
+	Delete(ctx context.Context, m tasks.Message) error
+}
+
+// Reconciler is a channel that can ask its provider whether it has a message. It is
+// asked before a message is sent again that may have been accepted.
+type Reconciler interface {
+	// Find looks for the message with m's token, sent since. The bool is false where
+	// the provider has none.
+	Find(ctx context.Context, m tasks.Message, since time.Time) (tasks.Delivery, bool, error)
+}
+
+// Pacer is a channel that knows its provider's limits.
+type Pacer interface {
+	// Pace is for messages of m's operation to m's room.
+	Pace(m tasks.Message) ratelimit.Pace
 }
 
 // sender finds the channel's method for an operation, nil where it has none.

@@ -43,11 +43,11 @@ func standIn(address, base string) (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return "", &webhook.ConfigError{Field: "url", Why: "cannot be read as a URL"}
+		return "", &tasks.ConfigError{Channel: webhook.Type, Field: "url", Why: "cannot be read as a URL"}
 	}
 	b, err := url.Parse(base)
 	if err != nil {
-		return "", &webhook.ConfigError{Field: "base_url", Why: "cannot be read as a URL"}
+		return "", &tasks.ConfigError{Channel: webhook.Type, Field: "base_url", Why: "cannot be read as a URL"}
 	}
 	at := b.JoinPath(u.EscapedPath())
 	at.User, at.RawQuery = u.User, u.RawQuery
@@ -57,7 +57,7 @@ func standIn(address, base string) (string, error) {
 // channelFault is what a channel refuses its configuration for: the key of the
 // bridge, and why. It quotes no value.
 func channelFault(err error) (key, why string) {
-	if fault, ok := errors.AsType[*webhook.ConfigError](err); ok {
+	if fault, ok := errors.AsType[*tasks.ConfigError](err); ok {
 		return fault.Field, fault.Why
 	}
 	return "channel", err.Error()

@@ -16,7 +16,6 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/handlers/webhook"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
@@ -127,7 +126,7 @@ func TestAChannelRefusesItsConfigurationWhereItStands(t *testing.T) {
 	}
 	cfg := DefaultConfig()
 	cfg.Bridges = []BridgeConfig{{ID: "x", Channel: "webhook"}}
-	if _, err := cfg.worker(zap.NewNop(), io.Discard); !errors.As(err, new(*webhook.ConfigError)) {
+	if _, err := cfg.worker(zap.NewNop(), io.Discard); !errors.As(err, new(*tasks.ConfigError)) {
 		t.Errorf("a bridge that cannot be opened: %v", err)
 	}
 }
@@ -144,7 +143,7 @@ func TestABaseURLStandsInForTheProvider(t *testing.T) {
 		}
 	}
 	for _, bad := range [][2]string{{"http://%zz", "http://h"}, {"http://h", "http://%zz"}} {
-		if _, err := standIn(bad[0], bad[1]); !errors.As(err, new(*webhook.ConfigError)) {
+		if _, err := standIn(bad[0], bad[1]); !errors.As(err, new(*tasks.ConfigError)) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}

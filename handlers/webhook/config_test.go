@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outgate/outgate/handlers/webhook"
+	"github.com/outgate/outgate/tasks"
 )
 
 func TestConfigErrorNamesTheFieldAndNotItsContent(t *testing.T) {
@@ -28,7 +29,7 @@ func TestConfigErrorNamesTheFieldAndNotItsContent(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, err := webhook.New(c.cfg)
-			var e *webhook.ConfigError
+			var e *tasks.ConfigError
 			if !errors.As(err, &e) {
 				t.Fatalf("got %T %v", err, err)
 			}

@@ -41,7 +41,7 @@ func ExampleChannel_Send() {
 
 func ExampleNew_invalid() {
 	_, err := webhook.New(webhook.Config{URL: "example.com/hook"})
-	var fault *webhook.ConfigError
+	var fault *tasks.ConfigError
 	if errors.As(err, &fault) {
 		fmt.Println(fault.Field, "-", fault.Why)
 	}

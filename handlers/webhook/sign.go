@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
+
+	"github.com/outgate/outgate/tasks"
 )
 
 // parseKeys reads the secrets of a Config.
@@ -15,13 +17,13 @@ func parseKeys(secret string) ([][]byte, error) {
 		if encoded, ok := strings.CutPrefix(s, "whsec_"); ok {
 			var err error
 			if key, err = base64.StdEncoding.DecodeString(encoded); err != nil || len(key) == 0 {
-				return nil, &ConfigError{Field: "secret", Why: "what follows whsec_ is not a key in base64"}
+				return nil, &tasks.ConfigError{Channel: Type, Field: "secret", Why: "what follows whsec_ is not a key in base64"}
 			}
 		}
 		keys = append(keys, key)
 	}
 	if secret != "" && len(keys) == 0 {
-		return nil, &ConfigError{Field: "secret", Why: "is blank"}
+		return nil, &tasks.ConfigError{Channel: Type, Field: "secret", Why: "is blank"}
 	}
 	return keys, nil
 }

@@ -42,17 +42,6 @@ type Config struct {
 	Now func() time.Time
 }
 
-// ConfigError says which field of a Config cannot be used, never what is in it.
-type ConfigError struct {
-	// Field is the field's name in a configuration file, "url" for instance.
-	Field string
-	// Why is what is wrong with it.
-	Why string
-}
-
-// Error is the field and what is wrong with it.
-func (e *ConfigError) Error() string { return Type + ": " + e.Field + ": " + e.Why }
-
 // Channel posts messages to one URL. It is safe for concurrent use.
 type Channel struct {
 	url    *url.URL
@@ -61,7 +50,7 @@ type Channel struct {
 	sender *httpsend.Sender
 }
 
-// New makes a Channel. An error is a *ConfigError.
+// New makes a Channel. An error is a *tasks.ConfigError.
 func New(cfg Config) (*Channel, error) {
 	u, err := parseURL(cfg.URL)
 	if err != nil {
@@ -179,16 +168,16 @@ func printable(s string) bool {
 // quote a part of it, so it is not passed on.
 func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {
-		return nil, &ConfigError{Field: "url", Why: "is required"}
+		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "is required"}
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, &ConfigError{Field: "url", Why: "is not a URL"}
+		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "is not a URL"}
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, &ConfigError{Field: "url", Why: "must begin with http:// or https://"}
+		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "must begin with http:// or https://"}
 	case u.Hostname() == "":
-		return nil, &ConfigError{Field: "url", Why: "has no host"}
+		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "has no host"}
 	}
 	return u, nil
 }

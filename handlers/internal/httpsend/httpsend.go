@@ -78,7 +78,17 @@ type Request struct {
 	URL *url.URL
 	// Header belongs to Do once it is called.
 	Header http.Header
-	Body   []byte
+	// Body or Content, at most one of them.
+	Body    []byte
+	Content *Content
+}
+
+// Content is a body that is read while it is sent.
+type Content struct {
+	// Size is how many bytes Open gives.
+	Size int64
+	// Open gives them from the start; it may be called again.
+	Open func() (io.ReadCloser, error)
 }
 
 // Reply is what the provider answered, whatever its status.
@@ -139,7 +149,7 @@ func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
 		GetConn:      func(string) { written.Store(false) },
 		WroteRequest: func(i httptrace.WroteRequestInfo) { written.Store(i.Err == nil) },
 	}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), r.Method, "", bytes.NewReader(r.Body))
+	req, err := r.request(httptrace.WithClientTrace(ctx, trace))
 	if err != nil {
 		return Reply{}, s.failed(ctx, r.Op, classify.SentNo, err)
 	}
@@ -167,6 +177,28 @@ func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return s.read(ctx, resp), nil
+}
+
+// request makes the request of net/http, all but its address and header.
+func (r *Request) request(ctx context.Context) (*http.Request, error) {
+	if r.Content == nil {
+		return http.NewRequestWithContext(ctx, r.Method, "", bytes.NewReader(r.Body))
+	}
+	body, err := r.Content.Open()
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, "", body)
+	if err != nil {
+		_ = body.Close()
+		return nil, err
+	}
+	req.ContentLength, req.GetBody = r.Content.Size, r.Content.Open
+	if r.Content.Size == 0 { // net/http takes that for an unknown size
+		req.Body, req.GetBody = http.NoBody, nil
+		_ = body.Close()
+	}
+	return req, nil
 }
 
 // read takes the bounded body of a reply, and drains some of the rest: a body
