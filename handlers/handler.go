@@ -42,6 +42,8 @@ type delivery struct {
 	send    func(context.Context, tasks.Message) (tasks.Delivery, error)
 	pieces  []string
 	probing bool
+	// route is the kind of request that the provider counts the message under.
+	route string
 
 	media, security map[string]any
 	// seat is the bridge's place among the partition's deliveries, nil for none.

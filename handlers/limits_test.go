@@ -209,7 +209,7 @@ func TestASlotBeforeTheEndOfAClosureIsNotUsed(t *testing.T) {
 	g.delivered(receipts[0])
 	until(t, "the second waits for its slot", func() bool { return w.value(t, "outgate_ratelimit_waits_total") > 0 })
 	end := time.Now().Add(closed)
-	if err := ratelimit.New(g.rdb).Close(t.Context(), "b", "", closed); err != nil {
+	if err := ratelimit.New(g.rdb).Close(t.Context(), ratelimit.Scope{Bridge: "b"}, closed); err != nil {
 		t.Fatal(err)
 	}
 	g.delivered(receipts[1])

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -106,12 +107,15 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 
 // closeLimiter tells every worker of the delay a provider asked for.
 func (h *handler) closeLimiter(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
-	room := ""
-	if scope == classify.ScopeRoom {
-		room = d.env.ExternalRoomID
+	closing := ratelimit.Scope{Bridge: d.bridge.ID}
+	if scope == classify.ScopeRoom || scope == classify.ScopeRoomRoute {
+		closing.Room = d.env.ExternalRoomID
+	}
+	if scope == classify.ScopeRoute || scope == classify.ScopeRoomRoute {
+		closing.Route = d.route
 	}
 	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, h.limiter.Close(ctx, d.bridge.ID, room, delay)
+		return struct{}{}, h.limiter.Close(ctx, closing, delay)
 	})
 	if err != nil {
 		h.log.Warn("ratelimit.close_failed", zap.String("bridge", d.bridge.ID), zap.Error(err))

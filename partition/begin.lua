@@ -7,7 +7,8 @@
 --          {"parked"}         it is not the head of its line: it waits again
 --          {"wait", ms}       it was suspended until later
 --          {"go", try}        for a first try; for others also
---          {…, crashes, ambiguous, progress, 1 if a mark was found}
+--          {…, crashes, ambiguous, progress, 1 if a mark was found, ms since the
+--          first attempt}
 --
 -- The mark is the last thing written before a send. A mark that is found here is
 -- of an attempt that never reported: it may have been delivered.
@@ -41,9 +42,10 @@ elseif head ~= id then
 end
 
 local fresh = not flight and not v[4]
-local w = fresh and {} or redis.call("HMGET", t, "og_until", "og_crashes", "og_ambiguous", "og_progress")
+local w = fresh and {} or redis.call("HMGET", t, "og_until", "og_crashes", "og_ambiguous", "og_progress", "og_at")
+local now = math.floor(now_us() / 1000)
 if w[1] then
-  local ms = tonumber(w[1]) - math.floor(now_us() / 1000)
+  local ms = tonumber(w[1]) - now
   if ms > 0 then return { "wait", ms } end
 end
 local crashes, ambiguous, found = tonumber(w[2] or "0"), w[3] or "0", 0
@@ -55,6 +57,7 @@ end
 if mark == "1" and flight ~= token then
   try = try + 1
   redis.call("HSET", t, "og_flight", token, "og_try", try)
+  if try == 1 then redis.call("HSETNX", t, "og_at", int(now)) end
 elseif mark == "0" and flight == token then
   -- Taken as in flight, but it has to wait: the attempt is not made yet.
   try = try - 1
@@ -62,4 +65,4 @@ elseif mark == "0" and flight == token then
   redis.call("HDEL", t, "og_flight")
 end
 if fresh then return { "go", try } end
-return { "go", try, crashes, tonumber(ambiguous), w[4] or "", found }
+return { "go", try, crashes, tonumber(ambiguous), w[4] or "", found, now - tonumber(w[5] or now) }

@@ -48,6 +48,9 @@ func (k Keys) Heads() string { return k.own("heads") }
 // LineOf is the list of ids that wait behind the head of a line.
 func (k Keys) LineOf(line string) string { return k.own("line:" + line) }
 
+// Edits maps the messages of a line to the edits of them that follow each other.
+func (k Keys) Edits(line string) string { return k.own("edits:" + line) }
+
 // Dead lists the dead letters by the time of their death.
 func (k Keys) Dead() string { return k.own("dead") }
 

@@ -27,6 +27,11 @@ var (
 	//go:embed finish.lua
 	finishLua string
 
+	//go:embed superseded.lua
+	supersededLua string
+
+	supersededScript = redis.NewScript(Prelude + supersededLua)
+
 	beginScript   = redis.NewScript(Prelude + promoteLua + beginLua)
 	suspendScript = redis.NewScript(Prelude + suspendLua)
 	finishScript  = redis.NewScript(Prelude + promoteLua + archiveLua + finishLua)
@@ -73,6 +78,8 @@ type Begun struct {
 	Lost bool
 	// Progress is what Suspend last recorded.
 	Progress string
+	// Age is the time since the first attempt of all.
+	Age time.Duration
 }
 
 // Begin asks whether a task may be delivered. With mark it also writes that this
@@ -90,7 +97,7 @@ func (l *Lines) Begin(ctx context.Context, id, line, token string, mark bool) (B
 	case TurnGo:
 		b.Try, b.Crashes = int(number(v, 1)), int(number(v, 2))
 		b.Ambiguous, b.Progress = number(v, 3) == 1, text(v, 4)
-		b.Lost = number(v, 5) == 1
+		b.Lost, b.Age = number(v, 5) == 1, time.Duration(number(v, 6))*time.Millisecond
 	case TurnParked, TurnGone:
 	}
 	return b, nil
@@ -174,6 +181,17 @@ func (l *Lines) Finish(ctx context.Context, id, line, token string, s Settlement
 		return Settled{}, fmt.Errorf("finish %s: %w", id, err)
 	}
 	return Settled{OK: n > 0, Promoted: n == 2, Fenced: n < 0}, nil
+}
+
+// Superseded looks for the last of the edits of a message that wait in the line
+// behind an edit of it, with no other operation on the message between them. It is
+// empty where there is none.
+func (l *Lines) Superseded(ctx context.Context, id, line, messageID string) (string, error) {
+	by, err := supersededScript.Run(ctx, l.rdb, l.keys, id, line, messageID).Text()
+	if err != nil {
+		return "", fmt.Errorf("superseded %s: %w", id, err)
+	}
+	return by, nil
 }
 
 func flag(b bool) string {

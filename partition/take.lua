@@ -12,6 +12,8 @@
 -- Replies  for each task its id, its message, and its token or ""
 if redis.call("EXISTS", aq .. "paused") == 1 then return {} end
 local out, leases = {}, {}
+local clock = redis.call("TIME")
+local at = clock[1] .. string.sub(clock[2] + 1000000, 2, 4) -- in ms
 local pending, active, task = aq .. "pending", aq .. "active", aq .. "t:"
 local record = ARGV[5] ~= "" and og .. "taken:" .. ARGV[5]
 local last = record and redis.call("GET", record)
@@ -41,7 +43,7 @@ for i = 1, tonumber(ARGV[1]) do
     local token = ""
     if ARGV[4] == "1" and v[2] and not v[3] and not v[4] then
       token = ARGV[3] .. i
-      redis.call("HSET", t, "state", "active", "og_flight", token, "og_try", 1)
+      redis.call("HSET", t, "state", "active", "og_flight", token, "og_try", 1, "og_at", at)
     else
       redis.call("HSET", t, "state", "active")
     end

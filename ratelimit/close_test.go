@@ -36,7 +36,7 @@ var closeCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		if got := ask(t, l, ratelimit.Request{Bridge: "tg", Room: "2"}); !got.Reserved || got.Wait != 0 {
 			t.Errorf("another room: %+v", got)
 		}
-		if closed, err := l.Closed(context.Background(), "tg"); err != nil || closed != 0 {
+		if closed, err := l.Closed(context.Background(), ratelimit.Scope{Bridge: "tg"}); err != nil || closed != 0 {
 			t.Errorf("the bridge is closed for %s, error %v", closed, err)
 		}
 	},
@@ -46,7 +46,7 @@ var closeCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		if got := ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1"}); !got.Reserved || got.Wait != 0 {
 			t.Errorf("got %+v", got)
 		}
-		if closed, err := l.Closed(context.Background(), "tg"); err != nil || closed != 0 {
+		if closed, err := l.Closed(context.Background(), ratelimit.Scope{Bridge: "tg"}); err != nil || closed != 0 {
 			t.Errorf("closed for %s, error %v", closed, err)
 		}
 	},
@@ -54,7 +54,7 @@ var closeCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		for _, d := range []time.Duration{time.Second, time.Minute, 2 * time.Second} {
 			closeFor(t, l, "tg", "", d)
 		}
-		if closed, err := l.Closed(context.Background(), "tg"); err != nil || closed > time.Minute || closed < 50*time.Second {
+		if closed, err := l.Closed(context.Background(), ratelimit.Scope{Bridge: "tg"}); err != nil || closed > time.Minute || closed < 50*time.Second {
 			t.Errorf("closed for %s, error %v", closed, err)
 		}
 	},
@@ -92,7 +92,7 @@ var closeCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		r := ratelimit.Request{Bridge: "tg", Room: "1", Token: "a", BridgeLimits: limits(t, "1/10s")}
 		closeFor(t, l, "tg", "", time.Hour)
 		ask(t, l, r)
-		if err := l.Open(context.Background(), "tg", ""); err != nil {
+		if err := l.Open(context.Background(), ratelimit.Scope{Bridge: "tg"}); err != nil {
 			t.Fatal(err)
 		}
 		first := ask(t, l, r)
@@ -107,13 +107,13 @@ var closeCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		r := ratelimit.Request{Bridge: "tg", Room: "1"}
 		closeFor(t, l, "tg", "", time.Minute)
 		closeFor(t, l, "tg", "1", time.Minute)
-		if err := l.Open(context.Background(), "tg", ""); err != nil {
+		if err := l.Open(context.Background(), ratelimit.Scope{Bridge: "tg"}); err != nil {
 			t.Fatal(err)
 		}
 		if got := ask(t, l, r); got.Reserved {
 			t.Errorf("got %+v", got)
 		}
-		if err := l.Open(context.Background(), "tg", "1"); err != nil {
+		if err := l.Open(context.Background(), ratelimit.Scope{Bridge: "tg", Room: "1"}); err != nil {
 			t.Fatal(err)
 		}
 		if got := ask(t, l, r); !got.Reserved {

@@ -110,7 +110,7 @@ func TestReserveFails(t *testing.T) {
 		if _, err := l.Reserve(ctx, good); err == nil {
 			t.Error("no error")
 		}
-		if err := l.Close(ctx, "tg", "", time.Second); err == nil {
+		if err := l.Close(ctx, ratelimit.Scope{Bridge: "tg"}, time.Second); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -124,13 +124,13 @@ func TestReserveFails(t *testing.T) {
 		if s, err := l.Reserve(ctx, good); err == nil || s.Reserved {
 			t.Errorf("slot %+v, error %v", s, err)
 		}
-		if err := l.Close(ctx, "tg", "", time.Second); err == nil {
+		if err := l.Close(ctx, ratelimit.Scope{Bridge: "tg"}, time.Second); err == nil {
 			t.Error("closed without Redis")
 		}
-		if err := l.Open(ctx, "tg", ""); err == nil {
+		if err := l.Open(ctx, ratelimit.Scope{Bridge: "tg"}); err == nil {
 			t.Error("opened without Redis")
 		}
-		if _, err := l.Closed(ctx, "tg"); err == nil {
+		if _, err := l.Closed(ctx, ratelimit.Scope{Bridge: "tg"}); err == nil {
 			t.Error("read without Redis")
 		}
 		server.Restart()

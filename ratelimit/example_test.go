@@ -97,12 +97,12 @@ func ExampleLimiter_Close() {
 	defer stop()
 	ctx := context.Background()
 	limiter := ratelimit.New(rdb)
-	fmt.Println(limiter.Close(ctx, "tg", "", 30*time.Second))
+	fmt.Println(limiter.Close(ctx, ratelimit.Scope{Bridge: "tg"}, 30*time.Second))
 
 	another := ratelimit.New(rdb)
 	slot, err := another.Reserve(ctx, ratelimit.Request{Bridge: "tg", Room: "ann"})
 	fmt.Println(slot.Reserved, slot.Wait, err)
-	fmt.Println(another.Closed(ctx, "tg"))
+	fmt.Println(another.Closed(ctx, ratelimit.Scope{Bridge: "tg"}))
 	// Output:
 	// <nil>
 	// false 30s <nil>
@@ -115,9 +115,9 @@ func ExampleLimiter_Open() {
 	defer stop()
 	ctx := context.Background()
 	limiter := ratelimit.New(rdb)
-	fmt.Println(limiter.Close(ctx, "tg", "", time.Hour))
-	fmt.Println(limiter.Open(ctx, "tg", ""))
-	fmt.Println(limiter.Closed(ctx, "tg"))
+	fmt.Println(limiter.Close(ctx, ratelimit.Scope{Bridge: "tg"}, time.Hour))
+	fmt.Println(limiter.Open(ctx, ratelimit.Scope{Bridge: "tg"}))
+	fmt.Println(limiter.Closed(ctx, ratelimit.Scope{Bridge: "tg"}))
 	// Output:
 	// <nil>
 	// <nil>

@@ -20,13 +20,13 @@ import (
 type model struct {
 	// trim drops what the limits of the moment do not look back on.
 	trim   bool
-	slots  map[string][]int64 // by room, the bridge's own under ""
-	closed map[string]int64   // the same
+	slots  map[string][]int64 // by room and route, the bridge's own under ""
+	closed map[ratelimit.Scope]int64
 	tokens map[string]int64
 }
 
 func newModel() *model {
-	return &model{slots: map[string][]int64{}, closed: map[string]int64{}, tokens: map[string]int64{}}
+	return &model{slots: map[string][]int64{}, closed: map[ratelimit.Scope]int64{}, tokens: map[string]int64{}}
 }
 
 func pad(l ratelimit.Limit) int64 { return min(max(l.Window.Milliseconds()*3/100, 5), 100) }
@@ -62,21 +62,33 @@ func earliest(slots []int64, limits []ratelimit.Limit) int64 {
 
 // reserve is what reserve.lua answers at that time.
 func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64) {
-	closed := max(m.closed[""], m.closed[r.Room])
+	var closed int64
+	for scope, until := range m.closed {
+		if (scope.Room == "" || scope.Room == r.Room) && (scope.Route == "" || scope.Route == r.Route) {
+			closed = max(closed, until)
+		}
+	}
+	bridge, room := "", r.Room
+	if r.BridgePerRoute && r.Route != "" {
+		bridge = "@" + r.Route
+	}
+	if r.RoomPerRoute && r.Route != "" {
+		room = "@" + r.Route + ":" + r.Room
+	}
 	if slot, known := m.tokens[r.Token]; known {
 		if slot >= now-grace(r) && slot >= closed {
 			return true, slot
 		}
 		delete(m.tokens, r.Token)
 	}
-	if wait := max(closed, earliest(m.slots[r.Room], r.RoomLimits)); wait > now {
+	if wait := max(closed, earliest(m.slots[room], r.RoomLimits)); wait > now {
 		return false, wait
 	}
-	at = max(now, earliest(m.slots[""], r.BridgeLimits))
+	at = max(now, earliest(m.slots[bridge], r.BridgeLimits))
 	if r.MaxWait != 0 && at-now > max(r.MaxWait.Milliseconds(), 0) {
 		return false, at
 	}
-	for scope, limits := range map[string][]ratelimit.Limit{"": r.BridgeLimits, r.Room: r.RoomLimits} {
+	for scope, limits := range map[string][]ratelimit.Limit{bridge: r.BridgeLimits, room: r.RoomLimits} {
 		if len(limits) == 0 {
 			continue
 		}
@@ -120,31 +132,36 @@ func (r *run) reserve(req ratelimit.Request) {
 	}
 }
 
-func (r *run) close(room string, d time.Duration) {
+func (r *run) close(scope ratelimit.Scope, d time.Duration) {
 	r.t.Helper()
 	before := clock(r.t, r.rdb).UnixMilli()
-	closeFor(r.t, r.l, r.bridge, room, d)
+	if err := r.l.Close(context.Background(), scope, d); err != nil {
+		r.t.Fatal(err)
+	}
 	later := clock(r.t, r.rdb).UnixMilli()
 	key := "outgate:limit:{" + r.bridge + "}:closed"
-	if room != "" {
-		key += ":" + room
+	if scope.Route != "" {
+		key += "@" + scope.Route
+	}
+	if scope.Room != "" {
+		key += ":" + scope.Room
 	}
 	until, err := r.rdb.Get(context.Background(), key).Int64()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if known := r.m.closed[room]; until != known && (until < known || until < before+d.Milliseconds() || until > later+d.Milliseconds()) {
+	if known := r.m.closed[scope]; until != known && (until < known || until < before+d.Milliseconds() || until > later+d.Milliseconds()) {
 		r.t.Fatalf("closed between %d and %d for %s: until %d, known %d", before, later, d, until, known)
 	}
-	r.m.closed[room] = until
+	r.m.closed[scope] = until
 }
 
-func (r *run) open(room string) {
+func (r *run) open(scope ratelimit.Scope) {
 	r.t.Helper()
-	if err := r.l.Open(context.Background(), r.bridge, room); err != nil {
+	if err := r.l.Open(context.Background(), scope); err != nil {
 		r.t.Fatal(err)
 	}
-	delete(r.m.closed, room)
+	delete(r.m.closed, scope)
 }
 
 // pass lets the clock of Redis pass; only that of a real one is in question.
@@ -180,22 +197,25 @@ func (r *run) play(play []byte) {
 	sets := [][]ratelimit.Limit{
 		nil, limits(r.t, "1/10ms"), limits(r.t, "2/20ms"), limits(r.t, "3/30ms 5/100ms"), limits(r.t, "4/200ms 1/15ms"),
 	}
-	rooms := []string{"a", "b", "c"}
+	rooms, routes := []string{"a", "b", "c"}, []string{"", "send", "edit"}
 	r.m.trim = len(play) > 0 && play[0]%2 == 0
 	for i := 1; i+3 <= len(play); i += 3 {
 		where, how := play[i+1], play[i+2]
-		room := rooms[where%3]
+		room, route := rooms[where%3], routes[where/16%3]
 		switch op := play[i] % 16; op {
 		case 0:
-			r.close(room, time.Duration(how%40+1)*time.Millisecond)
+			r.close(ratelimit.Scope{Bridge: r.bridge, Room: room, Route: route}, time.Duration(how%40+1)*time.Millisecond)
 		case 1:
-			r.close("", time.Duration(how%20+1)*time.Millisecond)
+			r.close(ratelimit.Scope{Bridge: r.bridge, Route: route}, time.Duration(how%20+1)*time.Millisecond)
 		case 2:
-			r.open([]string{"", room}[how%2])
+			r.open(ratelimit.Scope{Bridge: r.bridge, Room: []string{"", room}[how%2], Route: route})
 		case 3, 4:
 			r.pass(time.Duration(how%8) * time.Millisecond)
 		default:
-			req := ratelimit.Request{Bridge: r.bridge, Room: room}
+			req := ratelimit.Request{
+				Bridge: r.bridge, Room: room, Route: route,
+				BridgePerRoute: where&64 != 0, RoomPerRoute: where&128 != 0,
+			}
 			if r.m.trim {
 				req.BridgeLimits, req.RoomLimits = sets[where/3%5], sets[how%5]
 			} else {

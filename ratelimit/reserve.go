@@ -41,6 +41,9 @@ type Request struct {
 	Bridge string
 	// Room is the provider's room id, any bytes.
 	Room string
+	// Route is the kind of request, where the provider tells kinds apart; empty where
+	// it does not. It holds no colon. A closure of the route holds for it.
+	Route string
 	// Token names the attempt to send, and is used for one only: until the slot is
 	// used, asking again with the same token returns the same slot, used or not.
 	// Without a token nothing is remembered.
@@ -49,6 +52,9 @@ type Request struct {
 	BridgeLimits []Limit
 	// RoomLimits hold for the room alone; none is no limit.
 	RoomLimits []Limit
+	// BridgePerRoute and RoomPerRoute make the limits count the sends of the Route
+	// alone, not those of all routes together.
+	BridgePerRoute, RoomPerRoute bool
 	// MaxWait is the longest wait worth reserving for, the time until the envelope
 	// expires for instance: a slot that nobody will use still takes its place. Zero
 	// reserves however far ahead, less than zero only what is free now.
@@ -109,17 +115,35 @@ func (l *Limiter) Reserve(ctx context.Context, r Request) (Slot, error) {
 }
 
 func (r *Request) keys() []string {
-	keys := []string{
-		key(r.Bridge, "slots"),
-		key(r.Bridge, "slots:"+r.Room),
-		closedKey(r.Bridge, ""),
-		closedKey(r.Bridge, r.Room),
-		closuresKey(r.Bridge),
+	bridge, room := "slots", "slots:"+r.Room
+	if r.BridgePerRoute && r.Route != "" {
+		bridge = "slots@" + r.Route
+	}
+	if r.RoomPerRoute && r.Route != "" {
+		room = "slots@" + r.Route + ":" + r.Room
+	}
+	keys := append(make([]string, 0, 8), key(r.Bridge, bridge), key(r.Bridge, room), closuresKey(r.Bridge))
+	for _, s := range r.scopes() {
+		keys = append(keys, s.key())
 	}
 	if r.Token != "" {
 		keys = append(keys, key(r.Bridge, "token:"+r.Token))
 	}
 	return keys
+}
+
+// scopes are all that the send is in.
+func (r *Request) scopes() []Scope {
+	scopes := [...]Scope{
+		{Bridge: r.Bridge},
+		{Bridge: r.Bridge, Room: r.Room},
+		{Bridge: r.Bridge, Route: r.Route},
+		{Bridge: r.Bridge, Room: r.Room, Route: r.Route},
+	}
+	if r.Route == "" {
+		return scopes[:2]
+	}
+	return scopes[:]
 }
 
 // args are the script's arguments, and the grace of the limits: that of the
@@ -136,8 +160,8 @@ func (r *Request) args() (args []any, grace time.Duration, err error) {
 			pairs = append(pairs, l.N, (l.Window + l.pad()).Milliseconds())
 		}
 	}
-	args = append(make([]any, 0, 3+len(pairs)),
-		grace.Milliseconds(), r.patience(), len(r.RoomLimits))
+	args = append(make([]any, 0, 4+len(pairs)),
+		grace.Milliseconds(), r.patience(), len(r.scopes()), len(r.RoomLimits))
 	return append(args, pairs...), grace, nil
 }
 

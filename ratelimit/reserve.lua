@@ -2,18 +2,18 @@
 --
 -- KEYS[1] slots of the bridge: list of the latest reservations, oldest first
 -- KEYS[2] slots of the room: the same
--- KEYS[3] closed-until of the bridge
--- KEYS[4] closed-until of the room
--- KEYS[5] the latest closed-until of any scope of the bridge
--- KEYS[6] the slot remembered for the token; absent without a token
+-- KEYS[3] the latest closed-until of any scope of the bridge
+-- KEYS[4..3+n] closed-until of each scope that the send is in
+-- KEYS[4+n] the slot remembered for the token; absent without a token
 --
 -- ARGV[1] grace: how late a slot may be used
 -- ARGV[2] the longest wait to reserve for, -1 for any
--- ARGV[3] number of room limits
--- ARGV[4..] count and padded window of each limit, the room's first
+-- ARGV[3] n, the number of scopes
+-- ARGV[4] number of room limits
+-- ARGV[5..] count and padded window of each limit, the room's first
 --
 -- Reply: {reserved, now, at, closures}. reserved is 1 for a slot at `at`, 0 for
--- "nothing reserved, ask again at `at`"; closures is KEYS[5], 0 for none.
+-- "nothing reserved, ask again at `at`"; closures is KEYS[3], 0 for none.
 --
 -- All times are integer milliseconds of this server's clock. Numbers decide and
 -- expiry only sweeps: every key outlives its last use by SLACK, so that the two
@@ -24,12 +24,15 @@ local SLACK = 1000
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local grace, patience = tonumber(ARGV[1]), tonumber(ARGV[2])
-local bridge_from = 4 + 2 * tonumber(ARGV[3])
+local scopes = tonumber(ARGV[3])
+local room_from = 5
+local bridge_from = room_from + 2 * tonumber(ARGV[4])
+local token = KEYS[4 + scopes]
 
 local known = redis.call('MGET', unpack(KEYS, 3))
-local closed = math.max(tonumber(known[1]) or 0, tonumber(known[2]) or 0)
-local closures = tonumber(known[3]) or 0
-local slot = tonumber(known[4])
+local closures, closed = tonumber(known[1]) or 0, 0
+for i = 2, scopes + 1 do closed = math.max(closed, tonumber(known[i]) or 0) end
+local slot = tonumber(known[scopes + 2])
 
 local function integer(n) return string.format('%d', n) end
 
@@ -64,22 +67,22 @@ end
 
 if slot then
   if slot >= now - grace and slot >= closed then return {1, now, slot, closures} end
-  redis.call('DEL', KEYS[6])
+  redis.call('DEL', token)
 end
 
 -- Nothing is reserved ahead for a room that must wait or for a closed scope. Only
 -- the head of a room asks, so nobody competes for the room's next slot, and a far
 -- one would hold up the other rooms of the bridge. A slot behind a closure could
 -- not be taken back when the closure is lifted.
-local room = math.max(closed, earliest(KEYS[2], 4, bridge_from - 1))
+local room = math.max(closed, earliest(KEYS[2], room_from, bridge_from - 1))
 if room > now then return {0, now, room, closures} end
 
 local at = math.max(now, earliest(KEYS[1], bridge_from, #ARGV))
 if patience >= 0 and at - now > patience then return {0, now, at, closures} end
 
 record(KEYS[1], bridge_from, #ARGV, at)
-record(KEYS[2], 4, bridge_from - 1, at)
-if at > now and KEYS[6] then
-  redis.call('SET', KEYS[6], integer(at), 'PX', integer(at - now + grace + SLACK))
+record(KEYS[2], room_from, bridge_from - 1, at)
+if at > now and token then
+  redis.call('SET', token, integer(at), 'PX', integer(at - now + grace + SLACK))
 end
 return {1, now, at, closures}

@@ -110,7 +110,7 @@ func ask(t testing.TB, l *ratelimit.Limiter, r ratelimit.Request) ratelimit.Slot
 // closeFor is Close, which must succeed.
 func closeFor(t testing.TB, l *ratelimit.Limiter, bridge, room string, d time.Duration) {
 	t.Helper()
-	if err := l.Close(context.Background(), bridge, room, d); err != nil {
+	if err := l.Close(context.Background(), ratelimit.Scope{Bridge: bridge, Room: room}, d); err != nil {
 		t.Fatal(err)
 	}
 }

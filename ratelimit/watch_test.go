@@ -101,7 +101,7 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 	"opening a bridge does not hide its closed rooms": func(t *testing.T, s store, other *ratelimit.Limiter) {
 		closeFor(t, other, "tg", "7", time.Hour)
 		closeFor(t, other, "tg", "", time.Minute)
-		if err := other.Open(context.Background(), "tg", ""); err != nil {
+		if err := other.Open(context.Background(), ratelimit.Scope{Bridge: "tg"}); err != nil {
 			t.Fatal(err)
 		}
 		l := watching(t, s.rdb)

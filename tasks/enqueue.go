@@ -60,7 +60,7 @@ const (
 type ticket struct {
 	routingKey string
 	partition  int
-	args       [9]any
+	args       [10]any
 }
 
 func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
@@ -80,11 +80,23 @@ func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
 	if e.IdempotencyKey != "" {
 		key, fingerprint = keyHash(t.routingKey, e.IdempotencyKey), e.Fingerprint()
 	}
-	t.args = [9]any{
+	t.args = [10]any{
 		payload, s.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID()), string(e.Operation), string(priority),
-		e.BridgeID, e.Channel, key, fingerprint, replay,
+		e.BridgeID, e.Channel, key, fingerprint, replay, editOf(e),
 	}
 	return t, nil
+}
+
+// editOf says which message an edit changes, and whether it may take the place of an
+// earlier edit of it: one that may expire unsent may not.
+func editOf(e *Envelope) string {
+	switch {
+	case e.Operation == Edit && e.ExpiresAtMS == 0:
+		return "+" + e.ExternalMessageID
+	case e.Operation.IsEdit():
+		return "-" + e.ExternalMessageID
+	}
+	return ""
 }
 
 func keyHash(routingKey, key string) string {
@@ -102,8 +114,8 @@ type result struct {
 // of the call; each envelope has its own in results. It also answers how long the
 // gateway asks its producers to pause while degraded, in milliseconds.
 func admit(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme, index int, tickets []ticket) ([]result, int, error) {
-	args := make([]any, 0, 6+9*len(tickets))
-	args = append(args, "evalsha", enqueueSHA, 1, partition.Keys{Queue: s.Queue(index)}.Tag(), "batch/1", s.Key())
+	args := make([]any, 0, 6+10*len(tickets))
+	args = append(args, "evalsha", enqueueSHA, 1, partition.Keys{Queue: s.Queue(index)}.Tag(), "batch/2", s.Key())
 	for i := range tickets {
 		args = append(args, tickets[i].args[:]...)
 	}

@@ -3,11 +3,12 @@
 --
 -- KEYS[1]  the partition's hash tag; {} on a standalone Redis: found by the script
 -- ARGV     one envelope as JSON, from any client. Or, from the Go client, which
---          has validated and routed them, "batch/1", the scheme it routed
---          by, and for each envelope nine values: JSON, line, operation,
+--          has validated and routed them, "batch/2", the scheme it routed
+--          by, and for each envelope ten values: JSON, line, operation,
 --          priority, bridge id, channel ("" for none), hash of room and idempotency
 --          key ("" for none), fingerprint, id of the dead letter that this replays
---          ("" for none).
+--          ("" for none), and for edits "+" and the message, with "-" for one that
+--          takes no other edit's place ("" for all else).
 -- Replies  for JSON: the receipt as JSON, or an error whose first word is its code.
 --          for a batch: one string an envelope,
 --          "+ id depth position level" (accepted), "= id depth level outcome"
@@ -105,9 +106,21 @@ local function no_room(priority)
   end
 end
 
+-- edited notes which edits of a message follow each other without another operation
+-- on it: the first and the last of them. An earlier one that still waits need not be
+-- sent (partition/superseded.lua). Without it every edit is sent, so it may expire.
+local EDITS_TTL = 86400000
+local function edited(line, edit, id)
+  local runs, message = og .. "edits:" .. line, string.sub(edit, 2)
+  if string.sub(edit, 1, 1) == "-" then return redis.call("HDEL", runs, message) end
+  local run = redis.call("HGET", runs, message)
+  redis.call("HSET", runs, message, (run and string.match(run, "^%S+") or id) .. " " .. id)
+  redis.call("PEXPIRE", runs, EDITS_TTL)
+end
+
 -- admit answers id and position; or id, "duplicate" and the outcome; or nil, code
 -- and text.
-local function admit(payload, line, operation, priority, bridge, channel, key, fingerprint, replay)
+local function admit(payload, line, operation, priority, bridge, channel, key, fingerprint, replay, edit)
   if key ~= "" or channel ~= "" or replay ~= "" then
     local id, what, more = before(priority, bridge, channel, key, fingerprint, replay)
     if what then return id, what, more end
@@ -141,6 +154,7 @@ local function admit(payload, line, operation, priority, bridge, channel, key, f
     redis.call("ZADD", aq .. "scheduled", NEVER, id)
     position = redis.call("RPUSH", og .. "line:" .. line, id) + 1
   end
+  if edit ~= "" then edited(line, edit, id) end
   if replay ~= "" then
     redis.call("HSET", og .. "dead:" .. replay, "replayed_as", id)
     redis.call("ZREM", aq .. "archived", replay)
@@ -163,12 +177,12 @@ local function close()
   if level ~= first_level then set_level(c, held, first_level, level) end
 end
 
-if ARGV[1] == "batch/1" then
+if ARGV[1] == "batch/2" then
   if not open(ARGV[5], ARGV[6]) then
     return { "0", "- OUTGATE_NOT_READY no gateway has configured this Redis yet" }
   end
   local replies = { "0" }
-  for i = 3, #ARGV, 9 do
+  for i = 3, #ARGV, 10 do
     local payload, priority = ARGV[i], ARGV[i + 3]
     local id, what, more
     if c.scheme ~= ARGV[2] then
@@ -177,7 +191,7 @@ if ARGV[1] == "batch/1" then
       id, what, more = refused(priority, "OUTGATE_TOO_LARGE", #payload .. " bytes, the limit is " .. c.max_bytes)
     else
       id, what, more = admit(payload, ARGV[i + 1], ARGV[i + 2], priority, ARGV[i + 4], ARGV[i + 5], ARGV[i + 6],
-        ARGV[i + 7], ARGV[i + 8])
+        ARGV[i + 7], ARGV[i + 8], ARGV[i + 9])
     end
     if not id then
       replies[#replies + 1] = "- " .. what .. " " .. more

@@ -423,7 +423,9 @@ local key, print = "", ""
 if e.idempotency_key then
   key, print = redis.sha1hex(routing_key .. "\n" .. e.idempotency_key), fingerprint(e)
 end
-local id, what, more = admit(json, line, e.operation, priority, e.bridge_id, e.channel or "", key, print, "")
+local edit = e.external_message_id and (e.operation == "edit" and not e.expires_at_ms and "+" or "-")
+  .. e.external_message_id or ""
+local id, what, more = admit(json, line, e.operation, priority, e.bridge_id, e.channel or "", key, print, "", edit)
 if not id then return redis.error_reply(what .. " " .. more) end
 close()
 local duplicate = what == "duplicate"
