@@ -64,8 +64,20 @@ type Bridge struct {
 	ID      string
 	Channel Channel
 	Policy  Policy
-	// BridgeLimits hold for all rooms together, RoomLimits for each; none is no limit.
+	// BridgeLimits hold for all rooms together, RoomLimits for each; none is the
+	// channel's own.
 	BridgeLimits, RoomLimits []ratelimit.Limit
+	// MaxText cuts texts earlier than the channel would, in its unit; zero does not.
+	MaxText int
+	// Media says which media it takes; the zero value takes all that the channel does.
+	Media MediaRules
+	// CoalesceEdits leaves out an edit behind which a later one of the same message
+	// waits.
+	CoalesceEdits bool
+	// SanitizeTimeout is how long the hook that sanitizes may take; zero is a second.
+	// Where it fails, SanitizeAnyway sends the text as it is; else it is tried again.
+	SanitizeTimeout time.Duration
+	SanitizeAnyway  bool
 	// Rules are judged before the built-in ones.
 	Rules classify.Rules
 	// Hooks replace the defaults where they are set.

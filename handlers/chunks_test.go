@@ -16,30 +16,7 @@ import (
 )
 
 func chunked(runes int) func(*handlers.Bridge) {
-	return func(b *handlers.Bridge) { b.Hooks.Chunk = handlers.RuneChunker{Max: runes} }
-}
-
-func TestRuneChunkerCutsByCodePoints(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		max  int
-		text string
-		want []string
-	}{
-		"a short text is whole":               {5, "hello", []string{"hello"}},
-		"a longer one is cut":                 {2, "hello", []string{"he", "ll", "o"}},
-		"code points are not bytes":           {2, "éàü", []string{"éà", "ü"}},
-		"no bound is no cut":                  {0, "hello", []string{"hello"}},
-		"a text without code points is whole": {1, "", []string{""}},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			got := handlers.RuneChunker{Max: c.max}.Chunk(&tasks.Envelope{Payload: tasks.Text(c.text)})
-			if d := cmp.Diff(c.want, got); d != "" {
-				t.Error(d)
-			}
-		})
-	}
+	return func(b *handlers.Bridge) { b.MaxText = runes }
 }
 
 // tokens are the tokens of the attempts, in order, without the id.

@@ -53,8 +53,9 @@ func ExampleWorker() {
 	// Output: success sb-1 after 1 attempt
 }
 
-func ExampleRuneChunker() {
-	e := tasks.Envelope{Payload: tasks.Text("hello")}
-	fmt.Printf("%q\n", handlers.RuneChunker{Max: 2}.Chunk(&e))
-	// Output: ["he" "ll" "o"]
+func ExampleTextSanitizer() {
+	e := tasks.Envelope{Payload: tasks.Text("hello @everyone\a\r\n")}
+	told, err := handlers.TextSanitizer{Calls: []string{"@everyone"}}.Sanitize(context.Background(), &e)
+	fmt.Printf("%+q %v %v\n", e.Payload.Text, told, err)
+	// Output: "hello @\u200beveryone\n" map[control_characters_stripped:1 line_ends_normalized:true mass_mentions_neutralized:1] <nil>
 }

@@ -145,7 +145,7 @@ func TestMediaFallsBackToItsText(t *testing.T) {
 		e := image(op, string(op))
 		e.Opts = &tasks.Opts{MediaPolicy: "fallback_text"}
 		o := g.send(e)
-		want := map[string]any{"rejected": []any{"image"}, "cause": "unsupported_operation", "fallback": true}
+		want := map[string]any{"rejected": []any{"image"}, "causes": []any{"unsupported_operation"}, "fallback": true}
 		if d := cmp.Diff(want, o.Media); d != "" {
 			t.Error(d)
 		}

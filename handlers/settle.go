@@ -23,6 +23,10 @@ func (h *handler) conclude(ctx context.Context, d *delivery, e *end) verdict {
 		return released
 	case e.success:
 		return h.succeed(ctx, d)
+	case e.superseded != "":
+		return h.finish(ctx, d, tasks.Outcome{Superseded: &tasks.Superseded{
+			Status: tasks.StatusSuperseded, ID: d.id, SupersededBy: e.superseded,
+		}}, partition.Settlement{Kind: partition.Done})
 	case e.failure == nil:
 		return h.giveBack(ctx, d, e)
 	}
@@ -71,7 +75,7 @@ func (h *handler) judge(d *delivery, err error) classify.Verdict {
 // triesAgain decides whether a failed envelope goes on waiting.
 func (h *handler) triesAgain(d *delivery, v classify.Verdict) bool {
 	switch {
-	case v.Ambiguous && d.policy.OnAmbiguous == Fail:
+	case v.Ambiguous && d.policy.OnAmbiguous == Fail && !d.certain(d.turn.Age):
 		return false
 	case d.probing && v.Category == classify.Fatal:
 		return true
@@ -131,11 +135,12 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 		RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey, Security: d.security, Media: d.media,
 		CorrelationID: d.env.CorrelationID, QueuedMS: *d.progress.QueuedMS,
 		LatencyMS:         max(0, now.Sub(d.admitted).Milliseconds()),
-		PossibleDuplicate: d.turn.Ambiguous,
+		PossibleDuplicate: d.progress.Doubled,
 	}
 	if len(success.MessageIDs) > 0 {
 		success.MessageID = success.MessageIDs[0]
 	}
+	h.remember(ctx, d)
 	h.health.succeeded(ctx, d.bridge.ID)
 	return h.finish(ctx, d, tasks.Outcome{Success: &success}, partition.Settlement{Kind: partition.Done})
 }

@@ -109,6 +109,15 @@ func (l Length) Measure(text string, format Format) int {
 	return l.Of(text, format)
 }
 
+// Within is the length with another bound, in the same unit, where that is less;
+// zero is none.
+func (l Length) Within(bound int) Length {
+	if bound > 0 && (l.Max <= 0 || bound < l.Max) {
+		l.Max = bound
+	}
+	return l
+}
+
 // Fits is true for a text that is not too long.
 func (l Length) Fits(text string, format Format) bool {
 	return l.Max <= 0 || l.Measure(text, format) <= l.Max

@@ -1,0 +1,66 @@
+package handlers
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/tasks"
+)
+
+// certain is true where sending again cannot make a double, whatever became of an
+// attempt: the provider knows the token for some time, or can be asked.
+func (d *delivery) certain(age time.Duration) bool {
+	if d.bridge == nil {
+		return false
+	}
+	if _, ok := d.bridge.Channel.(Reconciler); ok {
+		return true
+	}
+	return d.remembered(age)
+}
+
+// remembered is true while the provider surely knows the token of an attempt of that
+// age.
+func (d *delivery) remembered(age time.Duration) bool {
+	c := d.bridge.Channel.Capabilities()
+	return c.Idempotency == tasks.Native && age < c.Window
+}
+
+// reconcile finds out about a piece that an earlier attempt may have sent, where
+// there is a way to. It answers true with what the provider has; then there is
+// nothing to send. What is in doubt is the first piece that is not recorded.
+func (h *handler) reconcile(ctx context.Context, d *delivery, i int) (tasks.Delivery, bool, *end) {
+	if !d.turn.Ambiguous || d.settledDoubt {
+		return tasks.Delivery{}, false, nil
+	}
+	d.settledDoubt = true
+	if d.remembered(d.turn.Age) {
+		return tasks.Delivery{}, false, nil
+	}
+	reconciler, ok := d.bridge.Channel.(Reconciler)
+	if p := d.pieces[i]; !ok || p.remove || p.operation.IsEdit() {
+		d.progress.Doubled = true
+		return tasks.Delivery{}, false, nil
+	}
+	bounded, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d.policy.Timeout, errTimeout)
+	defer cancel()
+	since := time.Now().Add(-d.turn.Age)
+	delivered, found, err := reconciler.Find(bounded, d.message(i), since)
+	switch {
+	case err == nil:
+		d.noteStart(h, since)
+		h.log.Info("delivery.reconciled", zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.Bool("found", found))
+		return delivered, found, nil
+	case d.policy.OnAmbiguous == Fail:
+		return tasks.Delivery{}, false, &end{failure: &classify.Error{
+			Op: "find", Reason: classify.ReasonAmbiguous, Err: err,
+			Reply: classify.Reply{Message: "an attempt may have been accepted, the provider could not be asked, and on_ambiguous is fail"},
+		}}
+	}
+	d.progress.Doubled = true
+	h.log.Warn("delivery.not_reconciled", zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.Error(err))
+	return tasks.Delivery{}, false, nil
+}

@@ -1,0 +1,179 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/handlers/internal/chunk"
+	"github.com/outgate/outgate/tasks"
+)
+
+// piece is one request to the provider.
+type piece struct {
+	// operation is what the channel is asked for.
+	operation tasks.Operation
+	// remove is true where a message is taken back instead.
+	remove bool
+	// messageID is the message that is changed or taken back, empty for a new one.
+	messageID string
+	text      string
+}
+
+// surplus is what becomes of a message that has no text any more, where the channel
+// cannot take it back.
+const surplus = "…"
+
+// chunk cuts the envelope into pieces, the same ones at every attempt.
+func (h *handler) chunk(ctx context.Context, d *delivery) *end {
+	var before []string
+	if d.env.Operation.IsEdit() {
+		var e *end
+		if before, e = h.piecesOf(ctx, d); e != nil {
+			return e
+		}
+	}
+	_, deletes := d.bridge.Channel.(Deleter)
+	d.pieces = plan(&d.env, d.texts(), before, deletes)
+	return nil
+}
+
+// texts are the text or the caption, cut as the channel needs it.
+func (d *delivery) texts() []string {
+	capabilities, format := d.bridge.Channel.Capabilities(), tasks.Format("")
+	if d.env.Opts != nil {
+		format = d.env.Opts.Format
+	}
+	if m := d.env.Payload.Media; m != nil {
+		return captions(m.Caption, capabilities, format)
+	}
+	if hook := d.bridge.Hooks.Chunk; hook != nil {
+		if texts := hook.Chunk(&d.env); len(texts) > 0 {
+			return texts
+		}
+	}
+	return cut(d.env.Payload.Text, capabilities.Text.Within(d.bridge.MaxText), format)
+}
+
+// captions are the caption and, where it is too long for one, the texts that follow
+// the media.
+func captions(caption string, c tasks.Capabilities, format tasks.Format) []string {
+	texts := cut(caption, c.Caption, format)
+	if len(texts) == 1 {
+		return texts
+	}
+	var all []string
+	for _, text := range texts {
+		all = append(all, cut(text, c.Text, format)...)
+	}
+	return all
+}
+
+func cut(text string, l tasks.Length, format tasks.Format) []string {
+	if l.Fits(text, format) {
+		return []string{text}
+	}
+	return chunk.Cut(text, l, format)
+}
+
+// plan turns texts into pieces. An edit changes the messages that stand for the
+// earlier text, sends what is left over, and takes back those it does not need.
+func plan(e *tasks.Envelope, texts, before []string, deletes bool) []piece {
+	pieces := make([]piece, 0, max(len(texts), len(before)))
+	for i, text := range texts {
+		p := piece{operation: tasks.Send, text: text}
+		switch {
+		case i == 0:
+			p.operation, p.messageID = e.Operation, e.ExternalMessageID
+		case i < len(before):
+			p.operation, p.messageID = tasks.Edit, before[i]
+		}
+		pieces = append(pieces, p)
+	}
+	for i := len(texts); i < len(before); i++ {
+		pieces = append(pieces, piece{operation: tasks.Edit, remove: deletes, messageID: before[i], text: surplus})
+	}
+	return pieces
+}
+
+// piecesTTL is how long it is known which messages a text became: longer than any
+// provider of ours lets one be edited as a rule.
+const piecesTTL = 7 * 24 * time.Hour
+
+// piecesKey is where the messages of a text are kept, by the first of them.
+func piecesKey(e *tasks.Envelope, messageID string) string {
+	sum := sha1.Sum([]byte(e.RoutingKey() + "\n" + messageID))
+	return "outgate:pieces:" + hex.EncodeToString(sum[:])
+}
+
+// piecesOf are the messages that the edited one stands for, if there are several.
+func (h *handler) piecesOf(ctx context.Context, d *delivery) ([]string, *end) {
+	found, err := persist(ctx, h.Worker, func(ctx context.Context) ([]string, error) {
+		return h.rdb.LRange(ctx, piecesKey(&d.env, d.env.ExternalMessageID), 0, -1).Result()
+	})
+	if err != nil {
+		return nil, &end{stop: true}
+	}
+	return found, nil
+}
+
+// remember keeps which messages a text became, for its edits.
+func (h *handler) remember(ctx context.Context, d *delivery) {
+	var messages []any
+	for i, p := range d.pieces {
+		switch {
+		case p.remove || i >= len(d.progress.IDs):
+		case p.messageID != "":
+			messages = append(messages, p.messageID)
+		default:
+			messages = append(messages, d.progress.IDs[i])
+		}
+	}
+	if len(d.pieces) < 2 || len(messages) == 0 {
+		return
+	}
+	key := piecesKey(&d.env, messages[0].(string))
+	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
+		pipe := h.rdb.TxPipeline()
+		pipe.Del(ctx, key)
+		if len(messages) > 1 {
+			pipe.RPush(ctx, key, messages...)
+			pipe.PExpire(ctx, key, piecesTTL)
+		}
+		_, err := pipe.Exec(ctx)
+		return struct{}{}, err
+	})
+	if err != nil {
+		h.log.Warn("delivery.pieces_not_kept", zap.String("id", d.id), zap.Error(err))
+	}
+}
+
+// record is what an attempt leaves to the next.
+func (d *delivery) record(p piece, delivered tasks.Delivery) {
+	d.progress.Done++
+	if p.remove {
+		return
+	}
+	id := delivered.MessageID
+	if id == "" {
+		id = p.messageID
+	}
+	d.progress.IDs = append(d.progress.IDs, id)
+	if len(delivered.Result) > 0 {
+		d.progress.Result = delivered.Result
+	}
+}
+
+// journal is the progress as JSON.
+func (d *delivery) journal() string {
+	journal, err := json.Marshal(d.progress)
+	if err != nil { // a channel's result that is no JSON: the ids matter more
+		d.progress.Result = nil
+		journal, _ = json.Marshal(d.progress)
+	}
+	return string(journal)
+}
