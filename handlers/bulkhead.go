@@ -2,14 +2,18 @@ package handlers
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // bulkhead keeps a bridge from taking all of a partition's deliveries: where it
-// hangs in all its rooms, the other bridges still have theirs. It is nil where only
-// one bridge is configured.
-type bulkhead map[string]*seats
+// hangs in all its rooms, the other bridges still have theirs.
+type bulkhead struct {
+	// each is how many seats a bridge has: three quarters of the deliveries.
+	each  int
+	seats sync.Map // *seats by bridge
+}
 
 // seats are one bridge's places among a partition's deliveries.
 type seats struct {
@@ -28,25 +32,24 @@ const (
 	overflowSpread  = 2000 // ms
 )
 
-// newBulkhead gives each bridge three quarters of the deliveries, and never all.
-func newBulkhead(concurrency int, bridges []*Bridge) bulkhead {
-	if len(bridges) < 2 {
-		return nil
+func newBulkhead(concurrency int) *bulkhead { return &bulkhead{each: max(1, concurrency*3/4)} }
+
+// of are the seats of a bridge.
+func (b *bulkhead) of(bridge string) *seats {
+	s, ok := b.seats.Load(bridge)
+	if !ok {
+		s, _ = b.seats.LoadOrStore(bridge, &seats{taken: make(chan struct{}, b.each)})
 	}
-	b := make(bulkhead, len(bridges))
-	for _, bridge := range bridges {
-		b[bridge.ID] = &seats{taken: make(chan struct{}, max(1, concurrency*3/4))}
-	}
-	return b
+	return s.(*seats)
 }
 
 // takeSeat gives back a head whose bridge has no seat left. It keeps the seat until
-// it leaves the worker's hands.
+// it leaves the worker's hands. A bridge that is the only one needs none.
 func (h *handler) takeSeat(ctx context.Context, d *delivery) *end {
-	if h.bulkhead == nil || d.seat != nil {
+	if d.seat != nil || len(h.fleet.Load().bridges) < 2 {
 		return nil
 	}
-	s := h.bulkhead[d.bridge.ID]
+	s := h.bulkhead.of(d.bridge.ID)
 	if !s.take(ctx) {
 		return &end{later: overflowAtLeast + holdJitter(d.id, overflowSpread)}
 	}

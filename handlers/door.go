@@ -30,8 +30,8 @@ type door struct {
 	slots  []slot
 	stop   chan struct{}
 	once   sync.Once
-	// mark says whether fresh envelopes are begun as they are taken.
-	mark bool
+	// exact is true where fresh envelopes are not begun as they are taken.
+	exact atomic.Bool
 	// worker is this worker's name, name a new one for an attempt.
 	worker string
 	name   func() string
@@ -64,13 +64,9 @@ const idlePoll = time.Second
 func newDoor(rdb redis.UniversalClient, cfg Config, worker string, name func() string) *door {
 	d := &door{
 		UniversalClient: rdb, queues: make(map[string]int), slots: make([]slot, cfg.Scheme.Count),
-		stop: make(chan struct{}), freed: make(map[string]time.Time), mark: true, worker: worker, name: name,
+		stop: make(chan struct{}), freed: make(map[string]time.Time), worker: worker, name: name,
 	}
-	// Where a bridge gives up what is ambiguous, the mark has to be exact: it is
-	// written just before the send.
-	for _, b := range cfg.Bridges {
-		d.mark = d.mark && b.Policy.OnAmbiguous != Fail
-	}
+	d.exact.Store(newFleet(cfg.Bridges).exact)
 	for i := range d.slots {
 		keys := partition.Keys{Queue: cfg.Scheme.Queue(i)}
 		d.queues[keys.Asynq("pending")] = i
@@ -174,7 +170,7 @@ func (d *door) fetch(ctx context.Context, s *slot) *redis.Cmd {
 			return answer(ctx, message, nil)
 		}
 		n := min(max(s.room.Load(), 1), takeAtOnce)
-		taken, err := s.lines.Take(ctx, d.worker, int(n), s.ask(d.name), d.mark)
+		taken, err := s.lines.Take(ctx, d.worker, int(n), s.ask(d.name), !d.exact.Load())
 		s.answered(err)
 		if len(taken) > 0 {
 			s.put(taken)

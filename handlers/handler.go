@@ -19,11 +19,10 @@ import (
 // handler delivers the envelopes of one partition.
 type handler struct {
 	*Worker
-	index int
-	slot  *slot
-	lines *partition.Lines
-	// bulkhead is nil for none.
-	bulkhead bulkhead
+	index    int
+	slot     *slot
+	lines    *partition.Lines
+	bulkhead *bulkhead
 }
 
 // delivery is one envelope on its way through the pipeline.
@@ -168,7 +167,7 @@ func (h *handler) decode(_ context.Context, d *delivery) *end {
 	}
 	d.env, d.operation = env, env.Operation
 	d.line = h.cfg.Scheme.Line(env.BridgeID, env.ExternalRoomID, env.ThreadID())
-	d.bridge = h.bridges[env.BridgeID]
+	d.bridge = h.fleet.Load().bridges[env.BridgeID]
 	if d.bridge == nil {
 		d.policy = h.cfg.Policy.forEnvelope(&d.env)
 		return fail(classify.ReasonUnknownBridge, "no bridge "+env.BridgeID+" is configured")

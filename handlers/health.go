@@ -44,19 +44,18 @@ type health struct {
 	rdb     redis.UniversalClient
 	log     *zap.Logger
 	metrics *metrics
-	bridges []*Bridge
 
 	mu        sync.RWMutex
 	suspended map[string]Suspension
 	fatals    map[string]bool
 }
 
-func newHealth(rdb redis.UniversalClient, log *zap.Logger, m *metrics, bridges []*Bridge) *health {
-	return &health{rdb: rdb, log: log, metrics: m, bridges: bridges}
+func newHealth(rdb redis.UniversalClient, log *zap.Logger, m *metrics) *health {
+	return &health{rdb: rdb, log: log, metrics: m}
 }
 
 // refresh reads what all workers know.
-func (h *health) refresh(ctx context.Context) error {
+func (h *health) refresh(ctx context.Context, bridges map[string]*Bridge) error {
 	pipe := h.rdb.Pipeline()
 	suspended, fatals := pipe.HGetAll(ctx, SuspendedKey), pipe.HGetAll(ctx, FatalsKey)
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -75,7 +74,7 @@ func (h *health) refresh(ctx context.Context) error {
 	h.mu.Lock()
 	h.suspended, h.fatals = next, failing
 	h.mu.Unlock()
-	for _, b := range h.bridges {
+	for _, b := range bridges {
 		up := 1.0
 		if _, down := next[b.ID]; down {
 			up = 0
@@ -110,23 +109,26 @@ const (
 // holdFor spreads the heads of a suspended bridge over time.
 func (h *health) holdFor(id string) time.Duration { return holdAtLeast + holdJitter(id, holdSpread) }
 
-// observe counts fatal errors, and suspends a bridge after three in a row.
-func (h *health) observe(ctx context.Context, b *Bridge, v classify.Verdict) {
+// observe counts fatal errors, and suspends a bridge after three in a row. It
+// answers true for an envelope that is to be held: one that failed after those
+// three, as it was on its way by then.
+func (h *health) observe(ctx context.Context, b *Bridge, v classify.Verdict) bool {
 	if b == nil || v.Category != classify.Fatal {
-		return
+		return false
 	}
 	h.mu.Lock()
 	h.fatals[b.ID] = true
 	h.mu.Unlock()
 	n, err := h.rdb.HIncrBy(ctx, FatalsKey, b.ID, 1).Result()
 	if err != nil || n < suspendAfter {
-		return
+		return false
 	}
 	s := Suspension{By: byGateway, Reason: v.Reason, Text: v.Provider.Message, SinceMS: time.Now().UnixMilli()}
 	if fresh, err := h.suspend(ctx, b.ID, s); err == nil && fresh {
 		h.log.Error("bridge.suspended", zap.String("bridge", b.ID), zap.String("reason", string(v.Reason)),
 			zap.String("error", v.Provider.Message))
 	}
+	return n > suspendAfter
 }
 
 // suspend leaves a suspension that stands as it is: an operator's has no probes.

@@ -39,7 +39,9 @@ func (h *handler) conclude(ctx context.Context, d *delivery, e *end) verdict {
 			return h.conclude(ctx, d, e)
 		}
 	}
-	h.health.observe(ctx, d.bridge, v)
+	if h.health.observe(ctx, d.bridge, v) {
+		d.probing = true
+	}
 	if h.triesAgain(d, v) {
 		return h.tryAgain(ctx, d, v)
 	}
@@ -119,11 +121,42 @@ func (h *handler) closeLimiter(ctx context.Context, d *delivery, scope classify.
 		closing.Route = d.route
 	}
 	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, h.limiter.Close(ctx, closing, delay)
+		err := h.limiter.Close(ctx, closing, delay)
+		if err == nil && closing.Room != "" && h.press(d.bridge.ID, closing.Room, time.Now()) {
+			err = h.limiter.Close(ctx, ratelimit.Scope{Bridge: d.bridge.ID}, min(delay, pressPause))
+		}
+		return struct{}{}, err
 	})
 	if err != nil {
 		h.log.Warn("ratelimit.close_failed", zap.String("bridge", d.bridge.ID), zap.Error(err))
 	}
+}
+
+// pressed are the rooms of a bridge that were told to wait lately.
+type pressed struct {
+	since time.Time
+	rooms map[string]bool
+}
+
+const (
+	pressRooms  = 3
+	pressWindow = time.Second
+	pressPause  = time.Second
+)
+
+// press notes that a room was told to wait. It answers true where several were in
+// one second: then it is the bridge that is too fast, and the provider only names
+// the room. The bridge pauses for a moment, no longer: it may be chance.
+func (w *Worker) press(bridge, room string, now time.Time) bool {
+	w.pressMu.Lock()
+	defer w.pressMu.Unlock()
+	p := w.pressed[bridge]
+	if p == nil || now.Sub(p.since) > pressWindow {
+		p = &pressed{since: now, rooms: make(map[string]bool)}
+		w.pressed[bridge] = p
+	}
+	p.rooms[room] = true
+	return len(p.rooms) >= pressRooms
 }
 
 func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
@@ -142,6 +175,7 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 	}
 	h.remember(ctx, d)
 	h.health.succeeded(ctx, d.bridge.ID)
+	h.rooms.available(ctx, h.Worker, h.index, d.line)
 	return h.finish(ctx, d, tasks.Outcome{Success: &success}, partition.Settlement{Kind: partition.Done})
 }
 
@@ -176,6 +210,9 @@ func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) v
 	text := string(v.Reason)
 	if v.Provider.Message != "" {
 		text += ": " + v.Provider.Message
+	}
+	if v.Reason == classify.ReasonRoomUnavailable {
+		h.rooms.unavailable(ctx, h.Worker, h.index, d.line, v)
 	}
 	h.metrics.deadLetter(h.index, v.Category)
 	return h.finish(ctx, d, outcome, partition.Settlement{Kind: kind, DeadLetter: letter, Text: text})

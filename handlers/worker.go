@@ -55,15 +55,19 @@ type Worker struct {
 	log     *zap.Logger
 	name    string
 	tokens  atomic.Int64
-	bridges map[string]*Bridge
+	fleet   atomic.Pointer[fleet]
 	door    *door
 	limiter *ratelimit.Limiter
 	health  *health
+	rooms   *rooms
 	metrics *metrics
 	globals *globals
 	servers []*asynq.Server
 
-	tallies  []tally
+	tallies []tally
+	pressMu sync.Mutex
+	pressed map[string]*pressed // by bridge
+
 	trouble  atomic.Int64 // unix ms of the last word of Redis' absence
 	stopping chan struct{}
 	hardStop chan struct{}
@@ -84,17 +88,15 @@ func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
 	fast := partition.Pipelined(rdb)
 	w := &Worker{
 		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id),
-		bridges: make(map[string]*Bridge), limiter: ratelimit.New(fast),
+		limiter: ratelimit.New(fast), pressed: make(map[string]*pressed), rooms: newRooms(cfg.Scheme.Count),
 		tallies: make([]tally, cfg.Scheme.Count), stopping: make(chan struct{}), hardStop: make(chan struct{}),
 	}
 	w.door = newDoor(fast, cfg, w.name, w.nextToken)
-	for _, b := range cfg.Bridges {
-		w.bridges[b.ID] = b
-	}
+	w.fleet.Store(newFleet(cfg.Bridges))
 	w.metrics = newMetrics(cfg.Registry, cfg.Scheme, cfg.Bridges)
 	w.globals = newGlobals(rdb, cfg)
 	cfg.Registry.MustRegister(w.globals)
-	w.health = newHealth(rdb, w.log, w.metrics, cfg.Bridges)
+	w.health = newHealth(rdb, w.log, w.metrics)
 	return w
 }
 
@@ -105,14 +107,14 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := setup.Announce(ctx, w.rdb); err != nil {
 		return err
 	}
-	if err := w.health.refresh(ctx); err != nil {
+	if err := w.health.refresh(ctx, w.fleet.Load().bridges); err != nil {
 		return err
 	}
 	for i := range w.cfg.Scheme.Count {
 		queue := w.cfg.Scheme.Queue(i)
 		h := &handler{
 			Worker: w, index: i, slot: &w.door.slots[i], lines: w.door.slots[i].lines,
-			bulkhead: newBulkhead(w.cfg.Concurrency, w.cfg.Bridges),
+			bulkhead: newBulkhead(w.cfg.Concurrency),
 		}
 		server := asynq.NewServerFromRedisClient(w.door, w.serverConfig(queue))
 		if err := server.Start(h); err != nil {
@@ -124,19 +126,15 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.cancel = cancel
 	w.wg.Go(func() { w.listen(background) })
 	w.wg.Go(func() { w.sweep(background) })
-	w.wg.Go(func() { w.keep(background, setup) })
+	w.wg.Go(func() { w.keep(background) })
 	w.wg.Go(func() { w.watchLimits(background) })
 	return nil
 }
 
 func (w *Worker) setup() partition.Setup {
-	channels := make(map[string]string, len(w.bridges))
-	for id, b := range w.bridges {
-		channels[id] = b.Channel.Type()
-	}
 	return partition.Setup{
 		Scheme: w.cfg.Scheme, Capacity: w.cfg.Capacity, Pressure: w.cfg.Pressure,
-		MaxBytes: w.cfg.MaxBytes, Bridges: channels, Enqueue: w.cfg.EnqueueScript,
+		MaxBytes: w.cfg.MaxBytes, Bridges: w.fleet.Load().channels(), Enqueue: w.cfg.EnqueueScript,
 	}
 }
 
@@ -267,7 +265,7 @@ func (w *Worker) sweepOne(ctx context.Context, i int, s *partition.Sweeper) {
 
 // keep looks once a second whether Redis still knows the gateway, and what the
 // bridges' health is.
-func (w *Worker) keep(ctx context.Context, setup partition.Setup) {
+func (w *Worker) keep(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -276,6 +274,7 @@ func (w *Worker) keep(ctx context.Context, setup partition.Setup) {
 			return
 		case <-tick.C:
 		}
+		setup := w.setup()
 		if missing, err := setup.Missing(ctx, w.rdb); err != nil {
 			w.redisTrouble(err)
 			continue
@@ -286,7 +285,10 @@ func (w *Worker) keep(ctx context.Context, setup partition.Setup) {
 			}
 			w.log.Warn("redis.restored", zap.String("why", "Redis had lost the gateway's setup"))
 		}
-		if err := w.health.refresh(ctx); err != nil {
+		if err := w.health.refresh(ctx, w.fleet.Load().bridges); err != nil {
+			w.redisTrouble(err)
+		}
+		if err := w.rooms.refresh(ctx, w.rdb, w.cfg.Scheme); err != nil {
 			w.redisTrouble(err)
 		}
 	}

@@ -17,15 +17,20 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("address %s is not public", e.Addr)
 }
 
-// guard is a net.Dialer's Control. It sees the address that is about to be
-// dialed, after resolution, so a name that resolves differently a moment later
-// does not get past it.
-func guard(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil || !Public(ap.Addr()) {
-		return &AddressError{Addr: address}
+// guard lets only public addresses through.
+var guard = Guard(Public)
+
+// Guard is a net.Dialer's Control that lets the allowed addresses through. It sees
+// the address that is about to be dialed, after resolution, so a name that
+// resolves differently a moment later does not get past it.
+func Guard(allow func(netip.Addr) bool) func(network, address string, c syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil || !allow(ap.Addr()) {
+			return &AddressError{Addr: address}
+		}
+		return nil
 	}
-	return nil
 }
 
 // Of IPv6 only the space of global unicast can be public, without its special

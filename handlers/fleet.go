@@ -1,0 +1,85 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// fleet is the bridges that a worker delivers over. It is never changed, but put
+// in the place of another as a whole.
+type fleet struct {
+	bridges map[string]*Bridge
+	// exact is true where a bridge gives up what is ambiguous: then the mark of an
+	// attempt has to be exact, and is written just before the send.
+	exact bool
+}
+
+func newFleet(bridges []*Bridge) *fleet {
+	f := &fleet{bridges: make(map[string]*Bridge, len(bridges))}
+	for _, b := range bridges {
+		f.bridges[b.ID] = b
+		f.exact = f.exact || b.Policy.OnAmbiguous == Fail
+	}
+	return f
+}
+
+// channels are the types of the bridges' channels.
+func (f *fleet) channels() map[string]string {
+	channels := make(map[string]string, len(f.bridges))
+	for id, b := range f.bridges {
+		channels[id] = b.Channel.Type()
+	}
+	return channels
+}
+
+// Reload puts other bridges in the place of the worker's: new credentials, limits
+// and policies, bridges that are new and without those that are gone. What is being
+// sent is sent over the old ones, which are closed a while later. A bridge that the
+// gateway itself suspended is probed at once: its credential may be a new one.
+func (w *Worker) Reload(ctx context.Context, bridges []*Bridge) error {
+	old := w.fleet.Swap(newFleet(bridges))
+	w.door.exact.Store(w.fleet.Load().exact)
+	for _, b := range bridges {
+		if _, known := old.bridges[b.ID]; !known {
+			w.metrics.zero(b.ID)
+		}
+		if err := w.rdb.Del(ctx, probeKey+b.ID).Err(); err != nil {
+			return fmt.Errorf("let bridge %s be probed: %w", b.ID, err)
+		}
+	}
+	patience := time.Second
+	for _, b := range old.bridges {
+		patience = max(patience, b.Policy.Timeout+time.Second)
+	}
+	w.retire(old, patience)
+	if err := w.setup().Announce(ctx, w.rdb); err != nil {
+		return err
+	}
+	w.log.Info("bridges.reloaded", zap.Int("bridges", len(bridges)))
+	return w.health.refresh(ctx, w.fleet.Load().bridges)
+}
+
+// retire closes channels once nothing is sent over them any more.
+func (w *Worker) retire(old *fleet, after time.Duration) {
+	w.wg.Go(func() {
+		timer := time.NewTimer(after)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-w.stopping: // what is in hand has had its time when the worker closes
+		}
+		old.close()
+	})
+}
+
+// close closes the channels that can be closed.
+func (f *fleet) close() {
+	for _, b := range f.bridges {
+		if c, ok := b.Channel.(interface{ Close() }); ok {
+			c.Close()
+		}
+	}
+}

@@ -1,0 +1,18 @@
+package media
+
+import (
+	"io"
+	"net/netip"
+	"os"
+)
+
+// NewGuardedFetcher makes a Fetcher that dials only the allowed addresses.
+func NewGuardedFetcher(p Policy, allow func(netip.Addr) bool) *Fetcher { return newFetcher(p, allow) }
+
+// CleanName is cleanName.
+func CleanName(name string) string { return cleanName(name) }
+
+// FillFile writes what is read to a file that was opened before.
+func FillFile(file *os.File, r io.Reader, limit int64) error {
+	return (&spool{file: file}).fill(r, limit)
+}
