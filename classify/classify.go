@@ -99,7 +99,8 @@ type Verdict struct {
 	Reason   Reason
 	// After is the delay the provider asked for: a floor for the next attempt.
 	After time.Duration
-	// Scope is what After closes; empty without After.
+	// Scope is what After closes, or where a rate limit named no delay, what the
+	// gateway's own closes; empty means the bridge.
 	Scope Scope
 	// Ambiguous is true where the provider may have accepted the message.
 	Ambiguous bool

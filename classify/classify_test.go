@@ -323,3 +323,17 @@ func TestVerdictMethods(t *testing.T) {
 		})
 	}
 }
+
+func TestARateLimitWithoutADelayKeepsItsScope(t *testing.T) {
+	t.Parallel()
+	for _, scope := range []classify.Scope{"", classify.ScopeRoute, classify.ScopeRoom, classify.ScopeRoomRoute, "world"} {
+		v := classify.Classify(&classify.Error{Reply: classify.Reply{Status: 429, Scope: scope}, Sent: classify.SentRefused})
+		want := scope
+		if scope == "world" {
+			want = ""
+		}
+		if v.Reason != classify.ReasonRateLimited || v.Scope != want || v.After != 0 {
+			t.Errorf("scope %q: %+v", scope, v)
+		}
+	}
+}

@@ -51,11 +51,12 @@ func (rs Rules) Classify(err error) Verdict {
 	if v.Retryable() {
 		v.After = max(min(f.e.RetryAfter, MaxRetryAfter), floor, 0)
 	}
-	if v.After > 0 {
+	named := slices.Contains(scopes[:], f.e.Scope)
+	switch {
+	case named && (v.After > 0 || v.Retryable() && reason == ReasonRateLimited):
 		v.Scope = f.e.Scope
-		if !slices.Contains(scopes[:], v.Scope) {
-			v.Scope = ScopeBridge
-		}
+	case v.After > 0:
+		v.Scope = ScopeBridge
 	}
 	return v
 }

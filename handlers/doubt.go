@@ -16,10 +16,15 @@ func (d *delivery) certain(age time.Duration) bool {
 	if d.bridge == nil {
 		return false
 	}
-	if _, ok := d.bridge.Channel.(Reconciler); ok {
-		return true
+	return d.reconciler() != nil || d.remembered(age)
+}
+
+// reconciler is the channel, where it can be asked.
+func (d *delivery) reconciler() Reconciler {
+	if r, ok := d.bridge.Channel.(Reconciler); ok && d.bridge.Channel.Capabilities().Idempotency != tasks.Blind {
+		return r
 	}
-	return d.remembered(age)
+	return nil
 }
 
 // remembered is true while the provider surely knows the token of an attempt of that
@@ -40,8 +45,8 @@ func (h *handler) reconcile(ctx context.Context, d *delivery, i int) (tasks.Deli
 	if d.remembered(d.turn.Age) {
 		return tasks.Delivery{}, false, nil
 	}
-	reconciler, ok := d.bridge.Channel.(Reconciler)
-	if p := d.pieces[i]; !ok || p.remove || p.operation.IsEdit() {
+	reconciler := d.reconciler()
+	if p := d.pieces[i]; reconciler == nil || p.remove || p.operation.IsEdit() {
 		d.progress.Doubled = true
 		return tasks.Delivery{}, false, nil
 	}

@@ -111,10 +111,12 @@ func refuseText(why string) error {
 const zeroWidth = "\u200b"
 
 func (s TextSanitizer) calls(text *string, told map[string]any) {
-	lower := strings.ToLower(*text)
-	same := len(lower) == len(*text) // else its places are others
+	if len(s.Calls) == 0 {
+		return
+	}
+	lower := lowerASCII(*text)
 	for _, call := range s.Calls {
-		if !same || !strings.Contains(lower, call) {
+		if !strings.Contains(lower, call) {
 			continue
 		}
 		_, first := utf8.DecodeRuneInString(call)
@@ -130,9 +132,19 @@ func (s TextSanitizer) calls(text *string, told map[string]any) {
 			n++
 		}
 		*text = b.String() + rest
-		lower = strings.ToLower(*text)
+		lower = lowerASCII(*text)
 		count(told, "mass_mentions_neutralized", n)
 	}
+}
+
+// lowerASCII keeps the places of all letters, which strings.ToLower does not.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // sanitizeTimeout is how long a sanitizer may take where the bridge does not say.

@@ -78,7 +78,6 @@ type DeliveryConfig struct {
 	DeliveryPolicy `yaml:",inline"`
 	// IdempotencyWindow is how long an idempotency key is remembered.
 	IdempotencyWindow time.Duration `yaml:"idempotency_window"`
-	CoalesceEdits     bool          `yaml:"coalesce_edits"`
 }
 
 // DeliveryPolicy is the part of the delivery that each bridge may decide.
@@ -92,6 +91,9 @@ type DeliveryPolicy struct {
 	OnAmbiguous string `yaml:"on_ambiguous"`
 	// OnFailure is "skip" or "hold".
 	OnFailure string `yaml:"on_failure"`
+	// CoalesceEdits leaves out an edit behind which a later one of the same message
+	// waits; not given, it is as the channel has it.
+	CoalesceEdits *bool `yaml:"coalesce_edits,omitempty"`
 }
 
 // ResultsConfig is about outcomes.
@@ -148,11 +150,15 @@ type BridgeConfig struct {
 	// Limits are the paces to keep; empty ones are the channel's own.
 	Limits BridgeLimits `yaml:"limits,omitempty"`
 	// Delivery is the policy in effect: the global one with the bridge's over it.
-	Delivery DeliveryPolicy `yaml:"delivery"`
-	Chunking ChunkingConfig `yaml:"chunking"`
-	// MediaPolicy is "reject" or "fallback_text".
-	MediaPolicy string         `yaml:"media_policy"`
+	Delivery    DeliveryPolicy `yaml:"delivery"`
+	Chunking    ChunkingConfig `yaml:"chunking"`
+	MediaPolicy MediaConfig    `yaml:"media_policy"`
 	Sanitize    SanitizeConfig `yaml:"sanitize"`
+	// Reconcile lets the channel leave a mark in its messages by which it finds them
+	// again (slack).
+	Reconcile bool `yaml:"reconcile,omitempty"`
+	// Nick is the name in rooms of many (xmpp).
+	Nick string `yaml:"nick,omitempty"`
 	// Classify are rules tried before the channel's own.
 	Classify classify.Rules `yaml:"classify,omitempty"`
 }
@@ -189,6 +195,9 @@ type SanitizeConfig struct {
 	// breaks: "strip" takes them out, "reject" settles the envelope with reason
 	// sanitize_failed, "keep" lets them pass.
 	Control string `yaml:"control"`
+	// Mentions is what becomes of texts that call everybody in a room: "neutralize"
+	// breaks them up, "keep" lets them pass.
+	Mentions string `yaml:"mentions"`
 }
 
 // DefaultConfig is the configuration of an empty file.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/ratelimit"
@@ -19,8 +20,8 @@ func (c *Config) readBridges(root *section) {
 	root.list("bridges", func(i int, s *section) {
 		b := BridgeConfig{
 			Delivery:    c.Delivery.DeliveryPolicy,
-			MediaPolicy: "reject",
-			Sanitize:    SanitizeConfig{Control: "strip"},
+			MediaPolicy: MediaConfig{Unsupported: "reject", MaxBytes: 50 << 20, FetchTimeout: 30 * time.Second},
+			Sanitize:    SanitizeConfig{Control: "strip", Mentions: "neutralize"},
 		}
 		b.read(s)
 		if other, twice := first[b.ID]; twice && b.ID != "" {
@@ -52,8 +53,11 @@ func (b *BridgeConfig) readKeys(s *section) {
 	})
 	b.readDelivery(s)
 	s.section("chunking", func(s *section) { s.integer("max", &b.Chunking.Max, 0, 1_000_000) })
-	s.oneOf("media_policy", &b.MediaPolicy, "reject", "fallback_text")
-	s.section("sanitize", func(s *section) { s.oneOf("control", &b.Sanitize.Control, "strip", "reject", "keep") })
+	b.MediaPolicy.read(s)
+	s.section("sanitize", func(s *section) {
+		s.oneOf("control", &b.Sanitize.Control, "strip", "reject", "keep")
+		s.oneOf("mentions", &b.Sanitize.Mentions, "neutralize", "keep")
+	})
 	s.list("classify", func(_ int, s *section) { b.readRule(s) })
 }
 
@@ -76,6 +80,8 @@ func (b *BridgeConfig) readChannel(s *section) {
 	s.secret("password", &b.Password)
 	s.text("server", &b.Server)
 	s.boolean("allow_private", &b.AllowPrivate)
+	s.boolean("reconcile", &b.Reconcile)
+	s.text("nick", &b.Nick)
 	if !known {
 		return
 	}
@@ -122,11 +128,9 @@ func (b *BridgeConfig) readDelivery(s *section) {
 		if own.has("timeout") && s.has("timeout") {
 			own.fault("timeout", "give either timeout or delivery.timeout")
 		}
-		for _, key := range []string{"idempotency_window", "coalesce_edits"} {
-			if own.has(key) {
-				own.get(key)
-				own.fault(key, "is the same for all bridges; it belongs under delivery at the top")
-			}
+		if key := "idempotency_window"; own.has(key) {
+			own.get(key)
+			own.fault(key, "is the same for all bridges; it belongs under delivery at the top")
 		}
 	})
 	readTimeout(s, &b.Delivery.Timeout)

@@ -131,9 +131,6 @@ func join(priorities []tasks.Priority) string {
 func (d *DeliveryConfig) read(s *section) {
 	d.DeliveryPolicy.read(s)
 	s.duration("idempotency_window", &d.IdempotencyWindow, time.Second, year)
-	if s.boolean("coalesce_edits", &d.CoalesceEdits) && d.CoalesceEdits {
-		s.fault("coalesce_edits", "not available in this version")
-	}
 }
 
 // read reads the policy over the one it holds: the defaults, or for a bridge the
@@ -149,6 +146,9 @@ func (p *DeliveryPolicy) read(s *section) {
 	readTimeout(s, &p.Timeout)
 	s.oneOf("on_ambiguous", &p.OnAmbiguous, "resend", "fail")
 	s.oneOf("on_failure", &p.OnFailure, "skip", "hold")
+	if coalesce := false; s.has("coalesce_edits") && s.boolean("coalesce_edits", &coalesce) {
+		p.CoalesceEdits = &coalesce
+	}
 }
 
 // readTimeout reads a timeout that keeps an attempt within asynq's lease: past

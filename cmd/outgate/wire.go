@@ -11,16 +11,54 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/discord"
+	"github.com/outgate/outgate/handlers/matrix"
 	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/handlers/slack"
+	"github.com/outgate/outgate/handlers/telegram"
 	"github.com/outgate/outgate/handlers/webhook"
+	"github.com/outgate/outgate/handlers/xmpp"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
 // knownChannels are the channels a bridge can be of: the only list of them.
 var knownChannels = map[string]channelSpec{
-	webhook.Type: {takes: []string{"url", "secret", "allow_private"}, needs: []string{"url"}, open: openWebhook},
-	sandbox.Type: {open: openSandbox},
+	telegram.Type: {takes: tokenKeys, needs: []string{"token"}, coalesces: true, open: openTelegram},
+	slack.Type: {
+		takes: append([]string{"reconcile"}, tokenKeys...), needs: []string{"token"}, coalesces: true, open: openSlack,
+	},
+	discord.Type: {takes: tokenKeys, needs: []string{"token"}, coalesces: true, open: openDiscord},
+	matrix.Type:  {takes: tokenKeys, needs: []string{"token", "base_url"}, coalesces: true, open: openMatrix},
+	xmpp.Type: {
+		takes: []string{"jid", "password", "server", "nick", "allow_private", "base_url"}, needs: []string{"jid", "password"},
+		open: openXMPP,
+	},
+	webhook.Type: {takes: []string{"url", "secret", "allow_private", "base_url"}, needs: []string{"url"}, open: openWebhook},
+	sandbox.Type: {takes: []string{"base_url"}, open: openSandbox},
+}
+
+// tokenKeys are those of a channel with a token.
+var tokenKeys = []string{"token", "base_url", "allow_private"}
+
+func openTelegram(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
+	return telegram.New(telegram.Config{Token: b.Token.Reveal(), BaseURL: b.BaseURL})
+}
+
+func openSlack(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
+	return slack.New(slack.Config{Token: b.Token.Reveal(), BaseURL: b.BaseURL, Reconcile: b.Reconcile})
+}
+
+func openDiscord(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
+	return discord.New(discord.Config{Token: b.Token.Reveal(), BaseURL: b.BaseURL})
+}
+
+func openMatrix(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
+	return matrix.New(matrix.Config{Token: b.Token.Reveal(), BaseURL: b.BaseURL})
+}
+
+func openXMPP(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
+	return xmpp.New(xmpp.Config{JID: b.JID, Password: b.Password.Reveal(), Server: b.Server, Nick: b.Nick})
 }
 
 func openWebhook(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
@@ -99,16 +137,28 @@ func (b BridgeConfig) bridge(global DeliveryConfig, out io.Writer) (*handlers.Br
 	bridge := &handlers.Bridge{
 		ID: b.ID, Channel: channel, Policy: b.Delivery.policy(global.IdempotencyWindow),
 		BridgeLimits: b.Limits.Bridge, RoomLimits: b.Limits.Room, Rules: append(classify.Rules{}, b.Classify...),
-		Hooks: handlers.Hooks{Media: mediaPolicy(b.MediaPolicy)},
+		MaxText: b.Chunking.Max, Media: b.MediaPolicy.rules(b.AllowPrivate), CoalesceEdits: knownChannels[b.Channel].coalesces,
 	}
-	if b.Chunking.Max > 0 {
-		bridge.Hooks.Chunk = handlers.RuneChunker{Max: b.Chunking.Max}
+	if b.Delivery.CoalesceEdits != nil {
+		bridge.CoalesceEdits = *b.Delivery.CoalesceEdits
 	}
-	if b.Sanitize.Control != "keep" {
-		bridge.Hooks.Sanitize = controlSanitizer{reject: b.Sanitize.Control == "reject"}
-		bridge.Rules = append(bridge.Rules, controlRule)
+	bridge.Hooks.Media = handlers.MediaFallback{Default: b.MediaPolicy.Unsupported, Rules: bridge.Media}
+	clean := handlers.TextSanitizer{Control: handlers.Control(b.Sanitize.Control)}
+	if b.Sanitize.Mentions == "neutralize" {
+		clean.Calls = channel.Capabilities().Calls
+	}
+	bridge.Hooks.Sanitize = clean
+	if clean.Control != handlers.KeepControl {
+		// Tried again, it would fail again.
+		bridge.Rules = append(bridge.Rules, classify.Rule{Code: handlers.CodeControl, Category: classify.Terminal})
 	}
 	return bridge, nil
+}
+
+func (m MediaConfig) rules(allowPrivate bool) handlers.MediaRules {
+	return handlers.MediaRules{
+		Kinds: m.Kinds, Types: m.Types, MaxBytes: int64(m.MaxBytes), Timeout: m.FetchTimeout, AllowPrivate: allowPrivate,
+	}
 }
 
 func (p DeliveryPolicy) policy(window time.Duration) handlers.Policy {

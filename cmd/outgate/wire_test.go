@@ -73,10 +73,19 @@ bridges:
 	if diff := cmp.Diff(policy, a.Policy); diff != "" {
 		t.Errorf("a's policy (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(handlers.Hooks{Chunk: handlers.RuneChunker{Max: 10}, Media: mediaPolicy("reject")}, a.Hooks); diff != "" {
+	media := handlers.MediaRules{MaxBytes: 50 << 20, Timeout: 30 * time.Second}
+	hooks := handlers.Hooks{
+		Media:    handlers.MediaFallback{Default: "reject", Rules: media},
+		Sanitize: handlers.TextSanitizer{Control: handlers.KeepControl},
+	}
+	if diff := cmp.Diff(hooks, a.Hooks); diff != "" || a.MaxText != 10 || a.CoalesceEdits {
 		t.Errorf("a's hooks (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(handlers.Hooks{Media: mediaPolicy("reject"), Sanitize: controlSanitizer{}}, b.Hooks, cmp.AllowUnexported(controlSanitizer{})); diff != "" {
+	hooks = handlers.Hooks{
+		Media:    handlers.MediaFallback{Default: "reject", Rules: media},
+		Sanitize: handlers.TextSanitizer{Control: handlers.StripControl},
+	}
+	if diff := cmp.Diff(hooks, b.Hooks); diff != "" || b.MaxText != 0 {
 		t.Errorf("b's hooks (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]ratelimit.Limit{{N: 5, Window: time.Second}}, a.BridgeLimits); diff != "" {
@@ -97,11 +106,14 @@ func TestPressureThatDoesNothing(t *testing.T) {
 
 func TestTheChannelsAreWired(t *testing.T) {
 	got := slices.Sorted(maps.Keys(knownChannels))
-	if want := []string{"sandbox", "webhook"}; !slices.Equal(got, want) {
+	if want := []string{"discord", "matrix", "sandbox", "slack", "telegram", "webhook", "xmpp"}; !slices.Equal(got, want) {
 		t.Errorf("channels %v, want %v", got, want)
 	}
 	for name, spec := range knownChannels {
-		channel, err := spec.open(BridgeConfig{URL: SecretURL{hide("http://example.com")}}, io.Discard)
+		channel, err := spec.open(BridgeConfig{
+			URL: SecretURL{hide("http://example.com")}, Token: Secret{hide("123456:abcdef")}, BaseURL: "http://127.0.0.1:1",
+			JID: "bot@example.com", Password: Secret{hide("secret")},
+		}, io.Discard)
 		if err != nil || channel.Type() != name {
 			t.Errorf("%s opens %v, %v", name, channel, err)
 		}
@@ -159,75 +171,5 @@ func TestABaseURLStandsInForTheProvider(t *testing.T) {
 		t.Error(err)
 	} else if path := <-asked; path != "/hook" {
 		t.Errorf("the provider is asked for %s", path)
-	}
-}
-
-func TestControlCharacters(t *testing.T) {
-	for name, tc := range map[string]struct {
-		text, caption string
-		reject        bool
-		want          string
-		stripped      map[string]any
-		refused       bool
-	}{
-		"a clean text stays":              {text: "a\tb\r\nc é 🎈", want: "a\tb\r\nc é 🎈"},
-		"control characters are stripped": {text: "a\x00b\x1b[31m\u0085", want: "ab[31m", stripped: map[string]any{"control_characters_stripped": 3}},
-		"from a caption too":              {caption: "a\x07b", want: "ab", stripped: map[string]any{"control_characters_stripped": 1}},
-		"nothing left is refused":         {text: "\x00\x01", refused: true},
-		"or they are refused":             {text: "a\x00b", reject: true, refused: true},
-		"reject lets a clean text pass":   {text: "a\nb", reject: true, want: "a\nb"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			e := text("b", "r", tc.text, "")
-			got := &e.Payload.Text
-			if tc.caption != "" {
-				e.Operation, e.Payload = tasks.SendMedia, tasks.Payload{Media: &tasks.Media{Caption: tc.caption}}
-				got = &e.Payload.Media.Caption
-			}
-			stripped, err := controlSanitizer{reject: tc.reject}.Sanitize(t.Context(), &e)
-			v := classify.Rules{controlRule}.Classify(err)
-			switch {
-			case tc.refused && (v.Category != classify.Terminal || v.Reason != classify.ReasonSanitizeFailed || v.Ambiguous):
-				t.Errorf("verdict %+v of %v", v, err)
-			case tc.refused:
-			case err != nil || *got != tc.want:
-				t.Errorf("%q, %v, want %q", *got, err, tc.want)
-			}
-			if diff := cmp.Diff(tc.stripped, stripped); diff != "" {
-				t.Errorf("security (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestTheBridgesMediaPolicyIsADefault(t *testing.T) {
-	textOnly := tasks.Capabilities{Operations: []tasks.Operation{tasks.Send}}
-	media := tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: "http://x", FallbackText: "a picture"}}
-	opts := &tasks.Opts{Format: tasks.Plain}
-	for name, tc := range map[string]struct {
-		policy mediaPolicy
-		opts   *tasks.Opts
-		ok     bool
-	}{
-		"reject":                   {"reject", nil, false},
-		"fallback":                 {"fallback_text", nil, true},
-		"fallback beside others":   {"fallback_text", opts, true},
-		"the envelope has the say": {"fallback_text", &tasks.Opts{MediaPolicy: "reject"}, false},
-		"in both directions":       {"reject", &tasks.Opts{MediaPolicy: "fallback_text"}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			e := tasks.Envelope{Operation: tasks.SendMedia, Payload: media, Opts: tc.opts}
-			_, err := tc.policy.Apply(t.Context(), &e, textOnly)
-			if (err == nil) != tc.ok || tc.ok && e.Payload.Text != "a picture" {
-				t.Errorf("%+v, %v", e, err)
-			}
-		})
-	}
-	if opts.MediaPolicy != "" {
-		t.Error("the caller's options are changed")
-	}
-	e := text("b", "r", "x", "")
-	if _, err := mediaPolicy("reject").Apply(t.Context(), &e, textOnly); err != nil || e.Opts != nil {
-		t.Errorf("a text: %+v, %v", e, err)
 	}
 }
