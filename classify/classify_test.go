@@ -194,7 +194,7 @@ func TestClassifyEdges(t *testing.T) {
 			told(webhook(429), 9000*time.Hour, ""), limited(24*time.Hour, classify.ScopeBridge),
 		},
 		"a negative delay is none": {
-			told(webhook(429), -time.Second, classify.ScopeRoom), limited(0, ""),
+			told(webhook(429), -time.Second, classify.ScopeRoom), limited(0, classify.ScopeRoom),
 		},
 		"503 waits as long as it was told": {
 			told(webhook(503), 3*time.Second, ""), classify.Verdict{
