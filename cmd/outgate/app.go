@@ -29,6 +29,9 @@ type app struct {
 	// inTTY and errTTY tell whether somebody types into in and looks at err.
 	inTTY, errTTY bool
 
+	// hangup stands in for SIGHUP; nil is the process's own.
+	hangup <-chan os.Signal
+
 	// running is true once a command has begun: errors before are of its usage.
 	running bool
 }

@@ -51,15 +51,16 @@ func (w world) run(t testing.TB, args ...string) result {
 type process struct {
 	out, err buffer
 	stop     chan os.Signal
+	hangup   chan os.Signal
 	code     chan int
 }
 
 func (w world) start(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := &process{stop: make(chan os.Signal, 2), code: make(chan int, 1)}
+	p := &process{stop: make(chan os.Signal, 2), hangup: make(chan os.Signal, 1), code: make(chan int, 1)}
 	a := &app{
 		in: strings.NewReader(w.stdin), out: &p.out, err: &p.err, inTTY: w.inTTY,
-		env: func(name string) string { return w.env[name] },
+		env: func(name string) string { return w.env[name] }, hangup: p.hangup,
 	}
 	go func() { p.code <- a.main(context.Background(), args, p.stop) }()
 	t.Cleanup(func() { p.interrupt() })

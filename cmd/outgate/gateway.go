@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,6 +34,9 @@ type gateway struct {
 	// enqueues are the times of the enqueues that this process makes itself.
 	enqueues prometheus.Histogram
 	running  atomic.Pointer[running]
+	// reload reads the bridges anew at each word of hangups; nil is for never.
+	reload  func() ([]*handlers.Bridge, error)
+	hangups <-chan os.Signal
 }
 
 // running is a worker that was started, and its metrics.
@@ -115,9 +119,27 @@ func (g *gateway) deliver(ctx context.Context, up func(context.Context) error) e
 	if err := up(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
-	<-ctx.Done()
-	g.log.Info("worker.stopping")
-	return nil
+	for {
+		select {
+		case <-g.hangups:
+			g.reloadBridges(ctx, worker.Worker)
+		case <-ctx.Done():
+			g.log.Info("worker.stopping")
+			return nil
+		}
+	}
+}
+
+// reloadBridges puts the bridges of the configuration as it is now in the place of
+// the worker's. With a faulty one nothing changes.
+func (g *gateway) reloadBridges(ctx context.Context, worker *handlers.Worker) {
+	bridges, err := g.reload()
+	if err == nil {
+		err = worker.Reload(ctx, bridges)
+	}
+	if err != nil {
+		g.log.Error("config.not_reloaded", zap.Error(err), zap.String("meaning", "the bridges are as they were"))
+	}
 }
 
 const (

@@ -215,30 +215,36 @@ func refusals(tb testing.TB, h *Harness) {
 		tb.Error("the harness documents no error")
 	}
 	for name, r := range h.Refusals {
-		p := newProvider(tb, func(w http.ResponseWriter, _ *http.Request) {
-			for k, v := range r.Header {
-				w.Header().Set(k, v)
-			}
-			w.WriteHeader(r.Status)
-			_, _ = io.WriteString(w, r.Body)
-		})
-		op := r.Operation
-		if op == "" {
-			op = tasks.Send
-		}
-		ch := h.build(tb, p.URL)
-		send := method(ch, op)
-		if send == nil {
-			tb.Errorf("%s: the channel has no %s", name, op)
+		asked, err := h.refused(tb, r)
+		if !asked {
+			tb.Errorf("%s: the channel has no %s", name, r.Operation)
 			continue
 		}
-		_, err := send(tb.Context(), h.message(op))
 		got := classify.Classify(err)
 		got.Provider, r.Want.Provider = classify.Provider{}, classify.Provider{}
 		if got != r.Want {
 			tb.Errorf("%s: got %+v, want %+v: %v", name, got, r.Want, err)
 		}
 	}
+}
+
+// refused is the error of a refusal; false where the channel lacks its operation.
+func (h *Harness) refused(tb testing.TB, r Refusal) (asked bool, err error) {
+	tb.Helper()
+	p := newProvider(tb, func(w http.ResponseWriter, _ *http.Request) {
+		for k, v := range r.Header {
+			w.Header().Set(k, v)
+		}
+		w.WriteHeader(r.Status)
+		_, _ = io.WriteString(w, r.Body)
+	})
+	op := cmp.Or(r.Operation, tasks.Send)
+	send := method(h.build(tb, p.URL), op)
+	if send == nil {
+		return false, nil
+	}
+	_, err = send(tb.Context(), h.message(op))
+	return true, err
 }
 
 // token compares the tokens on the wire: two attempts of each message of two.

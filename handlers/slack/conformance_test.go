@@ -93,7 +93,7 @@ func refusals() map[string]channeltest.Refusal {
 		"429 of an upload does, too":                        during(tasks.SendMedia, told(429, `{"ok":false,"error":"ratelimited"}`)),
 		"429 needs no body":                                 told(429, ""),
 		"ratelimited in a 200 is the same":                  told(200, `{"ok":false,"error":"ratelimited"}`),
-		"too many messages wait without being told":         says("rate_limited", classify.Retryable, classify.ReasonRateLimited),
+		"too many messages wait without being told":         scoped(says("rate_limited", classify.Retryable, classify.ReasonRateLimited)),
 		"a fatal error may have posted the message":         doubt(says("fatal_error", classify.Retryable, classify.ReasonProviderError)),
 		"an internal error of an upload has posted nothing": during(tasks.SendMedia, says("internal_error", classify.Retryable, classify.ReasonProviderError)),
 		"an internal error of an edit may have edited":      doubt(during(tasks.Edit, says("internal_error", classify.Retryable, classify.ReasonProviderError))),
@@ -118,4 +118,10 @@ func refusals() map[string]channeltest.Refusal {
 			Want: classify.Verdict{Category: classify.Retryable, Reason: classify.ReasonInvalidReply, Ambiguous: true},
 		},
 	}
+}
+
+// scoped is a refusal that names the route.
+func scoped(r channeltest.Refusal) channeltest.Refusal {
+	r.Want.Scope = classify.ScopeRoute
+	return r
 }
