@@ -24,6 +24,7 @@ const (
 	ReasonPanic                    Reason = "panic"
 	ReasonAmbiguous                Reason = "ambiguous"
 	ReasonRemoved                  Reason = "removed"
+	ReasonSuperseded               Reason = "superseded"
 	ReasonBridgeSuspended          Reason = "bridge_suspended"
 	ReasonMediaRejected            Reason = "media_rejected"
 	ReasonSanitizeFailed           Reason = "sanitize_failed"
@@ -86,6 +87,7 @@ var traits = map[Reason]struct {
 	ReasonPanic:                    {Retryable, doubtSent},
 	ReasonAmbiguous:                {Terminal, doubtAlways},
 	ReasonRemoved:                  {Terminal, doubtNone},
+	ReasonSuperseded:               {Terminal, doubtNone},
 	ReasonBridgeSuspended:          {Retryable, doubtNone},
 	ReasonMediaRejected:            {Terminal, doubtNone},
 	ReasonSanitizeFailed:           {Retryable, doubtNone},

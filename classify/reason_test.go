@@ -63,7 +63,7 @@ func TestAStatedReasonDecides(t *testing.T) {
 		"invalid_request": final, "missing_external_message_id": final,
 		"unsupported_operation": final, "unknown_bridge": final,
 		"idempotency_mismatch": final, "too_large": final, "expired": final,
-		"removed": final, "media_rejected": final, "address_forbidden": final,
+		"removed": final, "superseded": final, "media_rejected": final, "address_forbidden": final,
 		"redirected": final, "rejected": final, "not_found": final,
 		"forbidden": final, "message_too_long": final, "room_unavailable": final,
 

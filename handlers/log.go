@@ -32,6 +32,9 @@ func (h *handler) attempted(d *delivery, piece int, took time.Duration, err erro
 func (h *handler) settled(d *delivery, o tasks.Outcome) {
 	bridge, disposition, category := d.bridgeID(), "delivered", ""
 	h.tallies[h.index].processed.Add(1)
+	if o.Superseded != nil {
+		disposition = "superseded"
+	}
 	if o.Error != nil {
 		h.tallies[h.index].failed.Add(1)
 		disposition, category = string(o.Error.Disposition), string(o.Error.Category)

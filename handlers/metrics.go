@@ -76,6 +76,7 @@ func (m *metrics) zero(bridge string) {
 	m.limitWaits.WithLabelValues(bridge)
 	m.attemptSeconds.WithLabelValues(bridge)
 	m.deliverySeconds.WithLabelValues(bridge)
+	m.deliveries.WithLabelValues(bridge, string(tasks.Edit), "superseded", "")
 	for _, op := range operations {
 		m.deliveries.WithLabelValues(bridge, string(op), "delivered", "")
 		m.attempts.WithLabelValues(bridge, string(op), "")

@@ -222,7 +222,8 @@ func refuse(err error) error {
 }
 
 // SendMessage sends a text and waits for its outcome. The error is an
-// *OutboundError, also where the envelope was refused.
+// *OutboundError, also where the envelope was refused. Of an edit that a later one
+// took the place of, it wraps a *SupersededError.
 func (c *Client) SendMessage(ctx context.Context, e Envelope) (*Success, error) {
 	return c.deliver(ctx, Send, e)
 }
@@ -261,6 +262,11 @@ func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Succes
 		out.Ambiguous = true
 		return nil, out
 	}
+	if outcome.Superseded != nil {
+		out := refusedError(&e, outcome.Err())
+		out.ID, out.Partition = receipt.ID, receipt.Partition
+		return nil, out
+	}
 	if outcome.Success != nil {
 		outcome.Success.Idempotent = receipt.Idempotent
 	}
@@ -278,6 +284,8 @@ func refusedError(e *Envelope, err error) *OutboundError {
 		if errors.As(err, &invalid) && invalid.Field == "external_message_id" && e.Operation.IsEdit() && e.ExternalMessageID == "" {
 			reason = classify.ReasonMissingExternalMessageID
 		}
+	case errors.As(err, new(*SupersededError)):
+		reason = classify.ReasonSuperseded
 	case errors.Is(err, context.Canceled):
 		reason = classify.ReasonCanceled
 	case errors.Is(err, context.DeadlineExceeded):
@@ -287,6 +295,6 @@ func refusedError(e *Envelope, err error) *OutboundError {
 	return &OutboundError{
 		Status: StatusError, Type: "outbound_error", Category: category, Disposition: category.Disposition(),
 		Operation: e.Operation, Reason: reason, RoutingKey: e.RoutingKey(), Retryable: category == classify.Retryable,
-		CorrelationID: e.CorrelationID, cause: err,
+		CorrelationID: e.CorrelationID, SessionKey: e.SessionKey, RouteResolution: e.RouteResolution, cause: err,
 	}
 }
