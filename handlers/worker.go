@@ -128,6 +128,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.wg.Go(func() { w.sweep(background) })
 	w.wg.Go(func() { w.keep(background) })
 	w.wg.Go(func() { w.watchLimits(background) })
+	w.wg.Go(func() { w.drain(background) })
 	return nil
 }
 

@@ -46,6 +46,8 @@ else
   end
   if ARGV[5] ~= "0" then redis.call("SET", og .. "outcome:" .. id, ARGV[4], "PX", ARGV[5]) end
   redis.call("PUBLISH", og .. "outcomes", ARGV[4])
+  local waiting = redis.call("HGET", t, "og_reply")
+  if waiting then reply_all(waiting, ARGV[4], math.max(tonumber(ARGV[5]), 600000)) end
   if redis.call("EXISTS", dead) == 1 then redis.call("HSET", dead, "record", ARGV[8]) end
   promote(ARGV[3], id, ns)
 end

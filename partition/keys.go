@@ -51,6 +51,12 @@ func (k Keys) LineOf(line string) string { return k.own("line:" + line) }
 // Edits maps the messages of a line to the edits of them that follow each other.
 func (k Keys) Edits(line string) string { return k.own("edits:" + line) }
 
+// In is the stream of envelopes of producers that may do no more than XADD.
+func (k Keys) In() string { return "outgate:in:{" + k.Queue + "}" }
+
+// Reply is the list of what such a producer is told, by the name it gave.
+func (k Keys) Reply(name string) string { return "outgate:reply:{" + k.Queue + "}:" + name }
+
 // Dead lists the dead letters by the time of their death.
 func (k Keys) Dead() string { return k.own("dead") }
 

@@ -16,8 +16,13 @@ import (
 var Prelude string
 
 var (
+	// ReplyLua is the Lua that tells producers of the stream road.
+	//
+	//go:embed reply.lua
+	ReplyLua string
 	//go:embed promote.lua
-	promoteLua string
+	promoteOnlyLua string
+	promoteLua     = ReplyLua + promoteOnlyLua
 	//go:embed archive.lua
 	archiveLua string
 	//go:embed begin.lua

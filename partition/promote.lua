@@ -24,7 +24,7 @@ end
 -- sent, even if they are run by hand later. Its idempotency key stays used.
 local function removed(id, line)
   local t, kept = aq .. "t:" .. id, 86400000
-  local v = redis.call("HMGET", t, "state", "og_ambiguous", "og_flight", "unique_key", "msg")
+  local v = redis.call("HMGET", t, "state", "og_ambiguous", "og_flight", "unique_key", "msg", "og_reply")
   if v[1] then
     redis.call("HSET", t, "og_settled", "1")
     redis.call("HDEL", t, "og_head")
@@ -40,6 +40,7 @@ local function removed(id, line)
     cjson.encode(id), tonumber(string.match(tag, "(%d+)}$")), cjson.encode(line), (v[2] or v[3]) and "true" or "false")
   if redis.call("SET", og .. "outcome:" .. id, outcome, "NX", "PX", kept) then
     redis.call("PUBLISH", og .. "outcomes", outcome)
+    if v[6] then reply_all(v[6], outcome, kept) end
     redis.call("HINCRBY", og .. "state", "removed", 1)
   end
 end

@@ -20,10 +20,12 @@ var (
 	enqueueLua string
 	//go:embed enqueue_json.lua
 	enqueueJSONLua string
+	//go:embed enqueue_stream.lua
+	enqueueStreamLua string
 
 	// EnqueueScript is the text of the admission script: one for the Go client and
 	// for any Redis client.
-	EnqueueScript = partition.Prelude + enqueueLua + enqueueJSONLua
+	EnqueueScript = partition.Prelude + enqueueLua + enqueueJSONLua + partition.ReplyLua + enqueueStreamLua
 
 	enqueueSHA = redis.NewScript(EnqueueScript).Hash()
 )

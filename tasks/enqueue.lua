@@ -9,6 +9,7 @@
 --          key ("" for none), fingerprint, id of the dead letter that this replays
 --          ("" for none), and for edits "+" and the message, with "-" for one that
 --          takes no other edit's place ("" for all else).
+--          Or, from a worker, what enqueue_stream.lua says.
 -- Replies  for JSON: the receipt as JSON, or an error whose first word is its code.
 --          for a batch: one string an envelope,
 --          "+ id depth position level" (accepted), "= id depth level outcome"

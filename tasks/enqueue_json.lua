@@ -384,53 +384,68 @@ local function route(e, hash, hash_key, partitions)
   return h % partitions, line
 end
 
-local json = ARGV[1] or ""
 local NOT_READY = "OUTGATE_NOT_READY no gateway has configured this Redis yet"
 local function enter(namespace, index)
   tag = string.format("{%s-%03d}", namespace, index)
   og, aq = "outgate:" .. tag .. ":", "asynq:" .. tag .. ":"
 end
 
-local scheme
-if tag == "{}" then
-  scheme = redis.call("HMGET", "outgate:api", "hash", "hash_key", "partitions", "namespace")
-  if not scheme[3] then return redis.error_reply(NOT_READY) end
-  enter(scheme[4], 0) -- all partitions have the same limit
-end
-c = conf()
-if not c then return redis.error_reply(NOT_READY) end
-if #json > c.max_bytes then
-  return redis.error_reply("OUTGATE_TOO_LARGE " .. #json .. " bytes, the limit is " .. c.max_bytes)
-end
-local e = decode(json)
-if fault then return redis.error_reply("OUTGATE_INVALID " .. fault) end
-
-local index, line
-if scheme then
-  index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
-  enter(scheme[4], index)
-else
-  scheme = redis.call("HMGET", og .. "state", "hash", "hash_key", "partitions")
-  index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
-  if index ~= c.partition then
-    return redis.error_reply(string.format("OUTGATE_WRONG_PARTITION want %s-%03d", match(tag, "^{(.*)%-%d+}$"), index))
+-- place answers the partition and the line of an envelope; or nil and the refusal of
+-- one that belongs elsewhere. Where the caller left the partition to the script, it
+-- goes there.
+local function place(e, scheme)
+  if scheme then
+    local index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
+    enter(scheme[4], index)
+    return index, line
   end
+  scheme = redis.call("HMGET", og .. "state", "hash", "hash_key", "partitions")
+  local index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
+  if index == c.partition then return index, line end
+  return nil, string.format("OUTGATE_WRONG_PARTITION want %s-%03d", match(tag, "^{(.*)%-%d+}$"), index)
 end
 
-local routing_key, priority = e.bridge_id .. ":" .. e.external_room_id, e.priority or "normal"
-if not open(e.operation, priority) then return redis.error_reply(NOT_READY) end
-local key, print = "", ""
-if e.idempotency_key then
-  key, print = redis.sha1hex(routing_key .. "\n" .. e.idempotency_key), fingerprint(e)
+-- accept admits one envelope and answers its receipt, its id and, of a duplicate that
+-- is settled, true; or nil and the refusal.
+local function accept(json)
+  fault = nil
+  local scheme
+  if tag == "{}" then
+    scheme = redis.call("HMGET", "outgate:api", "hash", "hash_key", "partitions", "namespace")
+    if not scheme[3] then return nil, NOT_READY end
+    enter(scheme[4], 0) -- all partitions have the same limit
+  end
+  c = conf()
+  if not c then return nil, NOT_READY end
+  if #json > c.max_bytes then
+    return nil, "OUTGATE_TOO_LARGE " .. #json .. " bytes, the limit is " .. c.max_bytes
+  end
+  local e = decode(json)
+  if fault then return nil, "OUTGATE_INVALID " .. fault end
+  local index, line = place(e, scheme)
+  if not index then return nil, line end
+
+  local routing_key, priority = e.bridge_id .. ":" .. e.external_room_id, e.priority or "normal"
+  if not open(e.operation, priority) then return nil, NOT_READY end
+  local key, print = "", ""
+  if e.idempotency_key then
+    key, print = redis.sha1hex(routing_key .. "\n" .. e.idempotency_key), fingerprint(e)
+  end
+  local edit = e.external_message_id and (e.operation == "edit" and not e.expires_at_ms and "+" or "-")
+    .. e.external_message_id or ""
+  local id, what, more = admit(json, line, e.operation, priority, e.bridge_id, e.channel or "", key, print, "", edit)
+  if not id then return nil, what .. " " .. more end
+  close()
+  local duplicate = what == "duplicate"
+  local receipt = string.format('{"status":"%s","id":"%s","partition":%d,"routing_key":%s,"pressure_level":"%s","depth":%d,'
+    .. '"position":%d,"idempotent":%s%s}',
+    duplicate and "duplicate" or "accepted", id, index, '"' .. gsub(routing_key, '["\\]', "\\%0") .. '"',
+    LEVELS[level], held, duplicate and 0 or what, duplicate and "true" or "false",
+    duplicate and more ~= "" and ',"outcome":' .. more or "")
+  return receipt, id, duplicate and more ~= ""
 end
-local edit = e.external_message_id and (e.operation == "edit" and not e.expires_at_ms and "+" or "-")
-  .. e.external_message_id or ""
-local id, what, more = admit(json, line, e.operation, priority, e.bridge_id, e.channel or "", key, print, "", edit)
-if not id then return redis.error_reply(what .. " " .. more) end
-close()
-local duplicate = what == "duplicate"
-return string.format('{"status":"%s","id":"%s","partition":%d,"routing_key":%s,"pressure_level":"%s","depth":%d,'
-  .. '"position":%d,"idempotent":%s%s}',
-  duplicate and "duplicate" or "accepted", id, index, '"' .. gsub(routing_key, '["\\]', "\\%0") .. '"',
-  LEVELS[level], held, duplicate and 0 or what, duplicate and "true" or "false",
-  duplicate and more ~= "" and ',"outcome":' .. more or "")
+
+if ARGV[1] ~= "stream/1" then
+  local receipt, refusal = accept(ARGV[1] or "")
+  return receipt or redis.error_reply(refusal)
+end

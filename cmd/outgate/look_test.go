@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -81,9 +82,21 @@ off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance
 	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
 		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
 	}
+	record := fmt.Sprintf(`{"text":"bot was kicked","since_ms":%d}`, time.Now().Add(-5*time.Second).UnixMilli())
+	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", record)
+	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "b:slow", record)
+	got = s.run(t, "rooms", "--limit", "2")
+	want = `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
+hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
+b:slow | 1 | 3 | AGE | retry | 0 | its next attempt, in AGE: rate_limited, again in 10m0s; the room is unavailable: bot was kicked
+b:gone | 0 | 0 | AGE | unavailable | 0 | nothing: the room is unavailable: bot was kicked
+`
+	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
+		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	}
 	got = s.run(t, "rooms", "--json", "--limit", "1", "--sort", "age", "--partition", "1")
 	var views []roomView
-	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) != 1 || views[0].Head != held || views[0].Error != "rejected: Bad Request" {
+	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) == 0 || views[0].Head != held || views[0].Error != "rejected: Bad Request" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for args, want := range map[string]string{

@@ -21,6 +21,8 @@ type roomView struct {
 	Error string `json:"error,omitempty"`
 	// Suspended says why the bridge is, if it is.
 	Suspended *handlers.Suspension `json:"suspended,omitempty"`
+	// Unavailable says why nothing can be delivered to the room, if that is so.
+	Unavailable *handlers.Unavailable `json:"unavailable,omitempty"`
 	// WaitsFor is all of it in words.
 	WaitsFor string `json:"waits_for"`
 }
@@ -99,7 +101,7 @@ func (s *session) rooms(ctx context.Context, query partition.RoomsQuery) ([]room
 		}
 		views[i].WaitsFor = views[i].waitsFor(time.Now())
 	}
-	return views, nil
+	return s.unavailable(ctx, query, views)
 }
 
 // suspensions are the suspended bridges.
