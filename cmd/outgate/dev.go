@@ -26,6 +26,7 @@ const (
 type devFlags struct {
 	addr, redisAddr, logLevel string
 	noTour                    bool
+	fakes                     []string
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -43,17 +44,22 @@ func (a *app) devCommand() *cobra.Command {
 					return usagef("%s is no host:port of this machine alone, 127.0.0.1:8080 for instance: outgate dev guards nothing", addr)
 				}
 			}
-			return a.dev(cmd.Context(), f)
+			list, err := fakesOf(f.fakes)
+			if err != nil {
+				return err
+			}
+			return a.dev(cmd.Context(), f, list)
 		},
 	}
 	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8080", "host:port of the web pages")
 	cmd.Flags().StringVar(&f.redisAddr, "redis-addr", "127.0.0.1:6390", "host:port of the Redis")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	cmd.Flags().StringSliceVar(&f.fakes, "fake", nil, "also bridges to providers in this process, with their limits: telegram, slack, discord, matrix")
 	cmd.Flags().BoolVar(&f.noTour, "no-tour", false, "leave out the tour")
 	return cmd
 }
 
-func (a *app) dev(ctx context.Context, f devFlags) error {
+func (a *app) dev(ctx context.Context, f devFlags, fakes []fake) error {
 	cfg, err := LoadConfig("", a.env, Override{Path: "log.level", Source: "--log-level", Value: f.logLevel},
 		Override{Path: "log.format", Value: "console"})
 	if err != nil {
@@ -84,10 +90,17 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 	}
 	channel := sandbox.New(sandbox.Config{Writer: out, Keep: devKeep})
 	worker.Bridges = []*handlers.Bridge{{ID: devBridge, Channel: channel, Policy: worker.Policy}}
+	for _, fake := range fakes {
+		bridge, err := fake.serve(ctx, cfg)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		worker.Bridges = append(worker.Bridges, bridge)
+	}
 	more := map[string]http.Handler{"/sandbox": kept(channel)}
 	g := newGateway(cfg, worker, rdb, log)
 	t := tour{
-		out: out, rdb: rdb, enqueues: g.enqueues, redisAddr: store.Addr(), pages: "http://" + listener.Addr().String() + "/",
+		out: out, rdb: rdb, enqueues: g.enqueues, fakes: fakes, redisAddr: store.Addr(), pages: "http://" + listener.Addr().String() + "/",
 	}
 	return g.run(ctx, listener, more, func(ctx context.Context) error { return t.run(ctx, !f.noTour) })
 }

@@ -19,6 +19,7 @@ type tour struct {
 	out       io.Writer
 	rdb       redis.UniversalClient
 	enqueues  prometheus.Observer
+	fakes     []fake
 	redisAddr string
 	pages     string
 }
@@ -52,14 +53,33 @@ Ctrl-C ends it.
 // devEnvelope is an envelope as any client sends it.
 const devEnvelope = `{"operation":"send","bridge_id":"` + devBridge + `","external_room_id":"lobby","payload":"hello from Redis"}`
 
-// play sends a text, edits it, sends a picture, and edits that.
+// play shows the sandbox, and then each fake.
 func (t tour) play(ctx context.Context) error {
 	client := tasks.NewClient(t.rdb)
 	defer func() { _ = client.Close() }()
-	picture := func(url, caption string) tasks.Payload {
-		return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: url, Caption: caption}}
-	}
 	t.printf("A short tour: four messages to room lobby. Each line with a time is what the bridge delivered.\n\n")
+	err := t.converse(ctx, client, devBridge, "lobby", func(url, caption string) tasks.Payload {
+		return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: url, Caption: caption}}
+	})
+	for _, f := range t.fakes {
+		if err != nil {
+			return err
+		}
+		t.printf("The same to room %s over bridge %s, which leads to a fake of the provider with its real limits.\n\n", f.room, f.channel)
+		err = t.converse(ctx, client, f.channel, f.room, func(_, caption string) tasks.Payload {
+			return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, Data: devPicture, Filename: "picture.gif", Caption: caption}}
+		})
+		t.printf("In the room stands now:\n")
+		for _, line := range f.provider.Lines(f.room) {
+			t.printf("  %s\n", line)
+		}
+		t.printf("\n")
+	}
+	return err
+}
+
+// converse sends a text, edits it, sends a picture, and edits that.
+func (t tour) converse(ctx context.Context, client *tasks.Client, bridge, room string, picture func(url, caption string) tasks.Payload) error {
 	made := ""
 	for _, step := range []struct {
 		what      string
@@ -72,7 +92,7 @@ func (t tour) play(ctx context.Context) error {
 		{"edit the media", tasks.EditMedia, picture("https://example.com/door.png", "it is at your door")},
 	} {
 		t.printf("%s\n", step.what)
-		e := tasks.Envelope{Operation: step.operation, BridgeID: devBridge, ExternalRoomID: "lobby", Payload: step.payload}
+		e := tasks.Envelope{Operation: step.operation, BridgeID: bridge, ExternalRoomID: room, Payload: step.payload}
 		if step.operation.IsEdit() {
 			e.ExternalMessageID = made
 		}
@@ -80,7 +100,9 @@ func (t tour) play(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		made = outcome.MessageID
+		if !step.operation.IsEdit() {
+			made = outcome.MessageID
+		}
 		t.printf("  delivered as %s after %s: envelope %s, partition %d, attempt %d\n\n",
 			outcome.MessageID, age(max(1, outcome.LatencyMS)), outcome.ID, outcome.Partition, outcome.Attempts)
 	}

@@ -5,6 +5,7 @@
 package fakes
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -106,6 +107,22 @@ func (b *Base) Messages(room string) []Message {
 		}
 	}
 	return messages
+}
+
+// Lines are what stands in a room, for people.
+func (b *Base) Lines(room string) []string {
+	var lines []string
+	for _, m := range b.Messages(room) {
+		line := fmt.Sprintf("%s  %q", m.ID, m.Text)
+		if m.Media != "" {
+			line += fmt.Sprintf("  with %q", m.Media)
+		}
+		if m.Edits > 0 {
+			line += "  (edited)"
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // Rooms are the rooms that were written to, sorted.

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDevShowsTheTourOnEveryFake(t *testing.T) {
+	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--fake", "telegram,slack", "--fake", "discord,matrix")
+	eventually(t, "it says how to go on", func() bool { return strings.Contains(p.out.String(), "Ctrl-C ends it.\n") })
+	out := p.out.String()
+	for _, bridge := range []string{"telegram", "slack", "discord", "matrix"} {
+		_, tour, found := strings.Cut(out, "over bridge "+bridge+", which leads to a fake")
+		_, room, _ := strings.Cut(tour, "In the room stands now:\n")
+		room, _, _ = strings.Cut(room, "\n\n")
+		lines := strings.Split(room, "\n")
+		if !found || len(lines) != 2 || !strings.Contains(lines[0], `"Good morning! Your parcel arrives today."  (edited)`) ||
+			!strings.Contains(lines[1], "it is at your door") || !strings.Contains(lines[1], "(edited)") {
+			t.Errorf("%s: %q", bridge, room)
+		}
+	}
+	p.interrupt()
+	if got := p.wait(t); got.code != 0 || got.err != "" {
+		t.Errorf("%+v", got)
+	}
+	got := world{}.run(t, "dev", "--fake", "telegram,icq")
+	if got.code != 2 || got.err != "outgate: --fake icq: there is none; there are discord, matrix, slack, telegram\n" {
+		t.Errorf("%+v", got)
+	}
+}
