@@ -42,7 +42,13 @@ func FuzzClassify(f *testing.F) {
 		if v.After < 0 || v.After > classify.MaxRetryAfter || v.After > 0 && !v.Retryable() {
 			t.Errorf("%s after %s", v.Category, v.After)
 		}
-		if (v.Scope == "") != (v.After == 0) || v.Scope != "" && v.Scope != classify.ScopeBridge && v.Scope != classify.ScopeRoom {
+		waits := v.After > 0 || v.Retryable() && v.Reason == classify.ReasonRateLimited
+		switch v.Scope {
+		case "", classify.ScopeBridge, classify.ScopeRoute, classify.ScopeRoom, classify.ScopeRoomRoute:
+		default:
+			t.Errorf("scope %q", v.Scope)
+		}
+		if v.Scope == "" && v.After > 0 || v.Scope != "" && !waits {
 			t.Errorf("scope %q with a delay of %s", v.Scope, v.After)
 		}
 		silent := (status < 300 || status > 599) && code == "" && !e.Reason.Known()
