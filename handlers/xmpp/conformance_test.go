@@ -1,0 +1,156 @@
+package xmpp_test
+
+import (
+	"encoding/xml"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outgate/outgate/handlers/channeltest"
+	"github.com/outgate/outgate/handlers/xmpp"
+	"github.com/outgate/outgate/handlers/xmpp/prosodytest"
+	"github.com/outgate/outgate/tasks"
+)
+
+func TestConformance(t *testing.T) {
+	srv := prosody(t)
+	login(t, srv, "alice").join(t, hall)
+	for name, room := range map[string]string{"a person": alice, "a room": hall} {
+		t.Run(name, func(t *testing.T) {
+			channeltest.Run(t, channeltest.Harness{
+				// The suite's providers speak HTTP; what it checks without them, it
+				// checks with a server that speaks XMPP.
+				New: func(string) (channeltest.Channel, error) {
+					return xmpp.New(xmpp.Config{JID: "bot@localhost", Password: prosodytest.Password, Server: srv.Addr})
+				},
+				Secrets: []string{prosodytest.Password},
+				Message: func(op tasks.Operation) tasks.Message {
+					m := text(room, "007-000000000000001f", "hello")
+					if op.IsMedia() {
+						m = picture(room, "007-000000000000001f", "\x89PNG", "a cat")
+					}
+					if m.Operation = op; op.IsEdit() {
+						m.ExternalMessageID = "17"
+					}
+					return m
+				},
+			})
+		})
+	}
+}
+
+func TestConfigurationThatCannotBeUsedIsNamed(t *testing.T) {
+	good := xmpp.Config{JID: "bot@localhost", Password: "p", Server: "127.0.0.1:5222", MUC: []string{"rooms.localhost"}, Nick: "robot"}
+	if c, err := xmpp.New(good); err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+	for name, c := range map[string]struct {
+		change func(*xmpp.Config)
+		want   string
+	}{
+		"no account":             {func(c *xmpp.Config) { c.JID = "" }, "xmpp: jid: is required"},
+		"a domain":               {func(c *xmpp.Config) { c.JID = "localhost" }, "xmpp: jid: is not of the form user@domain"},
+		"an account of nothing":  {func(c *xmpp.Config) { c.JID = "@" }, "xmpp: jid: is not of the form user@domain"},
+		"a resource":             {func(c *xmpp.Config) { c.JID = "bot@localhost/1" }, "xmpp: jid: must have no resource: each connection gets its own"},
+		"no password":            {func(c *xmpp.Config) { c.Password = "" }, "xmpp: password: is required"},
+		"a server without port":  {func(c *xmpp.Config) { c.Server = "localhost" }, "xmpp: server: is not of the form host:port"},
+		"a server that is a URL": {func(c *xmpp.Config) { c.Server = "http://localhost:1" }, "xmpp: server: is not of the form host:port"},
+		"a room for a service":   {func(c *xmpp.Config) { c.MUC = []string{hall} }, "xmpp: muc: is not a list of domains"},
+		"a nick that is none":    {func(c *xmpp.Config) { c.Nick = "\x00" }, "xmpp: nick: cannot be a name in a room"},
+	} {
+		cfg := good
+		c.change(&cfg)
+		_, err := xmpp.New(cfg)
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+}
+
+func TestARoomThatIsNoJIDIsUnavailable(t *testing.T) {
+	_, err := channel(t, "127.0.0.1:1").Send(t.Context(), text("@", "007-1f", "hello"))
+	wantVerdict(t, err, "terminal", "room_unavailable", 1)
+}
+
+func TestCapabilities(t *testing.T) {
+	caps := channel(t, "127.0.0.1:1").Capabilities()
+	if caps.Idempotency != tasks.Blind || !caps.FetchesMedia || caps.Window != 0 || caps.Calls != nil {
+		t.Errorf("got %+v", caps)
+	}
+	got := map[string]int{}
+	want := map[string]int{"": 0, "abc": 3, "é€\U0001F600": 9, `<&>"`: 18, "a\x00\x0b\uFFFEb": 2, "\t\n\r": 3, "\xff": 3}
+	for s := range want {
+		got[s] = caps.Text.Measure(s, tasks.Plain)
+		if n := caps.Caption.Measure(s, tasks.HTML); n != got[s] {
+			t.Errorf("a caption %q counts %d, a text %d", s, n, got[s])
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestTheLongestTextAndItsEditFitInAStanza(t *testing.T) {
+	s := serve(t, &script{})
+	ch := channel(t, s.addr)
+	length := ch.Capabilities().Text
+	longest := ""
+	for _, unit := range []string{"&", "x", "\U0001F600"} {
+		longest = strings.Repeat(unit, length.Max/length.Measure(unit, tasks.Plain))
+		m := text(alice, "007-000000000000001f.3", longest)
+		m.Operation, m.ExternalMessageID = tasks.Edit, "007-000000000000001e.3"
+		m.Opts = tasks.Opts{ReplyTo: strings.Repeat("r", 128), ThreadID: strings.Repeat("t", 128)}
+		m.Token += unit
+		if _, err := ch.Edit(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := s.all("message", "<replace")
+	if len(all) != 3 {
+		t.Fatalf("%d messages", len(all))
+	}
+	for _, e := range all {
+		// RFC 6120, 13.12: no server may refuse 10,000 bytes.
+		if n := len(e.Inner) + 512; n > 10_000 {
+			t.Errorf("a stanza of %d bytes", n)
+		}
+		if !utf8.ValidString(e.Body) || length.Measure(e.Body, tasks.Plain) != length.Max {
+			t.Errorf("a body of %d", length.Measure(e.Body, tasks.Plain))
+		}
+	}
+}
+
+// Whatever the text, the stream stays one of XML, and the text counts as much as it
+// takes.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"", "a < b && \"c\" > 'd'", "]]>", "\x00\x1b\uFFFE\uFFFF\xff\xed\xa0\x80", "\r\n\t", "\U0001F600"} {
+		f.Add(s)
+	}
+	length := channel(f, "127.0.0.1:1").Capabilities().Text
+	f.Fuzz(func(t *testing.T, s string) {
+		raw := xmpp.Body(s)
+		var got struct {
+			ID   string `xml:"id,attr"`
+			Text string `xml:",chardata"`
+		}
+		if err := xml.Unmarshal(raw, &got); err != nil {
+			t.Fatalf("%q: %v", raw, err)
+		}
+		want := strings.Map(func(r rune) rune {
+			if r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0xFFFE || r == 0xFFFF {
+				return -1
+			}
+			return r
+		}, s)
+		if want = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(want); got.Text != want || got.ID != want {
+			t.Errorf("%q became %q", want, got.Text)
+		}
+		if n := 2*length.Measure(s, tasks.Plain) + len(xmpp.Body("")); n != len(raw) {
+			t.Errorf("%q counts %d, but takes %d", s, n, len(raw))
+		}
+	})
+}
