@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/hibiken/asynqmon"
 	"go.uber.org/zap"
 )
 
@@ -108,46 +106,4 @@ func newServer(h http.Handler, log *zap.Logger) *http.Server {
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: zap.NewStdLog(log.Named("http")),
 	}
-}
-
-// monitorRoot is where asynqmon's pages are.
-const monitorRoot = "/asynqmon"
-
-// monitor is asynqmon: its pages, and what closes its connections.
-type monitor struct {
-	*asynqmon.HTTPHandler
-	write bool
-}
-
-// redisAt makes the clients of asynqmon, which closes them itself.
-type redisAt string
-
-// MakeRedisClient implements asynq.RedisConnOpt.
-func (address redisAt) MakeRedisClient() any {
-	rdb, err := newRedis(string(address))
-	if err != nil {
-		return err // asynqmon panics with it; the address was checked before
-	}
-	return rdb
-}
-
-var _ asynq.RedisConnOpt = redisAt("")
-
-func newMonitor(c *Config) *monitor {
-	write := c.HTTP.Asynqmon == "write"
-	return &monitor{write: write, HTTPHandler: asynqmon.New(asynqmon.Options{
-		RootPath: monitorRoot, RedisConnOpt: redisAt(c.Redis.URL.Reveal()), ReadOnly: !write,
-	})}
-}
-
-// ServeHTTP implements http.Handler. What only looks is let through; what acts
-// needs http.asynqmon: write, and must come from asynqmon's own pages.
-func (m *monitor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	looks := r.Method == http.MethodGet || r.Method == http.MethodHead
-	if !looks && !m.write {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "these pages only look, unless http.asynqmon is write", http.StatusMethodNotAllowed)
-		return
-	}
-	http.NewCrossOriginProtection().Handler(m.HTTPHandler).ServeHTTP(w, r)
 }
