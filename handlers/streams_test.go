@@ -115,6 +115,7 @@ func TestWhatIsWrongInAStreamIsRefusedAndHoldsNobodyUp(t *testing.T) {
 	g.addRaw(index, `{"operation":"send"}`, "reply_to", "p", "ref", "1")
 	g.addRaw(index, `no JSON`, "reply_to", "p", "ref", "2")
 	g.addRaw(index, `{}`, "reply_to", "no name", "ref", "3") // nobody can be told
+	g.addRaw(index, `{}`, "reply_to", "", "ref", "a b")
 	g.addRaw(index, `{}`)
 	g.addRaw(1-index, elsewhere, "reply_to", "p", "ref", "4")
 	g.add("1", "", "reply_to", "p", "ref", `"5"`)

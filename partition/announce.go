@@ -106,7 +106,13 @@ func (s Setup) publish(ctx context.Context, rdb redis.UniversalClient) error {
 func (s Setup) loadFunction(ctx context.Context, rdb redis.UniversalClient) error {
 	library := "#!lua name=outgate\nredis.register_function('outgate_enqueue', function(KEYS, ARGV)\n" +
 		s.Enqueue + "\nend)\n"
-	err := rdb.FunctionLoadReplace(ctx, library).Err()
+	load := func(ctx context.Context, rdb *redis.Client) error { return rdb.FunctionLoadReplace(ctx, library).Err() }
+	var err error
+	if cluster, ok := rdb.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(ctx, load)
+	} else {
+		err = rdb.FunctionLoadReplace(ctx, library).Err()
+	}
 	var reply redis.Error
 	if err != nil && !errors.As(err, &reply) {
 		return fmt.Errorf("load the enqueue function: %w", err)

@@ -22,7 +22,7 @@ for _, entry in ipairs(entries) do
   local f = fields(entry[2])
   local receipt, id, settled = accept(f.envelope or "")
   local to, ref = f.reply_to, f.ref or entry[1]
-  if to and #to <= 128 and not find(to, "[^%w._:-]") and #ref <= 255 and valid_utf8(ref) then
+  if to and to ~= "" and #to <= 128 and not find(to, "[^%w._:-]") and #ref <= 255 and valid_utf8(ref) then
     if not receipt then
       local code, text = match(id, "^(%S+) ?(.*)$")
       reply(to, cjson.encode(ref), '"refused":{"code":"' .. code .. '","text":' .. cjson.encode(text) .. "}", kept)

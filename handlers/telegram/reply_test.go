@@ -61,7 +61,7 @@ func TestReplyThatBreaksOff(t *testing.T) {
 	_, err = channel(t, breaking(403)).Send(t.Context(), text("42", "hello"))
 	wantVerdict(t, err, classify.Verdict{Category: classify.Terminal, Reason: classify.ReasonRoomUnavailable})
 	_, err = channel(t, breaking(429)).Send(t.Context(), text("42", "hello"))
-	wantVerdict(t, err, classify.Verdict{Category: classify.Retryable, Reason: classify.ReasonRateLimited})
+	wantVerdict(t, err, classify.Verdict{Category: classify.Retryable, Reason: classify.ReasonRateLimited, Scope: classify.ScopeRoom})
 }
 
 func TestEditNeedsNoMessageInItsReply(t *testing.T) {

@@ -173,7 +173,7 @@ func throttles() map[string]channeltest.Refusal {
 	told := func(d time.Duration) classify.Verdict {
 		return classify.Verdict{Category: classify.Retryable, Reason: classify.ReasonRateLimited, After: d, Scope: classify.ScopeRoom}
 	}
-	untold := classify.Verdict{Category: classify.Retryable, Reason: classify.ReasonRateLimited}
+	untold := told(0)
 	return map[string]channeltest.Refusal{
 		"429 waits as long as the body has": {Status: 429, Body: throttled("30"), Want: told(30 * time.Second)},
 		"429 waits a part of a second": {

@@ -1,0 +1,60 @@
+"use strict";
+// Many envelopes at once: pipelined, and slowing down where the gateway says so.
+//
+//     load.js COUNT ROOMS
+//
+// Every tenth envelope has an idempotency key that another program, doing the same,
+// uses too; the tenth after it uses it again. Prints each answer as a line of JSON.
+
+const { Outgate, partition } = require("./outgate.js");
+
+const PIPELINE = 50;
+
+function* envelopes(count, rooms) {
+  for (let n = 0; n < count; n++) {
+    const room = n % rooms;
+    const turn = Math.floor(n / rooms);
+    const envelope = { operation: "send", bridge_id: "load", external_room_id: "room-" + room, payload: "node " + n };
+    if (turn % 10 === 0) {
+      envelope.payload = envelope.idempotency_key = `shared ${Math.floor(turn / 20) * rooms + room}`;
+    }
+    yield envelope;
+  }
+}
+
+// enqueueAll is one round trip for many: admitted one after the other, in this order.
+function enqueueAll(gate, batch) {
+  const pipeline = gate.redis.pipeline();
+  for (const envelope of batch) {
+    const queue = gate.queue(partition(gate.api, envelope));
+    pipeline.evalsha(gate.api.enqueue, 1, `{${queue}}`, JSON.stringify(envelope));
+  }
+  return pipeline.exec();
+}
+
+async function main(count, rooms) {
+  const gate = new Outgate(process.env.OUTGATE_REDIS_URL);
+  await gate.discover();
+  const waiting = [...envelopes(count, rooms)];
+  for (let start = 0; start < count; start += PIPELINE) {
+    const batch = waiting.slice(start, start + PIPELINE);
+    let refused = 0;
+    for (const [i, [error, answer]] of (await enqueueAll(gate, batch)).entries()) {
+      const line = { room: batch[i].external_room_id, payload: batch[i].payload, key: batch[i].idempotency_key ?? "" };
+      if (error) {
+        line.code = error.message.split(" ", 1)[0];
+        refused++;
+      } else {
+        Object.assign(line, JSON.parse(answer));
+      }
+      console.log(JSON.stringify(line));
+    }
+    if (refused) await new Promise((resolve) => setTimeout(resolve, 20)); // the gateway is full: give it a moment
+  }
+  gate.close();
+}
+
+main(Number(process.argv[2]), Number(process.argv[3])).catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,92 @@
+package examples_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
+)
+
+// receipt enqueues and returns what the receipt says.
+func (g *gateway) receipt(t *testing.T, envelope string) (r struct {
+	Status, ID string
+	Outcome    json.RawMessage
+},
+) {
+	t.Helper()
+	if got := g.call(t, "{}", envelope); json.Unmarshal([]byte(got), &r) != nil {
+		t.Fatal(got)
+	}
+	return r
+}
+
+// outcome waits for the outcome of an id, and returns it with how long it is kept.
+func (g *gateway) outcome(t *testing.T, id string) (outcome string, kept time.Duration) {
+	t.Helper()
+	key := "outgate:{outbound-" + id[:3] + "}:outcome:" + id
+	late := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if text, err := g.rdb.Get(t.Context(), key).Result(); err == nil {
+			return text, g.rdb.PTTL(t.Context(), key).Val()
+		}
+		select {
+		case <-late:
+			t.Fatalf("no outcome of %s", id)
+		case <-tick.C:
+		}
+	}
+}
+
+func TestOutcomesAreKeptAsTheProtocolSays(t *testing.T) {
+	g := newGateway(t) // results.ttl a minute, the window an hour
+	to := func(bridge, more string) string {
+		return strings.Replace(envelope(more), `"b"`, `"`+bridge+`"`, 1)
+	}
+	between := func(what string, kept, least, most time.Duration) {
+		t.Helper()
+		if kept < least || kept > most {
+			t.Errorf("%s is kept for %s", what, kept)
+		}
+	}
+	_, kept := g.outcome(t, g.receipt(t, to("sandbox", "")).ID)
+	between("an outcome", kept, 50*time.Second, time.Minute)
+
+	const failing = `,"idempotency_key":"k","opts":{"metadata":{"sandbox":{"fail":"terminal"}}}`
+	first := g.receipt(t, to("sandbox", failing))
+	outcome, kept := g.outcome(t, first.ID)
+	between("an outcome by key", kept, 59*time.Minute, time.Hour)
+	again := g.receipt(t, to("sandbox", failing))
+	if again.Status != "duplicate" || again.ID != first.ID || string(again.Outcome) != outcome || !strings.Contains(outcome, `"status":"error"`) {
+		t.Errorf("the key of what failed: %+v, the outcome is %s", again, outcome)
+	}
+
+	outcome, _ = g.outcome(t, g.receipt(t, to("nobody", "")).ID)
+	if !strings.Contains(outcome, `"reason":"unknown_bridge"`) {
+		t.Errorf("a bridge that is not configured: %s", outcome)
+	}
+}
+
+func TestWithoutKeptResultsAnOutcomeIsPublishedAllTheSame(t *testing.T) {
+	cfg := config(&handlers.Bridge{ID: "b", Channel: sandbox.New(sandbox.Config{}), Policy: policy()})
+	cfg.Scheme.Count, cfg.ResultTTL = 1, 0
+	g := announced(t, cfg)
+	heard := g.rdb.Subscribe(t.Context(), "outgate:{outbound-000}:outcomes")
+	t.Cleanup(func() { _ = heard.Close() })
+	if _, err := heard.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.work(t)
+	id := g.receipt(t, envelope("")).ID
+	m, err := heard.ReceiveMessage(t.Context())
+	if err != nil || !strings.Contains(m.Payload, `"id":"`+id+`"`) {
+		t.Errorf("heard %v, %v", m, err)
+	}
+	if n := g.rdb.Exists(t.Context(), "outgate:{outbound-000}:outcome:"+id).Val(); n != 0 {
+		t.Error("it is kept")
+	}
+}
