@@ -47,7 +47,7 @@ func TestAnEditChangesSendsAndTakesBackWhatItHasTo(t *testing.T) {
 				t.Errorf("the longer edit: %q, room %q", o.MessageIDs, p.room())
 			}
 			before := len(p.requests())
-			o = g.send(editOf("m1", c.shorter[:4]))
+			g.send(editOf("m1", c.shorter[:4]))
 			if got := p.requests()[before+1:]; got != c.requests || p.room() != c.shorter {
 				t.Errorf("the shorter edit asks for %q, room %q", got, p.room())
 			}

@@ -1,0 +1,52 @@
+package handlers_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+)
+
+// closable is a channel that is told when it is not needed any more.
+type closable struct {
+	*gated
+	closed atomic.Bool
+}
+
+func (c *closable) Close() { c.closed.Store(true) }
+
+func TestOtherBridgesTakeThePlaceOfTheWorkers(t *testing.T) {
+	t.Parallel()
+	old, fresh := &closable{gated: newGated(t)}, newScripted(nil)
+	short := func(b *handlers.Bridge) { b.Policy.Timeout = 2 * time.Second }
+	g := newGateway(t, onePartition(testBridge("b", old, short), testBridge("gone", old, short)))
+	w := g.work()
+	inHand := g.enqueue(toRoom("b", "gated", "over the old one"))
+	until(t, "it is in flight", func() bool { return old.hung() == 1 })
+
+	if err := w.Reload(t.Context(), []*handlers.Bridge{testBridge("b", fresh), testBridge("new", fresh)}); err != nil {
+		t.Fatal(err)
+	}
+	g.send(toRoom("b", "1", "over the fresh one"))
+	g.send(toRoom("new", "1", "over a new bridge"))
+	if o := g.fail(toRoom("gone", "1", "x")); o.Reason != classify.ReasonUnknownBridge {
+		t.Errorf("outcome %+v", o)
+	}
+	if old.closed.Load() {
+		t.Error("a channel was closed under what it was sending")
+	}
+	old.open()
+	g.delivered(inHand)
+	if got := fresh.texts("1"); got != "over the fresh one over a new bridge" {
+		t.Errorf("delivered %q", got)
+	}
+	until(t, "the old channel is closed", old.closed.Load)
+	bridges := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}.Bridges()
+	if known := g.rdb.HGetAll(t.Context(), bridges).Val(); known["new"] != "sandbox" {
+		t.Errorf("announced bridges %v", known)
+	}
+	w.metric(t, "outgate_bridge_up", 1, "bridge", "new")
+}
