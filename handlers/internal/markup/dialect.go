@@ -1,0 +1,89 @@
+package markup
+
+import (
+	"strings"
+
+	"github.com/yuin/goldmark/ast"
+)
+
+const zeroWidthSpace = "\u200b"
+
+// mark is what stands around a marked part of a text.
+type mark struct{ open, close string }
+
+// dialect is the markup of one provider of chats.
+type dialect struct {
+	bold, italic, strike, codeMark mark
+	// quoteOpen and quoteClose stand around a quote, quotePrefix before its lines.
+	quoteOpen, quoteClose, quotePrefix string
+	// indent begins the lines of a list item but the first.
+	indent string
+	// multiline is true where a mark may span lines.
+	multiline bool
+	// short is true where no text may be longer to its readers than its source.
+	short bool
+	// apart is true where a mark within a word has to be set off.
+	apart bool
+	// noCode is what a code span cannot have in it; NUL is nothing.
+	noCode  string
+	schemes []string
+	// fence is a code block.
+	fence func(language, code string) string
+	// anchor writes a link. n is the node whose children are the label.
+	anchor func(c *chat, href, label string, n ast.Node)
+}
+
+var telegram = dialect{
+	bold: mark{"<b>", "</b>"}, italic: mark{"<i>", "</i>"}, strike: mark{"<s>", "</s>"},
+	codeMark:  mark{"<code>", "</code>"},
+	quoteOpen: "<blockquote>", quoteClose: "</blockquote>",
+	indent: "  ", multiline: true, short: true, noCode: "\x00",
+	schemes: []string{"http", "https", "mailto", "tg"},
+	fence:   telegramFence,
+	anchor:  (*chat).telegramAnchor,
+}
+
+var mrkdwn = dialect{
+	bold: mark{"*", "*"}, italic: mark{"_", "_"}, strike: mark{"~", "~"},
+	codeMark:    mark{"`", "`"},
+	quotePrefix: "> ",
+	indent:      "    ", apart: true, noCode: "`",
+	schemes: web,
+	fence:   slackFence,
+	anchor:  (*chat).slackAnchor,
+}
+
+func telegramFence(language, code string) string {
+	if language == "" {
+		return "<pre>" + escapeText(code) + "</pre>"
+	}
+	return `<pre><code class="language-` + escapeAttribute(language) + `">` + escapeText(code) + "</code></pre>"
+}
+
+func slackFence(_, code string) string {
+	// Backticks in a row would end the block.
+	code = strings.ReplaceAll(code, "```", "`"+zeroWidthSpace+"`"+zeroWidthSpace+"`")
+	return "```\n" + escapeText(code) + "\n```"
+}
+
+func (c *chat) telegramAnchor(href, label string, n ast.Node) {
+	c.raw(`<a href="` + escapeAttribute(href) + `">`)
+	c.linked = true
+	if n != nil && n.Kind() == ast.KindLink {
+		c.inlines(n)
+	} else {
+		c.text(label)
+	}
+	c.linked = false
+	c.raw("</a>")
+}
+
+// slackAnchor writes the label without its marks, which Slack would show as they are.
+func (c *chat) slackAnchor(href, label string, _ ast.Node) {
+	c.shown = c.shown || strings.TrimSpace(label) != ""
+	link := "<" + escapeText(href)
+	if label != href {
+		link += "|" + escapeText(strings.ReplaceAll(label, "\n", " "))
+	}
+	c.raw(link + ">")
+}
