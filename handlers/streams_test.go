@@ -90,6 +90,15 @@ func TestAStreamIsDrainedInItsOrderAndItsProducerIsTold(t *testing.T) {
 		t.Errorf("%d are left in the stream", n)
 	}
 
+	// Whoever takes the last id there is closes the stream for no longer than that.
+	last := g.rdb.XAdd(t.Context(), &redis.XAddArgs{
+		Stream: g.keys(0).In(), ID: "18446744073709551615-18446744073709551615", Values: []any{"envelope", "{}"},
+	})
+	if err := last.Err(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the stream takes more", func() bool { return g.rdb.Exists(t.Context(), g.keys(0).In()).Val() == 0 })
+
 	g.add("1", "", "reply_to", "me", "ref", "mine")
 	words := g.words(0, "me", 2)
 	if w := words[0]; w.Ref != "mine" || w.Receipt == nil || w.Receipt.Status != tasks.Accepted {

@@ -37,4 +37,7 @@ for _, entry in ipairs(entries) do
   end
   redis.call("XDEL", stream, entry[1])
 end
+-- An empty stream keeps the last id it was given. A producer could give it the last
+-- one there is, and nobody could add anything more.
+if #entries > 0 and redis.call("XLEN", stream) == 0 then redis.call("DEL", stream) end
 return #entries
