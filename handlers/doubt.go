@@ -56,7 +56,7 @@ func (h *handler) reconcile(ctx context.Context, d *delivery, i int) (tasks.Deli
 	delivered, found, err := reconciler.Find(bounded, d.message(i), since)
 	switch {
 	case err == nil:
-		d.noteStart(h, since)
+		d.noteStart(ctx, h, since)
 		h.log.Info("delivery.reconciled", zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.Bool("found", found))
 		return delivered, found, nil
 	case d.policy.OnAmbiguous == Fail:

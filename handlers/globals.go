@@ -3,38 +3,47 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
 )
 
 // globals reports what is true of a partition whoever asks: it is read from Redis
 // at each scrape, by the one worker that sweeps the partition, so that sums over
-// workers count nothing twice.
+// workers count nothing twice. What is true of the gateway as a whole is reported by
+// whoever sweeps the first partition.
 type globals struct {
-	rdb redis.UniversalClient
-	cfg Config
+	*Worker
 
 	mu       sync.Mutex
 	owned    []bool
 	rejected map[[3]string]int // partition, reason, priority
 
-	enqueued, rejections, duplicates, depth, capacity, level, transitions, skew *prometheus.Desc
+	// of a partition
+	enqueued, rejections, duplicates, depth, capacity, level, transitions *prometheus.Desc
+	oldest, lines, streamed, paused, kept, unreachable                    *prometheus.Desc
+	// of the gateway
+	skew, workers, suspended, closed *prometheus.Desc
+	// of Redis
+	up     *prometheus.Desc
+	server map[string]*prometheus.Desc // by the field of INFO
 }
 
-func newGlobals(rdb redis.UniversalClient, cfg Config) *globals {
+func newGlobals(w *Worker) *globals {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("outgate_"+name, help, labels, nil)
 	}
 	return &globals{
-		rdb: rdb, cfg: cfg, owned: make([]bool, cfg.Scheme.Count), rejected: make(map[[3]string]int),
+		Worker: w, owned: make([]bool, w.cfg.Scheme.Count), rejected: make(map[[3]string]int),
 		enqueued:    desc("enqueued_total", "Envelopes admitted, by any client.", "partition", "operation", "priority"),
 		rejections:  desc("rejected_total", "Envelopes refused, by any client, since this worker began.", "partition", "reason", "priority"),
 		duplicates:  desc("duplicates_total", "Enqueues answered as duplicates.", "partition"),
@@ -42,35 +51,80 @@ func newGlobals(rdb redis.UniversalClient, cfg Config) *globals {
 		capacity:    desc("queue_capacity", "How many envelopes the partition holds at most.", "partition"),
 		level:       desc("pressure_level", "0 normal, 1 warn, 2 degraded, 3 shed.", "partition"),
 		transitions: desc("pressure_transitions_total", "Changes to a pressure level.", "partition", "level"),
+		oldest:      desc("oldest_age_seconds", "Age of the oldest envelope that is not settled; 0 for none.", "partition"),
+		lines:       desc("lines", "Lines with anything waiting or being delivered.", "partition"),
+		streamed:    desc("stream_waiting", "Envelopes in the partition's stream that are not admitted yet.", "partition"),
+		paused:      desc("partition_paused", "1 where somebody paused the partition's queue.", "partition"),
+		kept:        desc("dead_letters_kept", "Dead letters that can be replayed.", "partition"),
+		unreachable: desc("rooms_unavailable", "Rooms that nothing can be delivered to.", "partition"),
 		skew:        desc("partition_skew", "Depth of the fullest partition over the mean of all; 1 is even."),
+		workers:     desc("workers", "Worker processes that were heard of in the last seconds."),
+		suspended:   desc("bridge_suspended", "1 where the bridge is suspended, by whom.", "bridge", "by"),
+		closed:      desc("bridge_closed_seconds", "How much longer the provider told the bridge to wait; 0 for not at all.", "bridge"),
+		up:          desc("redis_up", "1 where Redis answered this worker at this scrape."),
+		server: map[string]*prometheus.Desc{
+			"used_memory":      desc("redis_memory_bytes", "Memory that Redis uses."),
+			"maxmemory":        desc("redis_memory_max_bytes", "Memory that Redis may use; 0 is without bound."),
+			"evicted_keys":     desc("redis_evicted_keys_total", "Keys that Redis threw away for want of memory: lost data."),
+			"connected_slaves": desc("redis_replicas", "Replicas that are connected to Redis."),
+			persistence:        desc("redis_persistence_ok", "1 where Redis could write its data the last time it tried."),
+		},
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *globals) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.enqueued, g.rejections, g.duplicates, g.depth, g.capacity, g.level, g.transitions, g.skew} {
+	for _, d := range []*prometheus.Desc{
+		g.enqueued, g.rejections, g.duplicates, g.depth, g.capacity, g.level, g.transitions, g.oldest, g.lines,
+		g.streamed, g.paused, g.kept, g.unreachable, g.skew, g.workers, g.suspended, g.closed, g.up,
+	} {
+		ch <- d
+	}
+	for _, d := range g.server {
 		ch <- d
 	}
 }
 
-func (g *globals) own(index int, owned bool) {
+// swept notes what a pass of a partition's sweeper did, and whether the partition is
+// this worker's to report on.
+func (g *globals) swept(index int, s partition.Swept) {
+	g.metrics.sweep(s)
 	g.mu.Lock()
-	g.owned[index] = owned
+	g.owned[index] = s.Owned
 	g.mu.Unlock()
 }
 
-// refused counts what the scripts tell but do not write: a refusal writes nothing.
-func (g *globals) refused(index int, code, priority string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	reason := strings.ToLower(strings.TrimPrefix(code, "OUTGATE_"))
-	g.rejected[[3]string{strconv.Itoa(index), reason, priority}]++
-}
+// Sweeps is true where this worker is the one that mends and reports on a partition.
+func (w *Worker) Sweeps(index int) bool { return w.globals.owns(index) }
+
+// Bridges are those that the worker delivers over now.
+func (w *Worker) Bridges() []*Bridge { return slices.Collect(maps.Values(w.fleet.Load().bridges)) }
 
 func (g *globals) owns(index int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.owned[index]
+}
+
+// refusals are the codes of an admission that is refused, as labels. Whoever may
+// publish can make up others.
+var refusals = []string{
+	"invalid", "too_large", "queue_full", "load_shed", "idempotency_mismatch", "wrong_partition", "not_ready",
+	"not_found", "already_replayed",
+}
+
+// refused counts what the scripts tell but do not write: a refusal writes nothing.
+func (g *globals) refused(index int, code, priority string) {
+	reason := strings.ToLower(strings.TrimPrefix(code, "OUTGATE_"))
+	if !slices.Contains(refusals, reason) {
+		reason = "other"
+	}
+	if !slices.Contains(priorities, tasks.Priority(priority)) {
+		priority = "unknown"
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.rejected[[3]string{strconv.Itoa(index), reason, priority}]++
 }
 
 // event is what a script published: a refusal or a change of pressure.
@@ -94,90 +148,50 @@ func (w *Worker) event(payload string) {
 	}
 }
 
-// states are asynq's sets that count towards the capacity, and the archive.
-var states = []string{"pending", "active", "retry", "scheduled", "archived"}
-
-// snapshot is one partition as Redis has it.
-type snapshot struct {
-	sizes [5]*redis.IntCmd
-	state *redis.MapStringStringCmd
-}
-
-func (s snapshot) held() float64 {
-	return float64(s.sizes[0].Val() + s.sizes[1].Val() + s.sizes[2].Val() + s.sizes[3].Val())
-}
+// scrapeTimeout is how long Redis may take to answer a scrape.
+const scrapeTimeout = 2 * time.Second
 
 // Collect implements prometheus.Collector.
 func (g *globals) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	pipe := g.rdb.Pipeline()
-	snapshots := make([]snapshot, g.cfg.Scheme.Count)
-	for i := range snapshots {
-		k := partition.Keys{Queue: g.cfg.Scheme.Queue(i)}
-		snapshots[i] = snapshot{
-			sizes: [5]*redis.IntCmd{
-				pipe.LLen(ctx, k.Asynq("pending")), pipe.LLen(ctx, k.Asynq("active")), pipe.ZCard(ctx, k.Asynq("retry")),
-				pipe.ZCard(ctx, k.Asynq("scheduled")), pipe.ZCard(ctx, k.Asynq("archived")),
-			},
-			state: pipe.HGetAll(ctx, k.State()),
-		}
+	g.mu.Lock()
+	owned := slices.Clone(g.owned)
+	g.mu.Unlock()
+	out := series{ch}
+	snapshots, err := g.look(ctx, owned)
+	if err != nil {
+		out.gauge(g.up, 0) // no other figure is better than a wrong one
+		return
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return // Redis is away: no figure is better than a wrong one
+	out.gauge(g.up, 1)
+	for i, s := range snapshots {
+		if owned[i] {
+			g.collectPartition(out, strconv.Itoa(i), s)
+		}
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i, s := range snapshots {
-		if g.owned[i] {
-			g.collectPartition(ch, strconv.Itoa(i), s)
-		}
-	}
-	if g.owned[0] {
-		g.collectSkew(ch, snapshots)
-	}
 	for key, n := range g.rejected {
 		// Every worker counts what it hears, and one reports.
-		if index, _ := strconv.Atoi(key[0]); !g.owned[index] {
-			continue
+		if index, _ := strconv.Atoi(key[0]); owned[index] {
+			out.counter(g.rejections, float64(n), key[:]...)
 		}
-		ch <- prometheus.MustNewConstMetric(g.rejections, prometheus.CounterValue, float64(n), key[:]...)
+	}
+	g.mu.Unlock()
+	if owned[0] {
+		g.collectSkew(out, snapshots)
+		g.collectGateway(ctx, out)
+		g.collectServer(ctx, out)
 	}
 }
 
-func (g *globals) collectPartition(ch chan<- prometheus.Metric, index string, s snapshot) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	counter := func(d *prometheus.Desc, name string, labels ...string) {
-		v, _ := strconv.ParseFloat(s.state.Val()[name], 64)
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
-	}
-	for j, state := range states {
-		gauge(g.depth, float64(s.sizes[j].Val()), index, state)
-	}
-	gauge(g.capacity, float64(g.cfg.Capacity), index)
-	level, _ := strconv.ParseFloat(s.state.Val()["level"], 64)
-	gauge(g.level, level, index)
-	for _, l := range partition.Levels {
-		counter(g.transitions, "level:"+string(l), index, string(l))
-	}
-	counter(g.duplicates, "duplicates", index)
-	for _, op := range operations {
-		for _, p := range priorities {
-			counter(g.enqueued, "enqueued:"+string(op)+":"+string(p), index, string(op), string(p))
-		}
-	}
+// series are what is sent to a registry.
+type series struct{ ch chan<- prometheus.Metric }
+
+func (s series) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
-func (g *globals) collectSkew(ch chan<- prometheus.Metric, snapshots []snapshot) {
-	sum, largest := 0.0, 0.0
-	for _, s := range snapshots {
-		sum, largest = sum+s.held(), max(largest, s.held())
-	}
-	skew := 1.0
-	if sum > 0 {
-		skew = largest / (sum / float64(len(snapshots)))
-	}
-	ch <- prometheus.MustNewConstMetric(g.skew, prometheus.GaugeValue, skew)
+func (s series) counter(d *prometheus.Desc, v float64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 }

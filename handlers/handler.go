@@ -57,6 +57,7 @@ type delivery struct {
 	// settledDoubt is true once it was looked into what earlier attempts left open.
 	settledDoubt bool
 	progress     progress
+	spans        spans
 }
 
 // progress is what one attempt leaves to the next, in the task's journal.

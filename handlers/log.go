@@ -11,7 +11,8 @@ import (
 // attempted writes the one line of an attempt, and counts it.
 func (h *handler) attempted(d *delivery, piece int, took time.Duration, err error) {
 	v := h.judge(d, err)
-	h.metrics.attempt(d.bridge.ID, d.operation, v, took)
+	h.metrics.attempt(d, v, took)
+	d.spans.ended(v, err)
 	if ce := h.log.Check(zap.InfoLevel, "delivery.attempted"); ce != nil {
 		fields := []zap.Field{
 			zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.String("room", d.env.ExternalRoomID),
@@ -20,6 +21,7 @@ func (h *handler) attempted(d *delivery, piece int, took time.Duration, err erro
 			zap.Duration("took", took), zap.String("correlation_id", d.env.CorrelationID),
 			zap.String("traceparent", d.env.Traceparent), zap.Bool("ok", err == nil),
 		}
+		fields = append(fields, d.spans.fields()...)
 		if err != nil {
 			fields = append(fields, zap.String("category", string(v.Category)), zap.String("reason", string(v.Reason)),
 				zap.Bool("ambiguous", v.Ambiguous), zap.Int("status", v.Provider.Status), zap.String("error", v.Provider.Message))
@@ -30,19 +32,14 @@ func (h *handler) attempted(d *delivery, piece int, took time.Duration, err erro
 
 // settled counts an envelope that ended.
 func (h *handler) settled(d *delivery, o tasks.Outcome) {
-	bridge, disposition, category := d.bridgeID(), "delivered", ""
 	h.tallies[h.index].processed.Add(1)
-	if o.Superseded != nil {
-		disposition = "superseded"
-	}
 	if o.Error != nil {
 		h.tallies[h.index].failed.Add(1)
-		disposition, category = string(o.Error.Disposition), string(o.Error.Category)
-		h.log.Warn("delivery.failed", zap.String("id", d.id), zap.String("bridge", bridge),
-			zap.String("reason", string(o.Error.Reason)), zap.String("category", category),
-			zap.Int("attempt", o.Error.Attempt), zap.Bool("ambiguous", o.Error.Ambiguous))
+		h.log.Warn("delivery.failed", append(d.spans.fields(), zap.String("id", d.id), zap.String("bridge", d.bridgeID()),
+			zap.String("reason", string(o.Error.Reason)), zap.String("category", string(o.Error.Category)),
+			zap.Int("attempt", o.Error.Attempt), zap.Bool("ambiguous", o.Error.Ambiguous))...)
 	}
-	h.metrics.settled(bridge, d.operation, disposition, category, time.Since(d.admitted))
+	h.metrics.settled(d, o)
 }
 
 // asynqLog writes asynq's log through zap.

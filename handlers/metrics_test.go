@@ -109,6 +109,31 @@ func TestEveryMetricHasItsNameAndLabels(t *testing.T) {
 		"outgate_delivery_seconds":           "histogram bridge",
 		"outgate_partition_skew":             "gauge",
 		"outgate_bridge_up":                  "gauge bridge",
+
+		"outgate_failures_total":           "counter bridge reason",
+		"outgate_slow_attempts_total":      "counter bridge",
+		"outgate_fenced_total":             "counter partition",
+		"outgate_mended_total":             "counter kind",
+		"outgate_delivery_attempts":        "histogram bridge",
+		"outgate_ratelimit_ahead_seconds":  "gauge bridge",
+		"outgate_worker_slots":             "gauge state",
+		"outgate_oldest_age_seconds":       "gauge partition",
+		"outgate_lines":                    "gauge partition",
+		"outgate_stream_waiting":           "gauge partition",
+		"outgate_partition_paused":         "gauge partition",
+		"outgate_dead_letters_kept":        "gauge partition",
+		"outgate_rooms_unavailable":        "gauge partition",
+		"outgate_workers":                  "gauge",
+		"outgate_bridge_suspended":         "gauge bridge by",
+		"outgate_bridge_closed_seconds":    "gauge bridge",
+		"outgate_redis_call_seconds":       "histogram",
+		"outgate_redis_errors_total":       "counter",
+		"outgate_redis_up":                 "gauge",
+		"outgate_redis_memory_bytes":       "gauge",
+		"outgate_redis_memory_max_bytes":   "gauge",
+		"outgate_redis_evicted_keys_total": "counter",
+		"outgate_redis_replicas":           "gauge",
+		"outgate_redis_persistence_ok":     "gauge",
 	}
 	families, err := w.registry.Gather()
 	if err != nil {
@@ -147,7 +172,7 @@ func TestASeriesBeginsAtZero(t *testing.T) {
 		series[f.GetName()] = len(f.GetMetric())
 	}
 	for name, want := range map[string]int{
-		"outgate_deliveries_total": 16, "outgate_attempts_total": 16, "outgate_ambiguous_total": 1,
+		"outgate_deliveries_total": 17, "outgate_attempts_total": 16, "outgate_ambiguous_total": 1,
 		"outgate_dead_letters_total": 48, "outgate_ratelimit_waits_total": 1, "outgate_bridge_up": 1,
 	} {
 		if series[name] != want {

@@ -63,7 +63,7 @@ func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Re
 			if request.MaxWait > 0 {
 				wait = min(wait, request.MaxWait)
 			}
-			if e := h.wait(ctx, wait); e != nil {
+			if e := h.waitForSlot(ctx, d, wait); e != nil {
 				return time.Time{}, e
 			}
 		}

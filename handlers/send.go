@@ -56,8 +56,9 @@ func (h *handler) deliverPiece(ctx context.Context, d *delivery, i int) *end {
 // attempt sends one piece and reports.
 func (h *handler) attempt(ctx context.Context, d *delivery, i int) (tasks.Delivery, *end) {
 	start := time.Now()
-	d.noteStart(h, start)
+	d.noteStart(ctx, h, start)
 	d.sent = true
+	ctx = h.traceAttempt(ctx, d, i, start)
 	delivered, err := h.call(ctx, d, i)
 	h.attempted(d, i, time.Since(start), err)
 	if err != nil {
@@ -67,19 +68,21 @@ func (h *handler) attempt(ctx context.Context, d *delivery, i int) (tasks.Delive
 }
 
 // noteStart writes down how long the envelope waited for its first attempt.
-func (d *delivery) noteStart(h *handler, now time.Time) {
+func (d *delivery) noteStart(ctx context.Context, h *handler, now time.Time) {
 	if d.progress.QueuedMS != nil {
 		return
 	}
 	queued := max(0, now.Sub(d.admitted).Milliseconds())
 	d.progress.QueuedMS = &queued
 	h.metrics.queueWait[h.index].Observe(float64(queued) / 1000)
+	h.traceWait(ctx, d, now)
 }
 
 // call sends one piece under its timeout. It is cut off neither by asynq, which
 // would only lose its answer, nor by a shutdown, which waits for it; a panic in a
 // channel's code fails the attempt.
 func (h *handler) call(ctx context.Context, d *delivery, i int) (_ tasks.Delivery, err error) {
+	defer h.metrics.slots.calling(h.index)()
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d.policy.Timeout, errTimeout)
 	defer cancel()
 	defer func() {
@@ -109,7 +112,7 @@ func (d *delivery) message(i int) tasks.Message {
 		ID: d.id, Token: d.id, Operation: p.operation, BridgeID: d.env.BridgeID,
 		ExternalRoomID: d.env.ExternalRoomID, ExternalMessageID: p.messageID,
 		Attempt: d.turn.Try, Chunk: tasks.Chunk{Index: i, Count: len(d.pieces)},
-		CorrelationID: d.env.CorrelationID, Traceparent: d.env.Traceparent,
+		CorrelationID: d.env.CorrelationID, Traceparent: d.traceparent(),
 	}
 	if len(d.pieces) > 1 {
 		m.Token = chunkToken(d.id, i)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/fnv"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -260,6 +261,7 @@ func (h *handler) finish(ctx context.Context, d *delivery, o tasks.Outcome, s pa
 		h.door.wake(h.index)
 	}
 	if settled.Fenced {
+		h.metrics.fenced.WithLabelValues(strconv.Itoa(h.index)).Inc()
 		h.log.Warn("delivery.fenced", zap.String("id", d.id))
 	}
 	if settled.OK {
@@ -282,7 +284,9 @@ func persist[T any](ctx context.Context, w *Worker, call func(context.Context) (
 	ctx = context.WithoutCancel(ctx)
 	pause := 20 * time.Millisecond
 	for {
+		start := time.Now()
 		v, err := call(ctx)
+		w.metrics.called(start, err)
 		if err == nil {
 			return v, nil
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/partition"
@@ -45,6 +46,8 @@ type Config struct {
 	// Log and Registry may be nil.
 	Log      *zap.Logger
 	Registry prometheus.Registerer
+	// Tracer makes the spans of waits and attempts; nil makes none.
+	Tracer trace.Tracer
 }
 
 // Worker delivers the envelopes of all partitions of one Redis. Any number of
@@ -93,8 +96,8 @@ func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
 	}
 	w.door = newDoor(fast, cfg, w.name, w.nextToken)
 	w.fleet.Store(newFleet(cfg.Bridges))
-	w.metrics = newMetrics(cfg.Registry, cfg.Scheme, cfg.Bridges)
-	w.globals = newGlobals(rdb, cfg)
+	w.metrics = newMetrics(w)
+	w.globals = newGlobals(w)
 	cfg.Registry.MustRegister(w.globals)
 	w.health = newHealth(rdb, w.log, w.metrics)
 	return w
@@ -257,7 +260,7 @@ func (w *Worker) sweepOne(ctx context.Context, i int, s *partition.Sweeper) {
 		w.redisTrouble(err)
 		return
 	}
-	w.globals.own(i, swept.Owned)
+	w.globals.swept(i, swept)
 	if swept.Recovered+swept.Ghosts+swept.Heads+swept.Lines > 0 {
 		w.log.Warn("partition.mended", zap.Int("partition", i), zap.Int64("recovered", swept.Recovered),
 			zap.Int64("ghosts", swept.Ghosts), zap.Int64("heads", swept.Heads), zap.Int64("lines", swept.Lines))

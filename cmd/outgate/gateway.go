@@ -37,12 +37,17 @@ type gateway struct {
 	// reload reads the bridges anew at each word of hangups; nil is for never.
 	reload  func() ([]*handlers.Bridge, error)
 	hangups <-chan os.Signal
+	reloads reloads
+	// env is where telemetry is switched on; nil switches nothing on.
+	env func(string) string
 }
 
 // running is a worker that was started, and its metrics.
 type running struct {
 	*handlers.Worker
 	registry *prometheus.Registry
+	// needs tells how many workers are needed, from what is in the other.
+	needs *prometheus.Registry
 }
 
 func newGateway(cfg *Config, worker handlers.Config, rdb redis.UniversalClient, log *zap.Logger) *gateway {
@@ -52,11 +57,12 @@ func newGateway(cfg *Config, worker handlers.Config, rdb redis.UniversalClient, 
 		ConstLabels: prometheus.Labels{"version": b.Version, "go": b.Go},
 	})
 	info.Set(1)
-	enqueues := prometheus.NewHistogram(prometheus.HistogramOpts{
+	enqueues := prometheus.NewHistogram(handlers.Native(prometheus.HistogramOpts{
 		Namespace: "outgate", Name: "enqueue_seconds", Help: "Time of an enqueue made by this process, until its receipt; a worker alone makes none.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
-	})
+	}))
 	g := &gateway{cfg: cfg, worker: worker, rdb: rdb, log: log, process: prometheus.NewRegistry(), enqueues: enqueues}
+	g.reloads = newReloads(g.process)
 	g.process.MustRegister(info, enqueues, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return g
 }
@@ -82,11 +88,16 @@ func inUse(addr, setting string, err error) error {
 // run delivers, and serves the pages, until ctx ends. up is called once it
 // delivers.
 func (g *gateway) run(ctx context.Context, listener net.Listener, more map[string]http.Handler, up func(context.Context) error) error {
+	stopTelemetry, err := g.startTelemetry(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopTelemetry()
 	monitor := newMonitor(g.cfg)
 	defer func() { _ = monitor.Close() }()
 	server := newServer(pages{
 		token: g.cfg.HTTP.Token.Reveal(), ready: g.ready, monitor: monitor, more: more,
-		metrics: promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorLog: zap.NewStdLog(g.log.Named("metrics")), Timeout: 20 * time.Second}),
+		metrics: promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorLog: zap.NewStdLog(g.log.Named("metrics")), Timeout: 20 * time.Second, EnableOpenMetrics: true}),
 	}.handler(), g.log)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -96,7 +107,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, more map[strin
 		served <- server.Serve(listener)
 	}()
 	g.log.Info("http.listening", zap.Stringer("addr", listener.Addr()))
-	err := g.deliver(ctx, up)
+	err = g.deliver(ctx, up)
 
 	stopping, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
@@ -137,6 +148,7 @@ func (g *gateway) reloadBridges(ctx context.Context, worker *handlers.Worker) {
 	if err == nil {
 		err = worker.Reload(ctx, bridges)
 	}
+	g.reloads.done(err)
 	if err != nil {
 		g.log.Error("config.not_reloaded", zap.Error(err), zap.String("meaning", "the bridges are as they were"))
 	}
@@ -172,10 +184,11 @@ func (g *gateway) tryStart(ctx context.Context) error {
 	if err := g.rdb.Ping(ctx).Err(); err != nil {
 		return err
 	}
-	r := &running{registry: prometheus.NewRegistry()}
+	r := &running{registry: prometheus.NewRegistry(), needs: prometheus.NewRegistry()}
 	cfg := g.worker
 	cfg.Registry = r.registry
 	r.Worker = handlers.NewWorker(g.rdb, cfg)
+	r.needs.MustRegister(newNeeded(g, r))
 	if err := r.Start(ctx); err != nil {
 		r.Shutdown() //nolint:contextcheck // it bounds itself
 		return err
@@ -205,7 +218,7 @@ func (g *gateway) ready(ctx context.Context) error {
 func (g *gateway) Gather() ([]*dto.MetricFamily, error) {
 	all := prometheus.Gatherers{g.process}
 	if r := g.running.Load(); r != nil {
-		all = append(all, r.registry)
+		all = append(all, r.registry, r.needs)
 	}
 	return all.Gather()
 }

@@ -59,7 +59,7 @@ func (a *app) serve(ctx context.Context, s settings, cfg *Config) error {
 	g := newGateway(cfg, worker, rdb, log)
 	hangups, ignore := a.hangups()
 	defer ignore()
-	g.hangups = hangups
+	g.hangups, g.env = hangups, a.env
 	g.reload = func() ([]*handlers.Bridge, error) { return a.reload(s, cfg, log) }
 	return g.run(ctx, listener, nil, func(context.Context) error { return nil })
 }

@@ -48,6 +48,8 @@ type Channel struct {
 	keys   [][]byte
 	now    func() time.Time
 	sender *httpsend.Sender
+	// private is Config.AllowPrivate.
+	private bool
 }
 
 // New makes a Channel. An error is a *tasks.ConfigError.
@@ -64,9 +66,10 @@ func New(cfg Config) (*Channel, error) {
 		cfg.Now = time.Now
 	}
 	return &Channel{
-		url:  u,
-		keys: keys,
-		now:  cfg.Now,
+		url:     u,
+		keys:    keys,
+		now:     cfg.Now,
+		private: cfg.AllowPrivate,
 		sender: httpsend.New(httpsend.Config{
 			Channel:      Type,
 			AllowPrivate: cfg.AllowPrivate,

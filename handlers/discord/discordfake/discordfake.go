@@ -1,6 +1,6 @@
 // Package discordfake stands in for Discord in tests and in development: the part
 // of its HTTP API (https://docs.discord.com/developers/reference) that a bot needs
-// to create, change, delete, read and list messages.
+// to create, change, delete, read and list messages, and to ask who it is.
 //
 // It checks the token, the User-Agent and the form of a request, counts requests as
 // Discord does and tells of it in the same headers, drops a message with a nonce it
@@ -103,6 +103,10 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.Count(func(c *fakes.Counts) { c.Requests++ })
 	c := &call{Fake: f, w: w, r: r}
 	if !c.admitted() {
+		return
+	}
+	if r.URL.Path == "/api/v10/users/@me" && r.Method == http.MethodGet {
+		c.answer(http.StatusOK, bot)
 		return
 	}
 	path, ok := strings.CutPrefix(r.URL.Path, "/api/v10/channels/")

@@ -24,8 +24,14 @@ import (
 	"github.com/outgate/outgate/handlers/internal/fakes"
 )
 
-// Limit is N messages in any window.
-type Limit = fakes.Limit
+type (
+	// Limit is N messages in any window.
+	Limit = fakes.Limit
+	// Message is what stands in a room, of this fake and of the others.
+	Message = fakes.Message
+	// Counts is what became of the requests.
+	Counts = fakes.Counts
+)
 
 // Limits are how many messages are taken. A zero Limit is Telegram's own, and one
 // with a negative N is none.

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.uber.org/zap"
+)
+
+// The variables of the environment that switch traces and profiles on. Everything
+// else about traces (sampler, headers, timeout, certificates) is said by the usual
+// OTEL_ variables.
+const (
+	envEndpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	envTraces   = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	envProtocol = "OTEL_EXPORTER_OTLP_PROTOCOL"
+	envDisabled = "OTEL_SDK_DISABLED"
+	envPprof    = "OUTGATE_PPROF_ADDR"
+)
+
+// telemetry is what a process tells besides its metrics and its log.
+type telemetry struct {
+	// provider is nil where no traces are wanted.
+	provider *sdktrace.TracerProvider
+	// profiles is nil where no profiles are wanted.
+	profiles net.Listener
+}
+
+// newTelemetry reads the environment. It opens the listener of the profiles, and
+// connects to nobody yet.
+func newTelemetry(ctx context.Context, env func(string) string, log *zap.Logger) (*telemetry, error) {
+	t := new(telemetry)
+	var err error
+	if t.provider, err = newTracing(ctx, env, log); err != nil {
+		return nil, err
+	}
+	if addr := env(envPprof); addr != "" {
+		if t.profiles, err = listenForProfiles(ctx, addr); err != nil {
+			return nil, errors.Join(err, t.close(ctx))
+		}
+		log.Info("pprof.listening", zap.Stringer("addr", t.profiles.Addr()))
+	}
+	return t, nil
+}
+
+// tracesURL is where spans go, empty for nowhere.
+func tracesURL(env func(string) string) (string, error) {
+	name, address := envTraces, env(envTraces)
+	if address == "" {
+		name, address = envEndpoint, env(envEndpoint)
+	}
+	if address == "" || strings.EqualFold(env(envDisabled), "true") {
+		return "", nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", usagef("%s: want the http:// or https:// URL of an OTLP receiver, http://127.0.0.1:4318 for instance", name)
+	}
+	if p := env(envProtocol); p != "" && p != "http/protobuf" {
+		return "", usagef("%s: %q is not spoken here, only http/protobuf is", envProtocol, p)
+	}
+	if name == envEndpoint {
+		u = u.JoinPath("v1", "traces")
+	}
+	return u.String(), nil
+}
+
+// newTracing is nil where no receiver of spans is named.
+func newTracing(ctx context.Context, env func(string) string, log *zap.Logger) (*sdktrace.TracerProvider, error) {
+	address, err := tracesURL(env)
+	if err != nil || address == "" {
+		return nil, err
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address))
+	if err != nil {
+		return nil, fmt.Errorf("traces: %w", err)
+	}
+	// What the environment says of the resource counts for more: it comes last.
+	about, err := resource.New(ctx,
+		resource.WithTelemetrySDK(), resource.WithHost(),
+		resource.WithAttributes(attribute.String("service.name", "outgate"), attribute.String("service.version", thisBuild().Version)),
+		resource.WithFromEnv(),
+	)
+	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
+		return nil, fmt.Errorf("traces: %w", err)
+	}
+	otel.SetErrorHandler(&traceTrouble{log: log})
+	log.Info("traces.exporting", zap.String("service", "outgate"))
+	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), nil
+}
+
+// traceTrouble logs that spans are lost, once a minute: a receiver that is away must
+// not fill the log.
+type traceTrouble struct {
+	log  *zap.Logger
+	last atomic.Int64
+}
+
+// Handle implements otel.ErrorHandler.
+func (t *traceTrouble) Handle(err error) {
+	now, last := time.Now().Unix(), t.last.Load()
+	if now-last >= 60 && t.last.CompareAndSwap(last, now) {
+		t.log.Warn("traces.lost", zap.String("error", oneLine(err.Error())))
+	}
+}
+
+// listenForProfiles opens an address that only this machine reaches: profiles hold
+// what is in memory, and making one costs time.
+func listenForProfiles(ctx context.Context, addr string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || !isLoopback(host) {
+		return nil, usagef("%s: %q is no host:port of this machine alone, 127.0.0.1:6060 for instance", envPprof, addr)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, inUse(addr, envPprof, err)
+	}
+	return listener, nil
+}
+
+// profilesHandler is Go's profiles. A page of the web that had a name of its own
+// point here would name another host.
+func profilesHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if !isLoopback(strings.Trim(host, "[]")) {
+			http.Error(w, "only this machine looks at profiles", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// serve serves the profiles until close.
+func (t *telemetry) serve() {
+	if t.profiles == nil {
+		return
+	}
+	// No write timeout: a profile takes as long as it was asked for.
+	server := &http.Server{Handler: profilesHandler(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
+	go func() { _ = server.Serve(t.profiles) }()
+}
+
+// close sends the spans that are left, for a few seconds at most.
+func (t *telemetry) close(ctx context.Context) error {
+	if t.profiles != nil {
+		_ = t.profiles.Close()
+	}
+	if t.provider == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return t.provider.Shutdown(ctx)
+}
+
+// startTelemetry begins what the environment asks for. The answer ends it.
+func (g *gateway) startTelemetry(ctx context.Context) (stop func(), err error) {
+	if g.env == nil {
+		return func() {}, nil
+	}
+	t, err := newTelemetry(ctx, g.env, g.log)
+	if err != nil {
+		return nil, err
+	}
+	t.serve()
+	if t.provider != nil {
+		g.worker.Tracer = t.provider.Tracer("github.com/outgate/outgate")
+	}
+	return func() {
+		if err := t.close(ctx); err != nil {
+			g.log.Warn("traces.lost", zap.String("error", oneLine(err.Error())))
+		}
+	}, nil
+}
+
+// reloads says how reading the bridges anew went.
+type reloads struct {
+	total *prometheus.CounterVec
+	last  prometheus.Gauge
+}
+
+func newReloads(r prometheus.Registerer) reloads {
+	m := reloads{
+		total: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "outgate", Name: "config_reloads_total", Help: "Times the bridges were read anew.",
+		}, []string{"result"}),
+		last: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "outgate", Name: "config_last_read_timestamp_seconds", Help: "When the bridges in use were read.",
+		}),
+	}
+	r.MustRegister(m.total, m.last)
+	m.total.WithLabelValues("ok")
+	m.total.WithLabelValues("failed")
+	m.last.SetToCurrentTime()
+	return m
+}
+
+func (m reloads) done(err error) {
+	if err != nil {
+		m.total.WithLabelValues("failed").Inc()
+		return
+	}
+	m.total.WithLabelValues("ok").Inc()
+	m.last.SetToCurrentTime()
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition/autoscale"
+)
+
+// needed reports how many workers the load needs, where this worker is the one that
+// reports on the gateway as a whole.
+type needed struct {
+	worker *handlers.Worker
+	assess func(context.Context) (autoscale.Need, error)
+
+	workers, slots *prometheus.Desc
+}
+
+// newNeeded asks a view of Redis of its own. It is not in the registry that this view
+// takes the times of attempts from.
+func newNeeded(g *gateway, r *running) *needed {
+	view := api.New(api.Config{
+		Redis: g.rdb, Scheme: g.worker.Scheme, Metrics: r.registry, Concurrency: g.worker.Concurrency, Bridges: r.Bridges,
+	})
+	return &needed{
+		worker: r.Worker, assess: view.Need,
+		workers: prometheus.NewDesc("outgate_required_workers",
+			"How many workers the load can use now; not rounded.", nil, nil),
+		slots: prometheus.NewDesc("outgate_required_slots",
+			"How many envelopes should be in delivery at once.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (n *needed) Describe(ch chan<- *prometheus.Desc) {
+	ch <- n.workers
+	ch <- n.slots
+}
+
+// Collect implements prometheus.Collector. Where Redis does not answer, there is no
+// figure: a scaler must not take it for a zero.
+func (n *needed) Collect(ch chan<- prometheus.Metric) {
+	if !n.worker.Sweeps(0) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	need, err := n.assess(ctx)
+	if err != nil {
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(n.workers, prometheus.GaugeValue, need.Exact)
+	ch <- prometheus.MustNewConstMetric(n.slots, prometheus.GaugeValue, need.Slots)
+}

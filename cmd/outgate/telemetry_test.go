@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/outgate/outgate/partition/redistest"
+)
+
+// spanReceiver is an OTLP receiver: it keeps what it is sent.
+type spanReceiver struct {
+	url string
+
+	mu       sync.Mutex
+	spans    []*otlp.Span
+	services []string
+}
+
+func newSpanReceiver(t *testing.T) *spanReceiver {
+	t.Helper()
+	r := new(spanReceiver)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		var sent collector.ExportTraceServiceRequest
+		if err != nil || req.URL.Path != "/v1/traces" || proto.Unmarshal(body, &sent) != nil {
+			http.Error(w, "want spans at /v1/traces", http.StatusBadRequest)
+			return
+		}
+		r.keep(&sent)
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+func (r *spanReceiver) keep(sent *collector.ExportTraceServiceRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, resource := range sent.ResourceSpans {
+		for _, a := range resource.Resource.Attributes {
+			if a.Key == "service.name" {
+				r.services = append(r.services, a.Value.GetStringValue())
+			}
+		}
+		for _, scope := range resource.ScopeSpans {
+			r.spans = append(r.spans, scope.Spans...)
+		}
+	}
+}
+
+// served is outgate serve with a webhook bridge, on a Redis of its own.
+func served(t *testing.T, env map[string]string, bridges string) (world, *process) {
+	t.Helper()
+	file := t.TempDir() + "/outgate.yaml"
+	writeFile(t, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\n"+
+		"delivery: {base_backoff: 10ms}\nbridges: [%s]\n", redistest.Start(t).URL(), bridges))
+	w := world{env: map[string]string{"OUTGATE_CONFIG": file}}
+	for name, value := range env {
+		w.env[name] = value
+	}
+	p := w.start(t, "serve", "--log-level", "info")
+	return w, p
+}
+
+func TestSpansReachTheReceiverThatTheEnvironmentNames(t *testing.T) {
+	spans := newSpanReceiver(t)
+	url, _ := receiver(t)
+	w, p := served(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": spans.url},
+		fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}", url))
+	p.logs(t, "worker.started")
+	if got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	p.interrupt() // what is left is sent at the end
+	if got := p.wait(t); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	spans.mu.Lock()
+	defer spans.mu.Unlock()
+	var names []string
+	for _, s := range spans.spans {
+		names = append(names, s.Name)
+		if string(s.TraceId) != string(spans.spans[0].TraceId) {
+			t.Errorf("%s is in another trace", s.Name)
+		}
+	}
+	// The receiver is busy once.
+	if got := strings.Join(names, ", "); got != "outgate wait, outgate attempt, outgate attempt" {
+		t.Errorf("spans %s", got)
+	}
+	if len(spans.services) == 0 || spans.services[0] != "outgate" {
+		t.Errorf("services %v", spans.services)
+	}
+	if id := fmt.Sprintf("%x", spans.spans[0].TraceId); !strings.Contains(p.err.String(), `"trace_id":"`+id+`"`) {
+		t.Errorf("the log does not name the trace %s:\n%s", id, p.err.String())
+	}
+}
+
+func TestAReceiverOfSpansThatIsAwayHarmsNoDelivery(t *testing.T) {
+	url, _ := receiver(t)
+	w, p := served(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
+		fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}", url))
+	p.logs(t, "worker.started")
+	if got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	p.interrupt()
+	if got := p.wait(t); got.code != 0 || !strings.Contains(got.err, "traces.lost") {
+		t.Errorf("status %d:\n%s", got.code, got.err)
+	}
+}
+
+func TestWhatCannotBeToldIsSaidAtTheStart(t *testing.T) {
+	for name, tc := range map[string]struct {
+		env  map[string]string
+		code int
+		want string
+	}{
+		"an address that is none": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"},
+			2,
+			"outgate: OTEL_EXPORTER_OTLP_ENDPOINT: want the http:// or https:// URL of an OTLP receiver, http://127.0.0.1:4318 for instance\n",
+		},
+		"an address of traces alone": {
+			map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "x"},
+			2,
+			"outgate: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: want the http:// or https:// URL of an OTLP receiver, http://127.0.0.1:4318 for instance\n",
+		},
+		"another protocol": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+			2,
+			"outgate: OTEL_EXPORTER_OTLP_PROTOCOL: \"grpc\" is not spoken here, only http/protobuf is\n",
+		},
+		"profiles for everybody": {
+			map[string]string{"OUTGATE_PPROF_ADDR": "0.0.0.0:6060"},
+			2,
+			"outgate: OUTGATE_PPROF_ADDR: \"0.0.0.0:6060\" is no host:port of this machine alone, 127.0.0.1:6060 for instance\n",
+		},
+		"profiles without a port": {
+			map[string]string{"OUTGATE_PPROF_ADDR": "127.0.0.1"},
+			2,
+			"outgate: OUTGATE_PPROF_ADDR: \"127.0.0.1\" is no host:port of this machine alone, 127.0.0.1:6060 for instance\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p := served(t, tc.env, "{id: b, channel: sandbox}")
+			got := p.wait(t)
+			if got.code != tc.code || !strings.HasSuffix(got.err, tc.want) {
+				t.Errorf("status %d:\n%s", got.code, got.err)
+			}
+		})
+	}
+}
+
+func TestASwitchedOffSDKMakesNoSpans(t *testing.T) {
+	env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}
+	if url, err := tracesURL(func(name string) string { return env[name] }); url != "" || err != nil {
+		t.Errorf("%q, %v", url, err)
+	}
+}
+
+func TestProfilesAreForThisMachineAlone(t *testing.T) {
+	_, p := served(t, map[string]string{"OUTGATE_PPROF_ADDR": "127.0.0.1:0"}, "{id: b, channel: sandbox}")
+	form := regexp.MustCompile(`"msg":"pprof.listening","addr":"([^"]+)"`)
+	eventually(t, "profiles are served", func() bool { return form.MatchString(p.err.String()) })
+	at := "http://" + form.FindStringSubmatch(p.err.String())[1]
+	if code, body := page(t, "GET", at+"/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
+		t.Errorf("%d %s", code, body)
+	}
+	rebound := httptest.NewRecorder()
+	profilesHandler().ServeHTTP(rebound, httptest.NewRequest("GET", "http://rebound.example:6060/debug/pprof/heap", nil))
+	if rebound.Code != http.StatusForbidden {
+		t.Errorf("%d for a name that points here", rebound.Code)
+	}
+	if code, _ := page(t, "GET", p.address(t)+"/debug/pprof/"); code != http.StatusNotFound {
+		t.Errorf("the ops pages have profiles: %d", code)
+	}
+	p.interrupt()
+	if got := p.wait(t); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+}
