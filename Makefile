@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 GOLANGCI_VERSION := v2.11.4
+HELM_VERSION := v3.20.2
 # How much of the long targets to do; CI uses a short form.
 FAULT_MESSAGES ?= 50000
 FUZZTIME ?= 60s
@@ -9,7 +10,7 @@ BENCH_FLAGS ?= --compare
 SOAK ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test redis peers race cover lint fuzz faults soak bench clean
+.PHONY: help run build test redis peers race cover lint deploy fuzz faults soak bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -58,6 +59,13 @@ lint: $(BIN)/golangci-lint ## the linters
 
 $(BIN)/golangci-lint:
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+deploy: peers $(BIN)/helm ## check what is in deploy/: manifests, chart, alerts, dashboard, ACLs, image
+	CI=true go test -count=1 -timeout 300s ./deploy
+	deploy/check.sh
+
+$(BIN)/helm:
+	GOBIN=$(BIN) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 fuzz: redis ## every fuzz target, FUZZTIME each
 	@set -e; for package in $$(go list ./...); do \

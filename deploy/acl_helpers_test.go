@@ -1,0 +1,132 @@
+// Package deploy_test checks what operators are given, as far as it can be checked
+// without a cluster: on a real Redis, with the real command, and with the tools that
+// read these files.
+package deploy_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition/redistest"
+)
+
+const (
+	workerUser    = "outgate-worker"
+	producerUser  = "outgate-producer"
+	untrustedUser = "outgate-untrusted"
+)
+
+// guarded is a Redis with redis.conf and the users of users.acl.
+type guarded struct {
+	*redistest.Server
+	t       *testing.T
+	secrets string
+}
+
+// newGuarded draws passwords as an operator does, and starts a Redis with them;
+// change rewrites the rules first.
+func newGuarded(t *testing.T, change func(rules string) string) *guarded {
+	t.Helper()
+	g := &guarded{t: t, secrets: t.TempDir()}
+	if out, err := exec.Command("redis/passwords.sh", g.secrets).CombinedOutput(); err != nil {
+		t.Fatalf("passwords.sh: %v\n%s", err, out)
+	}
+	file := filepath.Join(g.secrets, "users.acl")
+	rules := read(t, file)
+	if change != nil {
+		rules = change(rules)
+	}
+	// The server is found to be up by its default user, so the rules come after.
+	write(t, file, "user default on nopass ~* &* +@all\n")
+	conf, err := filepath.Abs("redis/redis.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Server = redistest.Start(t, "--include", conf, "--aclfile", file)
+	if got := g.Client().ConfigGet(t.Context(), "maxmemory").Val()["maxmemory"]; got == "0" {
+		t.Fatal("redis.conf was not read")
+	}
+	write(t, file, rules)
+	if err := g.Client().Do(t.Context(), "ACL", "LOAD").Err(); err != nil {
+		t.Fatalf("users.acl: %v", err)
+	}
+	return g
+}
+
+func (g *guarded) password(user string) string {
+	return read(g.t, filepath.Join(g.secrets, user+".password"))
+}
+
+// as opens a client of one user.
+func (g *guarded) as(user string) *redis.Client {
+	g.t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: g.Addr, Username: user, Password: g.password(user), DisableIdentity: true})
+	g.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// may fails the test where a user cannot do something.
+func may(t *testing.T, c *redis.Client, command ...any) any {
+	t.Helper()
+	v, err := c.Do(t.Context(), command...).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		t.Errorf("%v: %v", command, err)
+	}
+	return v
+}
+
+// mayNot fails the test where a user is not refused something for want of a right.
+func mayNot(t *testing.T, c *redis.Client, command ...any) {
+	t.Helper()
+	if err := c.Do(t.Context(), command...).Err(); !redis.HasErrorPrefix(err, "NOPERM") {
+		t.Errorf("%v: got %v, want NOPERM", command, err)
+	}
+}
+
+func words(line string) []any {
+	var all []any
+	for w := range strings.FieldsSeq(line) {
+		all = append(all, w)
+	}
+	return all
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("it is still not so that %s", what)
+		case <-tick.C:
+		}
+	}
+}

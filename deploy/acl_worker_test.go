@@ -1,0 +1,157 @@
+package deploy_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
+)
+
+// testWorker is a worker with one sandbox bridge, "b", that can be told to fail.
+type testWorker struct {
+	*handlers.Worker
+	registry *prometheus.Registry
+	scheme   partition.Scheme
+	warnings *observer.ObservedLogs
+	broken   atomic.Bool
+}
+
+func (g *guarded) work(rdb *redis.Client) *testWorker {
+	g.t.Helper()
+	w := &testWorker{registry: prometheus.NewRegistry(), scheme: partition.DefaultScheme()}
+	var core zapcore.Core
+	core, w.warnings = observer.New(zap.WarnLevel)
+	policy := handlers.Policy{
+		MaxAttempts: 3, Backoff: classify.Backoff{Base: 10 * time.Millisecond, Max: 50 * time.Millisecond},
+		Timeout: 5 * time.Second, OnAmbiguous: handlers.Resend, OnFailure: handlers.Skip, IdempotencyWindow: time.Hour,
+	}
+	channel := sandbox.New(sandbox.Config{Behave: func(tasks.Message) sandbox.Behavior {
+		if w.broken.Load() {
+			return sandbox.Behavior{Fail: classify.Terminal}
+		}
+		return sandbox.Behavior{}
+	}})
+	limit, err := ratelimit.ParseLimits("50/100ms")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	w.Worker = handlers.NewWorker(rdb, handlers.Config{
+		Scheme: w.scheme, Capacity: 100, Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95},
+		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
+		Bridges:   []*handlers.Bridge{{ID: "b", Channel: channel, Policy: policy, BridgeLimits: limit, RoomLimits: limit}},
+		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 4, ShutdownTimeout: 10 * time.Second,
+		Log: zap.New(core), Registry: w.registry,
+	})
+	if err := w.Start(g.t.Context()); err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(w.Shutdown)
+	return w
+}
+
+// calm fails the test where the worker was refused anything.
+func (w *testWorker) calm(t *testing.T) {
+	t.Helper()
+	for _, entry := range w.warnings.All() {
+		for key, value := range entry.ContextMap() {
+			if key == "error" {
+				t.Errorf("the worker says %s: %v", entry.Message, value)
+			}
+		}
+	}
+}
+
+func TestAWorkerCanDoAllItsWork(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, nil)
+	rdb := g.as(workerUser)
+	w := g.work(rdb)
+	client := tasks.NewClient(rdb)
+	defer func() { _ = client.Close() }()
+	ctx := t.Context()
+	message := func(text string) tasks.Envelope {
+		return tasks.Envelope{BridgeID: "b", ExternalRoomID: "1", Payload: tasks.Text(text)}
+	}
+
+	e := message("hello")
+	e.IdempotencyKey = "k"
+	sent, err := client.SendMessage(ctx, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := message("hello again")
+	edit.ExternalMessageID = sent.MessageID
+	if _, err := client.EditMessage(ctx, edit); err != nil {
+		t.Fatal(err)
+	}
+	retried := message("retried")
+	retried.Opts = &tasks.Opts{Metadata: []byte(`{"sandbox":{"fail":"retryable","times":1}}`)}
+	if again, err := client.SendMessage(ctx, retried); err != nil || again.Attempts != 2 {
+		t.Fatalf("%+v: %v", again, err)
+	}
+
+	w.broken.Store(true)
+	_, err = client.SendMessage(ctx, message("refused"))
+	refused, ok := errors.AsType[*tasks.OutboundError](err)
+	if !ok || refused.DeadLetterID == "" {
+		t.Fatalf("got %v, want a dead letter", err)
+	}
+	w.broken.Store(false)
+	letters := handlers.NewDeadLetters(rdb, w.scheme, client)
+	if list, err := letters.List(ctx, handlers.DeadLetterFilter{}, 10); err != nil || len(list) != 1 {
+		t.Fatalf("%v: %v", list, err)
+	}
+	replayed, err := letters.Replay(ctx, refused.DeadLetterID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the replayed envelope is delivered", func() bool {
+		o, ok, err := client.Outcome(ctx, replayed.ID)
+		return err == nil && ok && o.Success != nil
+	})
+	until(t, "the worker reports on all partitions", func() bool {
+		return len(gathered(t, w.registry)["outgate_queue_capacity"].GetMetric()) == w.scheme.Count
+	})
+	w.calm(t)
+}
+
+func TestAWorkerHasNoPowerOverTheServer(t *testing.T) {
+	t.Parallel()
+	c := newGuarded(t, nil).as(workerUser)
+	may(t, c, "PING")
+	may(t, c, "INFO", "memory")
+	for _, line := range []string{
+		"FLUSHALL", "FLUSHDB", "CONFIG GET *", "CONFIG SET maxmemory 1", "KEYS *", "ACL LIST", "SHUTDOWN",
+		"CLIENT LIST", "SCRIPT FLUSH", "FUNCTION FLUSH", "REPLICAOF NO ONE", "SAVE", "MONITOR",
+		"SET other 1", "GET other", "PUBLISH other 1", "SUBSCRIBE other",
+	} {
+		mayNot(t, c, words(line)...)
+	}
+}
+
+func TestWithoutANameAndAPasswordThereIsNothing(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, nil)
+	anybody := g.Client()
+	if err := anybody.Ping(t.Context()).Err(); !redis.HasErrorPrefix(err, "NOAUTH") {
+		t.Errorf("got %v, want NOAUTH", err)
+	}
+	impostor := redis.NewClient(&redis.Options{Addr: g.Addr, Username: workerUser, Password: g.password(producerUser), DisableIdentity: true})
+	defer func() { _ = impostor.Close() }()
+	if err := impostor.Ping(t.Context()).Err(); !redis.HasErrorPrefix(err, "WRONGPASS") {
+		t.Errorf("got %v, want WRONGPASS", err)
+	}
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# check.sh: what takes longer than a test should, or has dependencies of its own:
+# render the chart with each of helm/outgate/ci/*.yaml and read what comes of it as
+# Kubernetes would, load the compose file as docker compose would, and run the build
+# of the image. Needs helm (on the PATH or in bin/) and Go modules.
+set -eu
+cd "$(dirname "$0")"
+PATH=$PATH:$(cd .. && pwd)/bin
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+for values in helm/outgate/ci/*.yaml; do
+	helm lint --quiet --strict --kube-version 1.31.0 -f "$values" helm/outgate 2>/dev/null ||
+		helm lint --strict --kube-version 1.31.0 -f "$values" helm/outgate
+	helm template release helm/outgate --namespace outgate --kube-version 1.31.0 -f "$values" \
+		>"$out/$(basename "$values")" 2>"$out/errors" || { cat "$out/errors"; exit 1; }
+done
+cd check
+go vet ./...
+go test ./...
+go run . manifests "$out"/*.yaml
+go run . compose ../compose.yaml
+
+cd ../..
+build=$(sed -n '/CGO_ENABLED=0/,/cmd\/outgate$/p' deploy/Dockerfile | sed "s|/out/outgate|$out/outgate|")
+VERSION=v0.0.0-check TARGETOS=linux TARGETARCH=$(go env GOARCH) sh -euc "$build"
+"$out/outgate" version
+cd deploy/check && go run . static "$out/outgate"

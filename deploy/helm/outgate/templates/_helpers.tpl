@@ -1,0 +1,61 @@
+{{- define "outgate.fullname" -}}
+{{- if contains "outgate" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-outgate" (.Release.Name | trunc 42 | trimSuffix "-") }}{{ end }}
+{{- end }}
+
+{{- define "outgate.selectorLabels" -}}
+app.kubernetes.io/name: outgate
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "outgate.labels" -}}
+{{ include "outgate.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "outgate.serviceAccountName" -}}
+{{ default (include "outgate.fullname" .) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- define "outgate.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- define "outgate.secretName" -}}
+{{ required "existingSecret: name a Secret with the keys redis_url and http_token" .Values.existingSecret }}
+{{- end }}
+
+{{- define "outgate.scaled" -}}
+{{- if and .Values.autoscaling.keda.enabled .Values.autoscaling.hpa.enabled -}}
+{{- fail "autoscaling: KEDA makes an HPA of its own; enable keda or hpa, not both" -}}
+{{- end -}}
+{{- if or .Values.autoscaling.keda.enabled .Values.autoscaling.hpa.enabled -}}yes{{- end -}}
+{{- end }}
+
+{{- /* A worker that is killed before it has finished leaves attempts in doubt. */ -}}
+{{- define "outgate.gracePeriod" -}}
+{{- $timeout := dig "worker" "shutdown_timeout" "30s" (.Values.config | default dict) | toString -}}
+{{- if and (not .Values.existingConfigMap) (regexMatch "^[0-9]+s$" $timeout) -}}
+{{- $least := add (trimSuffix "s" $timeout | int) 10 -}}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (int $least) -}}
+{{- fail (printf "terminationGracePeriodSeconds: want at least %d, ten above worker.shutdown_timeout" $least) -}}
+{{- end -}}
+{{- end -}}
+{{ int .Values.terminationGracePeriodSeconds }}
+{{- end }}
+
+{{- define "outgate.scaleBehavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies:
+    - {type: Percent, value: 100, periodSeconds: 60}
+scaleDown:
+  stabilizationWindowSeconds: {{ .Values.autoscaling.scaleDownSeconds }}
+  policies:
+    - {type: Pods, value: 1, periodSeconds: 60}
+{{- end }}

@@ -1,0 +1,178 @@
+package deploy_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// built is the folder of the command, once it is needed.
+var built string
+
+// command is the outgate command, built once for all tests.
+var command = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "outgate-deploy")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	bin := filepath.Join(dir, "outgate")
+	if out, err := exec.Command("go", "build", "-o", bin, "../cmd/outgate").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the command: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// outgate runs the command to its end.
+func outgate(t *testing.T, env []string, args ...string) (string, error) {
+	t.Helper()
+	bin, err := command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// lines collects what a process says.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// serve starts outgate serve with a configuration, and answers where its pages are
+// and what it logs. The test's end stops it.
+func serve(t *testing.T, config string) (pages string, log *lines) {
+	t.Helper()
+	bin, err := command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "serve", "--config", config, "--addr", "127.0.0.1:0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	log = new(lines)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	listening := regexp.MustCompile(`"msg":"http.listening","addr":"([^"]+)"`)
+	until(t, "it delivers", func() bool { return strings.Contains(log.String(), `"worker.started"`) })
+	return "http://" + listening.FindStringSubmatch(log.String())[1], log
+}
+
+// served is outgate serve on a Redis with the users of users.acl, as the worker.
+func served(t *testing.T) (g *guarded, env []string, pages string) {
+	t.Helper()
+	g = newGuarded(t, nil)
+	url := fmt.Sprintf("redis://%s:%s@%s/0", workerUser, g.password(workerUser), g.Addr)
+	write(t, filepath.Join(g.secrets, "url"), url)
+	config := filepath.Join(g.secrets, "outgate.yaml")
+	write(t, config, `
+redis: {url_file: url}
+http: {token_file: http_token}
+delivery: {max_attempts: 2, base_backoff: 10ms}
+bridges: [{id: b, channel: sandbox, limits: {bridge: "1000/1s"}}]
+`)
+	pages, log := serve(t, config)
+	t.Cleanup(func() {
+		if text := log.String(); strings.Contains(text, "NOPERM") {
+			t.Errorf("the worker was refused something:\n%s", text)
+		}
+	})
+	return g, []string{"OUTGATE_CONFIG=" + config}, pages
+}
+
+func get(t *testing.T, url, token string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(res.Body); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v\n%s", url, res.Status, err, body.String())
+	}
+	return body.String()
+}
+
+// Each command an operator has, with the rights of a worker and no more.
+func TestTheCommandsNeedNoMoreThanAWorkersRights(t *testing.T) {
+	t.Parallel()
+	g, env, pages := served(t)
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := outgate(t, env, args...)
+		if err != nil || strings.Contains(out, "NOPERM") {
+			t.Fatalf("outgate %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return out
+	}
+	run("send", "--bridge", "b", "--room", "1", "--wait", "--timeout", "20s", "hello")
+	// A bridge that is not configured makes a dead letter.
+	if out, err := outgate(t, env, "send", "--bridge", "nobody", "--room", "1", "--wait", "--timeout", "20s", "hello"); err == nil {
+		t.Fatalf("delivered: %s", out)
+	}
+	id := regexp.MustCompile(`\d{3}-[0-9a-f]{16}`).FindString(run("dead-letters", "list"))
+	run("dead-letters", "show", id)
+	run("outcome", id)
+	run("dead-letters", "replay", id)
+	run("partitions")
+	run("rooms")
+	run("bridges", "list")
+	run("bridges", "suspend", "b")
+	run("bridges", "resume", "b")
+	run("dead-letters", "purge", "--all", "--yes")
+
+	token := read(t, filepath.Join(g.secrets, "http_token"))
+	for _, page := range []string{"/readyz", "/metrics", "/asynqmon/api/queues", "/asynqmon/api/redis_info"} {
+		// Redis' own figures, the last, count every refusal of a right.
+		if body := get(t, pages+page, token); strings.Contains(body, "NOPERM") {
+			t.Errorf("%s: %s", page, body)
+		}
+	}
+	// CONFIG GET it is refused, and says so; passwords can be read by it.
+	doctor, err := outgate(t, env, "doctor")
+	if err != nil || !regexp.MustCompile(`(?m)^ok +redis\.rights `).MatchString(doctor) || !strings.Contains(doctor, "\n0 problems, ") {
+		t.Errorf("doctor: %v\n%s", err, doctor)
+	}
+}
