@@ -164,7 +164,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.err)
 	root.AddCommand(
 		a.devCommand(), a.serveCommand(), a.sendCommand(), a.outcomeCommand(), a.partitionsCommand(), a.roomsCommand(),
-		a.deadLettersCommand(), a.bridgesCommand(), a.configCommand(), newBenchCommand(), a.versionCommand(),
+		a.deadLettersCommand(), a.bridgesCommand(), a.configCommand(), a.doctorCommand(), a.topCommand(), newBenchCommand(), a.versionCommand(),
 	)
 	a.mark(root)
 	return root

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/tasks"
+)
+
+// commandLine is a use of the command in a document.
+type commandLine struct {
+	line int
+	text string
+}
+
+var (
+	codeSpan = regexp.MustCompile("`([^`]+)`")
+	// aCommand begins with outgate, or what runs it from the checkout or a container.
+	aCommand = regexp.MustCompile(`(?:^|[;&|(]\s*|\$ |-- |\bwatch )(?:[A-Z_]+=\S+ )*(?:go run \./cmd/outgate|(?:\./|bin/)?outgate)((?: +[^\s;&|#<>()]+)+)`)
+	// spans are what traces show, and look like commands.
+	spans = map[string]bool{"wait": true, "attempt": true}
+	aFlag = regexp.MustCompile(`^-{1,2}[a-z][a-z-]*`)
+)
+
+// commandsIn finds the command lines in the code of a Markdown document. Other
+// programs are told about outgate too: a line counts where outgate is what is run.
+func commandsIn(text string) []commandLine {
+	var found []commandLine
+	add := func(line int, code string) {
+		code = strings.ReplaceAll(code, "[", "")
+		for _, m := range aCommand.FindAllStringSubmatch(strings.ReplaceAll(strings.TrimSpace(code), "]", ""), -1) {
+			found = append(found, commandLine{line, strings.TrimSpace(m[1])})
+		}
+	}
+	fenced, prose, proseAt := false, "", 0
+	flush := func() {
+		for _, m := range codeSpan.FindAllStringSubmatch(prose, -1) {
+			add(proseAt, m[1])
+		}
+		prose = ""
+	}
+	for i, line := range strings.Split(text, "\n") {
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(line), "```"):
+			flush()
+			fenced = !fenced
+		case fenced || strings.HasPrefix(line, "    "):
+			add(i+1, line)
+		case strings.TrimSpace(line) == "":
+			flush()
+		default: // a span of code may go on in the next line
+			if prose == "" {
+				proseAt = i + 1
+			}
+			prose += " " + line
+		}
+	}
+	flush()
+	return found
+}
+
+// help is what --help says of the command that a line runs; empty where there is no
+// such command.
+func (w world) helpOf(t *testing.T, words []string) string {
+	t.Helper()
+	root := (&app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, env: func(string) string { return "" }}).root()
+	cmd, path := root, []string(nil)
+	for _, word := range words {
+		next, _, err := cmd.Find([]string{word})
+		if err != nil || next == cmd {
+			break
+		}
+		cmd, path = next, append(path, word)
+	}
+	if len(path) == 0 || cmd.HasSubCommands() && len(words) > len(path) && !strings.HasPrefix(words[len(path)], "-") && words[len(path)] != "…" {
+		return ""
+	}
+	return w.run(t, append(path, "--help")...).out
+}
+
+func TestEveryCommandOfTheDocsExistsWithItsFlags(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, file := range append(files, "../../README.md", "../../deploy/README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range commandsIn(string(text)) {
+			words := strings.Fields(c.text)
+			if spans[c.text] {
+				continue
+			}
+			help := world{}.helpOf(t, words)
+			if help == "" {
+				t.Errorf("%s:%d: there is no command outgate %s", filepath.Base(file), c.line, c.text)
+				continue
+			}
+			for _, word := range words {
+				flag := aFlag.FindString(word)
+				if flag != "" && !regexp.MustCompile(`(?m)^ +(-[a-z], )?`+flag+`( |$)|`+flag+`, --`).MatchString(help) {
+					t.Errorf("%s:%d: outgate %s: there is no flag %s", filepath.Base(file), c.line, c.text, flag)
+				}
+			}
+			checked++
+		}
+	}
+	if checked < 40 {
+		t.Errorf("only %d command lines were found", checked)
+	}
+}
+
+func TestCommandsAreFoundInDocs(t *testing.T) {
+	doc := "Say `outgate rooms --sort\nage`, or `outgate` alone, or outgate send.\n\n```\n$ outgate config check x.yaml   # outgate nope\n" +
+		"make run && A_B=c outgate send --bridge b \"hi\" | outgate nope\nsystemctl status outgate\nkubectl -n outgate exec x -- outgate top --once\n```\n\n    outgate bench --compare [--json]\n"
+	var got []string
+	for _, c := range commandsIn(doc) {
+		got = append(got, c.text)
+	}
+	want := `rooms --sort age|config check x.yaml|send --bridge b "hi"|nope|top --once|bench --compare --json`
+	if strings.Join(got, "|") != want {
+		t.Errorf("got %s", strings.Join(got, "|"))
+	}
+	for words, there := range map[string]bool{"nope": false, "bridges nope": false, "bridges list": true, "bridges": true, "config check x.yaml": true} {
+		if got := (world{}).helpOf(t, strings.Fields(words)) != ""; got != there {
+			t.Errorf("outgate %s is there: %v", words, got)
+		}
+	}
+}
+
+// TestTheNumberOfPartitionsIsChangedAsOperationsSays goes through the steps of
+// docs/operations.md.
+func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
+	server := redistest.Start(t)
+	with := func(count string) *stand {
+		cfg, err := ParseConfig("c.yaml", []byte("bridges: [{id: b, channel: sandbox}]\npartitions: {count: "+count+"}"), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &stand{t: t, cfg: cfg, rdb: server.Client()}
+		s.client = tasks.NewClient(s.rdb)
+		t.Cleanup(func() { _ = s.client.Close() })
+		return s
+	}
+	deliver := func(s *stand) {
+		t.Helper()
+		stop := s.work()
+		for _, room := range []string{"1", "2", "3", "4", "5"} {
+			receipt := s.enqueue(text("b", room, "hello", ""))[0]
+			if o, err := s.client.Wait(t.Context(), receipt); err != nil || o.Error != nil {
+				t.Fatalf("%+v, %v", o, err)
+			}
+		}
+		stop()
+	}
+	deliver(with("4"))
+	changed := with("2")
+	if _, err := changed.rdb.Ping(t.Context()).Result(); err != nil {
+		t.Fatal(err)
+	}
+	setup := partition.Setup{Scheme: changed.cfg.scheme(), Capacity: 1, Enqueue: tasks.EnqueueScript}
+	if err := setup.Announce(t.Context(), changed.rdb); err == nil || !strings.Contains(err.Error(), partition.APIKey) {
+		t.Fatalf("another number is taken: %v", err)
+	}
+	changed.rdb.Del(t.Context(), partition.APIKey)
+	changed.rdb.SRem(t.Context(), "asynq:queues", "outbound-002", "outbound-003")
+	deliver(changed)
+	w := world{env: map[string]string{"OUTGATE_REDIS_URL": server.URL()}}
+	if got := w.run(t, "partitions"); strings.Count(got.out, "\n") != 3 {
+		t.Error(got.out)
+	}
+	deliver(with("2"))
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/tasks"
+)
+
+// sound are the options of a Redis that the doctor has nothing against.
+var sound = []string{"--appendonly", "yes", "--maxmemory", "1gb"}
+
+// clinic is a real Redis that a gateway has configured, and a file that says so.
+func clinic(t *testing.T, config string, options ...string) (*stand, *redistest.Server) {
+	t.Helper()
+	server := redistest.Start(t, options...)
+	file := filepath.Join(t.TempDir(), "outgate.yaml")
+	config += "\npartitions: {count: 2}\nredis: {url: \"" + server.URL() + "\"}\n"
+	writeFile(t, file, config)
+	cfg, err := ParseConfig(file, []byte(config), testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stand{t: t, cfg: cfg, rdb: server.Client(), world: world{env: map[string]string{"OUTGATE_CONFIG": file}}}
+	setup := partition.Setup{
+		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: cfg.Pressure.pressure(),
+		MaxBytes: cfg.Limits.EnvelopeBytes, Enqueue: tasks.EnqueueScript,
+	}
+	if err := setup.Announce(t.Context(), s.rdb); err != nil {
+		t.Fatal(err)
+	}
+	return s, server
+}
+
+// owned has a worker on each partition, as far as anybody can see.
+func (s *stand) owned() {
+	for i := range s.cfg.Partitions.Count {
+		s.rdb.Set(s.t.Context(), partition.Keys{Queue: s.cfg.scheme().Queue(i)}.Sweeper(), "worker", 0)
+	}
+}
+
+// found is what the doctor finds, by check: the verdict, and what it says and advises.
+func (w world) found(t *testing.T, args ...string) (map[string]Finding, result) {
+	t.Helper()
+	got := w.run(t, append([]string{"doctor", "--json"}, args...)...)
+	var list []Finding
+	if err := json.Unmarshal([]byte(got.out), &list); err != nil {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	by := make(map[string]Finding)
+	for _, f := range list {
+		by[f.Check] = f
+	}
+	return by, got
+}
+
+// notOK are the findings that are not ok, as "verdict check".
+func notOK(by map[string]Finding) []string {
+	var list []string
+	for _, f := range by {
+		if f.Verdict != verdictOK {
+			list = append(list, string(f.Verdict)+" "+f.Check)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func TestDoctorFindsNothingWrong(t *testing.T) {
+	s, server := clinic(t, "bridges: [{id: b, channel: sandbox}]", sound...)
+	s.owned()
+	got := s.run(t, "doctor")
+	text := strings.ReplaceAll(got.out, s.env["OUTGATE_CONFIG"], "FILE")
+	for _, varies := range []struct{ form, to string }{
+		{`\d+\.\d+\.\d+`, "VERSION"}, {`\d+\.\d MB of`, "SIZE of"}, {`takes [0-9.]+.s`, "takes TIME"},
+	} {
+		text = regexp.MustCompile(varies.form).ReplaceAllString(text, varies.to)
+	}
+	want := `ok      config              FILE is good, 1 bridge
+ok      redis.version       Redis VERSION
+ok      redis.eviction      maxmemory-policy is noeviction
+ok      redis.persistence   the append-only file is on and written; appendfsync is everysec: a crash of the machine may lose a second
+ok      redis.memory        SIZE of 1073.7 MB used
+ok      redis.clock         its clock and ours agree to a second
+ok      redis.latency       a round trip takes TIME
+ok      redis.rights        default may do what a worker does
+ok      gateway.scheme      partitions.count=2 namespace=outbound hash=sha1 hash_key=room
+ok      gateway.script      the enqueue script is announced, loaded, and of this version
+ok      gateway.function    the function outgate_enqueue is there, of this version
+ok      gateway.schema      asynq's keys are as its version 0.26 has them
+ok      partitions.workers  each of the 2 partitions has a worker that sweeps it
+ok      partitions.age      no envelope is older than an hour; 0 dead letters
+ok      bridges             none is suspended
+ok      bridge.b            sandbox: the channel has no credential to try
+
+0 problems, 0 warnings, 16 ok
+`
+	if diff := cmp.Diff(want, text); got.code != 0 || got.err != "" || diff != "" {
+		t.Errorf("status %d, %s (-want +got):\n%s", got.code, got.err, diff)
+	}
+	if keys := server.Client().Keys(t.Context(), "*doctor*").Val(); len(keys) > 0 {
+		t.Errorf("the doctor left %v", keys)
+	}
+}
+
+func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
+	s, _ := clinic(t, "", "--maxmemory-policy", "allkeys-lru", "--maxmemory", "3mb")
+	s.owned()
+	by, got := s.found(t)
+	want := []string{"problem redis.eviction", "problem redis.persistence", "warning redis.memory"}
+	if diff := cmp.Diff(want, notOK(by)); got.code != 1 || got.err != "outgate: 2 problems found\n" || diff != "" {
+		t.Errorf("status %d, %s (-want +got):\n%s", got.code, got.err, diff)
+	}
+	s.rdb.ConfigSet(t.Context(), "maxmemory", "0")
+	s.rdb.ConfigSet(t.Context(), "appendonly", "yes")
+	s.rdb.ConfigSet(t.Context(), "appendfsync", "no")
+	by, got = s.found(t)
+	want = []string{"warning redis.eviction", "warning redis.memory", "warning redis.persistence"}
+	if diff := cmp.Diff(want, notOK(by)); got.code != 0 || got.err != "" || diff != "" {
+		t.Errorf("status %d, %s (-want +got):\n%s", got.code, got.err, diff)
+	}
+}
+
+func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
+	s, server := clinic(t, "", sound...)
+	k := partition.Keys{Queue: "outbound-001"}
+	for name, tc := range map[string]struct {
+		breaks func()
+		want   []string
+		says   string
+	}{
+		"nobody works": {func() { s.rdb.Del(t.Context(), k.Sweeper()) }, []string{"warning partitions.workers"}, "no worker on outbound-001"},
+		"nobody works and something waits": {func() {
+			s.rdb.Del(t.Context(), k.Sweeper())
+			s.rdb.ZAdd(t.Context(), k.Asynq("scheduled"), redis.Z{Score: 1, Member: "001-000660dcce68e4bb"})
+		}, []string{"problem partitions.workers", "warning partitions.age"}, "1 envelope waiting, and no worker on outbound-001"},
+		"a paused queue":         {func() { s.rdb.Set(t.Context(), k.Asynq("paused"), "1", 0) }, []string{"warning partitions.paused"}, "paused: outbound-001"},
+		"scripts were flushed":   {func() { s.rdb.ScriptFlush(t.Context()) }, []string{"problem gateway.script"}, "producers get NOSCRIPT"},
+		"functions were flushed": {func() { s.rdb.FunctionFlush(t.Context()) }, []string{"warning gateway.function"}, "FCALL fails, EVALSHA does not"},
+		"another script is announced": {
+			func() { s.rdb.HSet(t.Context(), partition.APIKey, "enqueue_source", "return 1") },
+			[]string{"problem gateway.script"},
+			"somebody wrote to outgate:api",
+		},
+		"another number of partitions": {
+			func() { s.rdb.HSet(t.Context(), partition.APIKey, "partitions", "3") },
+			[]string{"problem gateway.schema", "problem gateway.scheme", "warning partitions.workers"},
+			"the configuration says partitions.count=2",
+		},
+		"a key of another type": {func() { s.rdb.Set(t.Context(), k.Asynq("retry"), "x", 0) }, []string{"problem gateway.schema", "warning partitions"}, "asynq:{outbound-001}:retry is a string, not a zset"},
+		"an id without a task":  {func() { s.rdb.LPush(t.Context(), k.Asynq("pending"), "bogus") }, []string{"warning gateway.schema"}, "ids without a task: outbound-001 bogus"},
+		"a suspended bridge": {
+			func() { _, _ = handlers.SuspendBridge(t.Context(), s.rdb, "b", handlers.Suspension{By: "operator"}) },
+			[]string{"warning bridges"},
+			"suspended: b",
+		},
+		"nothing is configured": {func() { s.rdb.FlushAll(t.Context()) }, []string{"warning gateway"}, "no gateway has configured this Redis yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.rdb.FlushAll(t.Context())
+			setup := partition.Setup{Scheme: s.cfg.scheme(), Capacity: 10, Enqueue: tasks.EnqueueScript}
+			if err := setup.Announce(t.Context(), server.Client()); err != nil {
+				t.Fatal(err)
+			}
+			s.owned()
+			tc.breaks()
+			by, got := s.found(t)
+			if diff := cmp.Diff(tc.want, notOK(by)); diff != "" || !strings.Contains(got.out, tc.says) {
+				t.Errorf("(-want +got):\n%s\n%s", diff, got.out)
+			}
+			if wantCode := btoi(strings.HasPrefix(tc.want[0], "problem")); got.code != wantCode {
+				t.Errorf("status %d, want %d", got.code, wantCode)
+			}
+		})
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestDoctorSaysWhatItMayNotSee(t *testing.T) {
+	s, server := clinic(t, "", sound...)
+	s.owned()
+	user := func(rules string) world {
+		t.Helper()
+		words := []any{"ACL", "SETUSER", "managed", "reset", "on", ">hunter2", "~*", "&*"}
+		for rule := range strings.FieldsSeq(rules) {
+			words = append(words, rule)
+		}
+		if err := s.rdb.Do(t.Context(), words...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		env := map[string]string{"OUTGATE_REDIS_URL": strings.Replace(server.URL(), "://", "://managed:hunter2@", 1), "OUTGATE_CONFIG": s.env["OUTGATE_CONFIG"]}
+		return world{env: env}
+	}
+	by, got := user("+@all -@admin -@dangerous").found(t)
+	want := []string{
+		"warning redis.eviction", "warning redis.memory", "warning redis.persistence", "warning redis.version",
+	}
+	if diff := cmp.Diff(want, notOK(by)); diff != "" || got.code != 0 {
+		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	}
+	if f := by["redis.eviction"]; !strings.HasPrefix(f.Says, "cannot be seen: NOPERM") || !strings.Contains(f.Do, "noeviction") {
+		t.Errorf("got %+v", f)
+	}
+	by, got = user("+@all -hset -publish").found(t)
+	f := by["redis.rights"]
+	if got.code != 1 || f.Verdict != verdictProblem || !strings.Contains(f.Says, "managed may not do what a worker does: HSET asynq:{outbound-000}:doctor f v") {
+		t.Errorf("status %d, %+v", got.code, f)
+	}
+	if by, _ = user("+@all -multi").found(t); by["redis.rights"].Verdict != verdictWarning {
+		t.Errorf("without transactions: %+v", by["redis.rights"])
+	}
+	if n := s.rdb.Exists(t.Context(), "asynq:{outbound-000}:doctor").Val(); n != 0 {
+		t.Error("the doctor wrote a key")
+	}
+	by, got = user("nopass resetpass >other +@all").found(t)
+	if f := by["redis"]; got.code != 1 || !strings.Contains(f.Do, "password") || strings.Contains(got.out, "hunter2") {
+		t.Errorf("status %d, %+v", got.code, f)
+	}
+}
+
+// TestDoctorKnowsWhatTheScriptsCall keeps its list of rights in step with the scripts.
+func TestDoctorKnowsWhatTheScriptsCall(t *testing.T) {
+	known := make(map[string]bool)
+	for _, line := range slices.Concat(onKeys, once) {
+		command, _, _ := strings.Cut(line, " ")
+		known[command] = true
+	}
+	calls := regexp.MustCompile(`(?:redis\.p?call|call)\(['"]([A-Za-z]+)['"]`)
+	files := 0
+	for _, pattern := range []string{"../../partition/*.lua", "../../tasks/*.lua", "../../ratelimit/*.lua"} {
+		names, _ := filepath.Glob(pattern)
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files++
+			for _, call := range calls.FindAllStringSubmatch(string(text), -1) {
+				if !known[strings.ToUpper(call[1])] {
+					t.Errorf("%s calls %s, and the doctor does not ask for the right to", name, call[1])
+				}
+			}
+		}
+	}
+	if files < 10 {
+		t.Errorf("looked at %d scripts", files)
+	}
+}
+
+func TestDoctorOfAFaultyConfiguration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "outgate.yaml")
+	writeFile(t, file, "partitions: {count: 0}\nbridges: [{id: b, channel: telegram}]\n")
+	by, got := world{}.found(t, "--config", file)
+	if got.code != 2 || !strings.Contains(got.err, "the configuration has 2 faults") || by["config"].Verdict != verdictProblem {
+		t.Errorf("%+v", got)
+	}
+	if !strings.Contains(got.out, "partitions.count") || !strings.Contains(got.out, "bridges[0].token") {
+		t.Errorf("the keys are not named: %s", got.out)
+	}
+	if got := (world{}).run(t, "doctor", "--config", "/no/such"); got.code != 2 || got.out != "" || !strings.Contains(got.err, "/no/such") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestDoctorOfARedisThatIsAway(t *testing.T) {
+	by, got := world{}.found(t, "--redis", "redis://127.0.0.1:1/0?max_retries=-1")
+	if got.code != 1 || by["redis"].Verdict != verdictProblem || by["config"].Verdict != verdictWarning || len(by) != 2 {
+		t.Errorf("%+v", got)
+	}
+}
