@@ -1,0 +1,58 @@
+//go:build faults
+
+package main
+
+import (
+	"testing"
+
+	"github.com/outgate/outgate/handlers/discord/discordfake"
+	"github.com/outgate/outgate/handlers/matrix/matrixfake"
+	"github.com/outgate/outgate/handlers/slack/slackfake"
+	"github.com/outgate/outgate/handlers/telegram/telegramfake"
+)
+
+// strict measures until the figures are as promised, three times at most: a slot of
+// the limiter is used within milliseconds or lost, which a machine that is busy with
+// something else may be too slow for. Order, loss and doubles must be right each time.
+func (p paced) strict(t *testing.T, again func() paced, rooms, each int) {
+	t.Helper()
+	for range 3 {
+		if f := p.measure(t, rooms, each); f.throttled <= 0.001 && f.used >= 0.9 {
+			return
+		}
+		p = again()
+	}
+	t.Errorf("three times more than 0.1 %% were answered 429, or less than 90 %% of the rate was used")
+}
+
+// The providers come one after the other, for the same reason.
+func TestFaultEachProviderIsSentToAtItsPace(t *testing.T) {
+	for i, p := range documented() {
+		t.Run(p.channel, func(t *testing.T) {
+			p.strict(t, func() paced { return documented()[i] }, 100, 20)
+		})
+	}
+	// Over 100 rooms discord's limit of all requests is the tighter one, and no
+	// channel's bucket is ever empty. In ten rooms it is the buckets.
+	t.Run("discord's buckets", func(t *testing.T) {
+		buckets := func() paced {
+			return paced{discordWith(discordfake.Limits{}), []pace{limit("50/1s"), perRoom("5/5s")}}
+		}
+		buckets().strict(t, buckets, 10, 30)
+	})
+}
+
+func TestFaultAProviderThatGotStricterIsHeard(t *testing.T) {
+	for _, p := range tightened() {
+		t.Run(p.channel, func(t *testing.T) {
+			p.measure(t, 50, 12)
+		})
+	}
+}
+
+func TestFaultOfTwoHundredEditsTheLastIsSeenWithinTheDocumentedLimits(t *testing.T) {
+	forEach(t, []*provider{
+		telegramWith(telegramfake.Limits{}), slackWith(slackfake.Limits{}),
+		discordWith(discordfake.Limits{}), matrixWith(matrixfake.Limits{}),
+	}, func(t *testing.T, p *provider) { p.open(t).flood() })
+}
