@@ -56,11 +56,14 @@ func (p paced) measure(t *testing.T, rooms, each int) figures {
 	d := p.open(t)
 	d.load(rooms, each)
 	times := d.check(rooms, each)
+	if t.Failed() {
+		t.FailNow()
+	}
 	counts := d.Counts()
-	share, took := used(times, rooms, p.limits)
+	share, took := used(times, p.limits)
 	f := figures{throttled: float64(counts.Throttled) / float64(counts.Requests), used: share}
 	t.Logf("%s: %d messages to %d rooms in %.1f s, %.1f %% of the allowed rate; %d requests, %d (%.2f %%) answered 429",
-		p.channel, len(times), rooms, took.Seconds(), 100*f.used, counts.Requests, counts.Throttled, 100*f.throttled)
+		p.channel, rooms*each, rooms, took.Seconds(), 100*f.used, counts.Requests, counts.Throttled, 100*f.throttled)
 	if counts.Refused > 0 {
 		t.Errorf("%d requests were refused", counts.Refused)
 	}

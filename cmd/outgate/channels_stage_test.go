@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -228,15 +229,16 @@ func (d *door) load(rooms, each int) {
 }
 
 // check holds what stands in the rooms against what was admitted: order, nothing
-// lost, no doubles. It answers when each message came.
-func (d *door) check(rooms, each int) []time.Time {
+// lost, no doubles. It answers when each message came to each room.
+func (d *door) check(rooms, each int) [][]time.Time {
 	d.t.Helper()
 	record, expect := ledger.New(), ledger.Expect{Rooms: make(map[string]int)}
 	for room := range rooms {
 		expect.Rooms[d.room(room)] = each
 	}
-	var times []time.Time
+	var all [][]time.Time
 	for _, room := range d.Rooms() {
+		var times []time.Time
 		for i, m := range d.Messages(room) {
 			// discord escapes what could be markup
 			seq, ok := ledger.ParseSeq(strings.ReplaceAll(m.Text, `\`, ""))
@@ -246,11 +248,12 @@ func (d *door) check(rooms, each int) []time.Time {
 			record.Add(ledger.Record{Room: room, Seq: seq, ID: m.ID, Start: m.At, End: m.At, Accepted: true})
 			times = append(times, m.At)
 		}
+		all = append(all, times)
 	}
 	if err := record.Check(expect).Err(); err != nil {
 		d.t.Error(err)
 	}
-	return times
+	return all
 }
 
 // pace is a limit, of all rooms together or of each.
@@ -259,28 +262,26 @@ type pace struct {
 	perRoom bool
 }
 
-// used is which part it is of what the limits would have let through, from the first
-// message to the last.
-func used(times []time.Time, rooms int, paces []pace) (share float64, took time.Duration) {
-	first, last := times[0], times[0]
-	for _, at := range times {
-		if at.Before(first) {
-			first = at
-		}
-		if at.After(last) {
-			last = at
-		}
-	}
-	took = last.Sub(first)
-	most := -1.0
+// used is which part the messages are of what the limits would have let through, from
+// the first message of all to the last: to the last of each room where the limit is
+// the room's, since nothing is left to be sent there.
+func used(rooms [][]time.Time, paces []pace) (share float64, took time.Duration) {
+	all := slices.Concat(rooms...)
+	first := slices.MinFunc(all, time.Time.Compare)
+	until := func(times []time.Time) time.Duration { return slices.MaxFunc(times, time.Time.Compare).Sub(first) }
 	for _, p := range paces {
-		n := float64(p.N) * (1 + float64(took)/float64(p.Window))
+		most := 0.0
 		if p.perRoom {
-			n *= float64(rooms)
+			for _, times := range rooms {
+				most += p.most(until(times))
+			}
+		} else {
+			most = p.most(until(all))
 		}
-		if most < 0 || n < most {
-			most = n
-		}
+		share = max(share, float64(len(all))/most)
 	}
-	return float64(len(times)) / most, took
+	return share, until(all)
 }
+
+// most is how many messages the limit would let through in a time.
+func (p pace) most(d time.Duration) float64 { return float64(p.N) * (1 + float64(d)/float64(p.Window)) }

@@ -18,8 +18,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/autoscale"
+	"github.com/outgate/outgate/tasks"
 )
 
 // gateway is a worker and its pages.
@@ -38,6 +41,8 @@ type gateway struct {
 	reload  func() ([]*handlers.Bridge, error)
 	hangups <-chan os.Signal
 	reloads reloads
+	// need says how many workers the load needs, as the page does.
+	need func(context.Context) (autoscale.Need, error)
 	// env is where telemetry is switched on; nil switches nothing on.
 	env func(string) string
 }
@@ -95,8 +100,11 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, more map[strin
 	defer stopTelemetry()
 	monitor := newMonitor(g.cfg)
 	defer func() { _ = monitor.Close() }()
+	ops := g.ops()
+	defer ops.Close()
+	g.need = ops.Need
 	server := newServer(pages{
-		token: g.cfg.HTTP.Token.Reveal(), ready: g.ready, monitor: monitor, more: more,
+		token: g.cfg.HTTP.Token.Reveal(), ready: g.ready, monitor: monitor, more: more, ops: ops,
 		metrics: promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorLog: zap.NewStdLog(g.log.Named("metrics")), Timeout: 20 * time.Second, EnableOpenMetrics: true}),
 	}.handler(), g.log)
 	ctx, cancel := context.WithCancel(ctx)
@@ -116,6 +124,27 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, more map[strin
 		err = fmt.Errorf("serve the pages: %w", e)
 	}
 	return err
+}
+
+// ops is what the operator's page stands on.
+func (g *gateway) ops() *api.API {
+	letters := handlers.NewDeadLetters(g.rdb, g.worker.Scheme, tasks.NewClient(g.rdb))
+	letters.ResultTTL, letters.IdempotencyWindow = g.cfg.Results.TTL, g.cfg.Delivery.IdempotencyWindow
+	return api.New(api.Config{
+		Redis: g.rdb, Scheme: g.worker.Scheme, DeadLetters: letters, Concurrency: g.worker.Concurrency,
+		Bridges: func() []*handlers.Bridge {
+			if r := g.running.Load(); r != nil {
+				return r.Bridges()
+			}
+			return nil
+		},
+		Metrics: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			if r := g.running.Load(); r != nil {
+				return r.registry.Gather()
+			}
+			return nil, nil
+		}),
+	})
 }
 
 // deliver runs the worker until ctx ends: then it stops fetching, and finishes
@@ -188,7 +217,7 @@ func (g *gateway) tryStart(ctx context.Context) error {
 	cfg := g.worker
 	cfg.Registry = r.registry
 	r.Worker = handlers.NewWorker(g.rdb, cfg)
-	r.needs.MustRegister(newNeeded(g, r))
+	r.needs.MustRegister(newNeeded(g.need, r.Worker))
 	if err := r.Start(ctx); err != nil {
 		r.Shutdown() //nolint:contextcheck // it bounds itself
 		return err

@@ -5,12 +5,15 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"html/template"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/page"
 )
 
 // pages are the ops pages of a gateway.
@@ -21,6 +24,8 @@ type pages struct {
 	ready   func(context.Context) error
 	metrics http.Handler
 	monitor http.Handler
+	// ops is what the operator's page stands on.
+	ops *api.API
 	// more are pages of their own, by path.
 	more map[string]http.Handler
 }
@@ -34,7 +39,10 @@ func (p pages) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", p.readyz)
 	mux.Handle("GET /metrics", p.guard(p.metrics))
 	mux.Handle(monitorRoot+"/", p.guard(p.monitor))
-	mux.Handle("GET /{$}", p.guard(http.HandlerFunc(p.index)))
+	operator := p.guard(page.New(page.Config{API: p.ops, Version: thisBuild().Version}))
+	mux.Handle("GET /{$}", operator)
+	mux.Handle("GET /assets/", operator)
+	mux.Handle(api.Root+"/", p.guard(p.ops))
 	for path, page := range p.more {
 		mux.Handle("GET "+path, p.guard(page))
 	}
@@ -52,10 +60,18 @@ func (p pages) readyz(w http.ResponseWriter, r *http.Request) {
 }
 
 // guard lets only those in who know the token: as a bearer, or as the password of
-// any user, as browsers ask for it.
+// any user, as browsers ask for it. Without a token only this machine reaches the
+// pages; then whoever asks has to call it by such a name, or a page of the web whose
+// own name was made to point here could ask with its visitor's browser.
 func (p pages) guard(next http.Handler) http.Handler {
 	if p.token == "" {
-		return next
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !calledLoopback(r.Host) {
+				http.Error(w, "call this machine 127.0.0.1 or localhost, or set http.token", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
 	}
 	want := sha256.Sum256([]byte(p.token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,31 +89,12 @@ func (p pages) guard(next http.Handler) http.Handler {
 	})
 }
 
-var indexPage = template.Must(template.New("index").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>outgate</title>
-<style>body{font:16px/1.6 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem}</style>
-<h1>outgate</h1><p>{{.Version}}</p><ul>
-{{range .Links}}<li><a href="{{.Path}}">{{.Path}}</a> {{.What}}
-{{end}}</ul></html>
-`))
-
-type link struct{ Path, What string }
-
-func (p pages) index(w http.ResponseWriter, _ *http.Request) {
-	links := []link{
-		{monitorRoot + "/", "the partitions' queues and tasks, as asynq has them"},
-		{"/metrics", "figures for Prometheus"},
-		{"/readyz", "whether this process can do its work"},
-		{"/healthz", "whether it is alive"},
+// calledLoopback is true for a Host that names this machine alone.
+func calledLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
 	}
-	for path := range p.more {
-		links = append(links, link{path, ""})
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = indexPage.Execute(w, struct {
-		Version string
-		Links   []link
-	}{thisBuild().Version, links})
+	return isLoopback(strings.Trim(host, "[]"))
 }
 
 // newServer bounds how long a caller may take.

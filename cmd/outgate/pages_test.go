@@ -9,10 +9,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 )
 
-// page asks for a page of a running process.
-func page(t testing.TB, method, url string, header ...string) (int, string) {
+// getPage asks for a page of a running process.
+func getPage(t testing.TB, method, url string, header ...string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
@@ -58,6 +60,10 @@ func checkPages(t *testing.T, at string) {
 		{"GET", "/metrics", basic("wrong"), 401, ""},
 		{"GET", "/metrics", basic("open"), 200, ""},
 		{"GET", "/", bearer, 200, ""},
+		{"GET", "/api/v1/overview", nil, 401, ""},
+		{"GET", "/api/v1/overview", bearer, 200, ""},
+		{"GET", "/api/v1/autoscale", bearer, 200, ""},
+		{"GET", "/assets/page.js", nil, 401, ""},
 		{"GET", "/nothing", bearer, 404, ""},
 		{"POST", "/metrics", bearer, 405, ""},
 		{"GET", "/asynqmon/", bearer, 200, ""},
@@ -68,13 +74,13 @@ func checkPages(t *testing.T, at string) {
 		{"POST", "/asynqmon/api/queues/outbound-000:pause", bearer, 405, ""},
 		{"DELETE", "/asynqmon/api/queues/outbound-000", bearer, 405, ""},
 	} {
-		code, body := page(t, tc.method, at+tc.path, tc.header...)
+		code, body := getPage(t, tc.method, at+tc.path, tc.header...)
 		if code != tc.code || tc.body != "" && body != tc.body {
 			t.Errorf("%s %s %v: %d %.200s", tc.method, tc.path, tc.header, code, body)
 		}
 	}
-	_, index := page(t, "GET", at+"/", bearer...)
-	for _, link := range []string{"/asynqmon/", "/metrics", "/readyz", "/healthz"} {
+	_, index := getPage(t, "GET", at+"/", bearer...)
+	for _, link := range []string{"asynqmon/", "metrics"} {
 		if !strings.Contains(index, `href="`+link+`"`) {
 			t.Errorf("the index has no link to %s", link)
 		}
@@ -132,5 +138,20 @@ func TestThePagesEndWithTheirListener(t *testing.T) {
 	wrong := errors.New("wrong")
 	if err := g.run(t.Context(), listener, nil, func(context.Context) error { return wrong }); !errors.Is(err, wrong) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestWithoutATokenThePagesAreForThisMachineByItsOwnNames(t *testing.T) {
+	p := pages{metrics: http.NotFoundHandler(), monitor: http.NotFoundHandler(), ops: new(api.API)}
+	for host, want := range map[string]int{
+		"127.0.0.1:8080": 404, "localhost:8080": 404, "localhost": 404, "[::1]:8080": 404,
+		"evil.example:8080": 403, "127.0.0.1.evil.example": 403, "": 403,
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if p.handler().ServeHTTP(w, r); w.Code != want {
+			t.Errorf("called %q: %d, want %d", host, w.Code, want)
+		}
 	}
 }

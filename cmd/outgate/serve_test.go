@@ -83,10 +83,10 @@ bridges: [{id: orders, channel: webhook, url: %q, allow_private: true}]
 		if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
 			t.Fatalf("enqueue: %v", err)
 		}
-		_, metrics := page(t, "GET", at+"/metrics", auth...)
+		_, metrics := getPage(t, "GET", at+"/metrics", auth...)
 		return missing(metrics) == ""
 	})
-	_, metrics := page(t, "GET", at+"/metrics", auth...)
+	_, metrics := getPage(t, "GET", at+"/metrics", auth...)
 	for _, want := range []string{
 		"go_goroutines ", "process_cpu_seconds_total ", `outgate_build_info{go="go`,
 		`outgate_deliveries_total{bridge="orders",category="",disposition="delivered",operation="send"} 1`,
@@ -139,25 +139,25 @@ func TestServeWaitsForRedis(t *testing.T) {
 	at := p.address(t)
 	p.logs(t, `"msg":"redis.waiting"`)
 	p.logs(t, `"msg":"config.no_bridges"`)
-	if code, body := page(t, "GET", at+"/readyz"); code != 503 || body != "not ready: waiting for Redis\n" {
+	if code, body := getPage(t, "GET", at+"/readyz"); code != 503 || body != "not ready: waiting for Redis\n" {
 		t.Errorf("%d %s", code, body)
 	}
-	if code, body := page(t, "GET", at+"/metrics"); code != 200 || !strings.Contains(body, "outgate_build_info") {
+	if code, body := getPage(t, "GET", at+"/metrics"); code != 200 || !strings.Contains(body, "outgate_build_info") {
 		t.Errorf("%d %s", code, body)
 	}
 	server.Restart()
 	eventually(t, "it is ready", func() bool {
-		code, _ := page(t, "GET", at+"/readyz")
+		code, _ := getPage(t, "GET", at+"/readyz")
 		return code == 200
 	})
 	server.Kill()
 	eventually(t, "it is not ready", func() bool {
-		code, body := page(t, "GET", at+"/readyz")
+		code, body := getPage(t, "GET", at+"/readyz")
 		return code == 503 && !strings.Contains(body, server.Addr)
 	})
 	server.Restart()
 	eventually(t, "it is ready again", func() bool {
-		code, _ := page(t, "GET", at+"/readyz")
+		code, _ := getPage(t, "GET", at+"/readyz")
 		return code == 200
 	})
 	p.interrupt()
@@ -221,10 +221,10 @@ func TestServeFinishesWhatItHasInHand(t *testing.T) {
 	eventually(t, "it is being delivered", func() bool { return s.rdb.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
 	p.interrupt()
 	p.logs(t, "worker.stopping")
-	if code, _ := page(t, "GET", at+"/readyz"); code != 503 {
+	if code, _ := getPage(t, "GET", at+"/readyz"); code != 503 {
 		t.Errorf("while it stops, it says %d", code)
 	}
-	if code, _ := page(t, "GET", at+"/healthz"); code != 200 {
+	if code, _ := getPage(t, "GET", at+"/healthz"); code != 200 {
 		t.Error("while it stops, it is not alive")
 	}
 	if got := p.wait(t); got.code != 0 || !strings.Contains(got.out, `"slowly"  sb-1`) {

@@ -39,7 +39,7 @@ func scraped(t *testing.T) string {
 		if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
 			t.Fatalf("enqueue: %v", err)
 		}
-		_, metrics = page(t, "GET", at+"/metrics")
+		_, metrics = getPage(t, "GET", at+"/metrics")
 		return strings.Contains(metrics, "outgate_rejected_total{") && strings.Contains(metrics, "outgate_required_workers ") &&
 			strings.Contains(metrics, `outgate_failures_total{bridge="unknown"`)
 	})

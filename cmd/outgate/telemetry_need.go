@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition/autoscale"
 )
@@ -20,14 +19,9 @@ type needed struct {
 	workers, slots *prometheus.Desc
 }
 
-// newNeeded asks a view of Redis of its own. It is not in the registry that this view
-// takes the times of attempts from.
-func newNeeded(g *gateway, r *running) *needed {
-	view := api.New(api.Config{
-		Redis: g.rdb, Scheme: g.worker.Scheme, Metrics: r.registry, Concurrency: g.worker.Concurrency, Bridges: r.Bridges,
-	})
+func newNeeded(assess func(context.Context) (autoscale.Need, error), worker *handlers.Worker) *needed {
 	return &needed{
-		worker: r.Worker, assess: view.Need,
+		worker: worker, assess: assess,
 		workers: prometheus.NewDesc("outgate_required_workers",
 			"How many workers the load can use now; not rounded.", nil, nil),
 		slots: prometheus.NewDesc("outgate_required_slots",

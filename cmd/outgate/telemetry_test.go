@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -66,9 +67,7 @@ func served(t *testing.T, env map[string]string, bridges string) (world, *proces
 	writeFile(t, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\n"+
 		"delivery: {base_backoff: 10ms}\nbridges: [%s]\n", redistest.Start(t).URL(), bridges))
 	w := world{env: map[string]string{"OUTGATE_CONFIG": file}}
-	for name, value := range env {
-		w.env[name] = value
-	}
+	maps.Copy(w.env, env)
 	p := w.start(t, "serve", "--log-level", "info")
 	return w, p
 }
@@ -175,7 +174,7 @@ func TestProfilesAreForThisMachineAlone(t *testing.T) {
 	form := regexp.MustCompile(`"msg":"pprof.listening","addr":"([^"]+)"`)
 	eventually(t, "profiles are served", func() bool { return form.MatchString(p.err.String()) })
 	at := "http://" + form.FindStringSubmatch(p.err.String())[1]
-	if code, body := page(t, "GET", at+"/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
+	if code, body := getPage(t, "GET", at+"/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
 		t.Errorf("%d %s", code, body)
 	}
 	rebound := httptest.NewRecorder()
@@ -183,7 +182,7 @@ func TestProfilesAreForThisMachineAlone(t *testing.T) {
 	if rebound.Code != http.StatusForbidden {
 		t.Errorf("%d for a name that points here", rebound.Code)
 	}
-	if code, _ := page(t, "GET", p.address(t)+"/debug/pprof/"); code != http.StatusNotFound {
+	if code, _ := getPage(t, "GET", p.address(t)+"/debug/pprof/"); code != http.StatusNotFound {
 		t.Errorf("the ops pages have profiles: %d", code)
 	}
 	p.interrupt()

@@ -39,6 +39,15 @@ func (m *terminal) keys(keys ...string) { m.tmux(append([]string{"send-keys"}, k
 
 func (m *terminal) screen() string { return m.tmux("capture-pane", "-p") }
 
+// state tells whether the other screen, the cursor and wrapping are on.
+func (m *terminal) state() string {
+	return m.format("#{alternate_on} #{cursor_flag} #{wrap_flag}")
+}
+
+func (m *terminal) format(what string) string {
+	return strings.TrimSpace(m.tmux("display-message", "-p", what))
+}
+
 func (m *terminal) shows(texts ...string) {
 	m.t.Helper()
 	eventually(m.t, fmt.Sprintf("the terminal shows %q", texts), func() bool {
@@ -61,6 +70,9 @@ func TestTopOnATerminal(t *testing.T) {
 	term.shows("shell-42")
 	term.keys(command, "Enter")
 	term.shows("outgate top", "[partitions]", "outbound-000", "depth 2 of")
+	if got := term.state(); got != "1 0 0" {
+		t.Errorf("other screen, cursor and wrapping are %s", got)
+	}
 	if screen := term.screen(); strings.Contains(screen, "shell-42") || strings.Contains(screen, "outbound-031") {
 		t.Errorf("it shares its screen, or all rows fit:\n%s", screen)
 	}
@@ -75,9 +87,13 @@ func TestTopOnATerminal(t *testing.T) {
 	term.tmux("resize-window", "-x", "60", "-y", "15")
 	term.shows("[bridges]", "q quit")
 	term.keys("q")
-	// The shell is there again, as it was, and shows what is typed.
-	term.keys("stty -g > "+term.socket+".after; echo back-$((40+2))", "Enter")
-	term.shows("shell-42", "back-42", "echo back-$((40+2))")
+	eventually(t, "the shell reads again", func() bool { return term.format("#{pane_current_command}") == "sh" })
+	// The shell has its screen again, its cursor, its lines, and what is typed shows.
+	term.keys("stty -g > "+term.socket+".after; clear; echo back-$((40+2))", "Enter")
+	term.shows("back-42")
+	if got := term.state(); got != "0 1 1" {
+		t.Errorf("other screen, cursor and wrapping are %s", got)
+	}
 	before, _ := os.ReadFile(term.socket + ".before")
 	after, err := os.ReadFile(term.socket + ".after")
 	if err != nil || string(before) != string(after) {

@@ -1,0 +1,288 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
+)
+
+// Bridge is a bridge and its health.
+type Bridge struct {
+	ID      string `json:"id"`
+	Channel string `json:"channel"`
+	// State is "up", "closed" where its provider said to wait, or "suspended".
+	State string `json:"state"`
+	// ClosedUntilMS is until when it is closed; 0 for not at all.
+	ClosedUntilMS int64 `json:"closed_until_ms"`
+	// Fatals counts the fatal errors in a row.
+	Fatals     int                  `json:"fatals"`
+	Suspension *handlers.Suspension `json:"suspension"`
+	// Limits are those for all its rooms together, with what is left of them; RoomLimits
+	// those of each room. Both are empty where this process does not know them.
+	Limits     []Budget `json:"limits"`
+	RoomLimits []string `json:"room_limits"`
+}
+
+// Budget is a limit and how much of it is used.
+type Budget struct {
+	// Limit is count/window, 50/1s for instance.
+	Limit string `json:"limit"`
+	// Used counts the slots of the last window, those reserved ahead among them. It
+	// stops counting at MostSlots.
+	Used int `json:"used"`
+	Of   int `json:"of"`
+	// FreeMS is when the next slot is free, in unix ms; 0 for now.
+	FreeMS int64 `json:"free_ms"`
+}
+
+// Bridges are all bridges that a worker announced or that are suspended.
+type Bridges struct {
+	NowMS   int64    `json:"now_ms"`
+	Bridges []Bridge `json:"bridges"`
+	// More counts those that were left out beyond the first 500.
+	More int `json:"more"`
+}
+
+func (a *API) getBridges(r *http.Request) (any, error) {
+	if _, err := query(r); err != nil {
+		return nil, err
+	}
+	return a.Bridges(r.Context())
+}
+
+// bridges are the ids of all bridges, with their channels.
+func (a *API) bridges(v *view) map[string]string {
+	all := make(map[string]string, len(v.channels))
+	maps.Copy(all, v.channels)
+	for _, b := range a.cfg.Bridges() {
+		all[b.ID] = b.Channel.Type()
+	}
+	for id := range v.suspended {
+		if _, known := all[id]; !known {
+			all[id] = ""
+		}
+	}
+	return all
+}
+
+// Bridges are the bridges and their health.
+func (a *API) Bridges(ctx context.Context) (Bridges, error) {
+	v, err := a.look(ctx)
+	if err != nil {
+		return Bridges{}, err
+	}
+	channels, now := a.bridges(v), v.at.UnixMilli()
+	ids := slices.Sorted(maps.Keys(channels))
+	// Those that need somebody come first.
+	slices.SortStableFunc(ids, func(x, y string) int { return v.trouble(y) - v.trouble(x) })
+	all := Bridges{NowMS: now, More: max(0, len(ids)-mostBridges), Bridges: make([]Bridge, 0, len(ids))}
+	for _, id := range ids[:min(len(ids), mostBridges)] {
+		b := Bridge{
+			ID: id, Channel: channels[id], State: "up", Fatals: v.fatals[id], Limits: []Budget{}, RoomLimits: []string{},
+		}
+		if until := v.closed[id].bridge; until > now {
+			b.State, b.ClosedUntilMS = "closed", until
+		}
+		if s, ok := v.suspended[id]; ok {
+			b.State, b.Suspension = "suspended", &s
+		}
+		all.Bridges = append(all.Bridges, b)
+	}
+	return all, a.addBudgets(ctx, all.Bridges, now)
+}
+
+func (v *view) trouble(id string) int {
+	if _, suspended := v.suspended[id]; suspended {
+		return 2
+	}
+	return min(1, v.fatals[id])
+}
+
+// limited is limits and whose slots count for them: all, or those of one route.
+type limited struct {
+	limits []ratelimit.Limit
+	route  string
+}
+
+// limitsOf are the limits of a text sent over a bridge, for all rooms and for each.
+func limitsOf(b *handlers.Bridge) (bridge, room limited) {
+	bridge.limits, room.limits = b.BridgeLimits, b.RoomLimits
+	pacer, ok := b.Channel.(handlers.Pacer)
+	if !ok {
+		return bridge, room
+	}
+	pace := pacer.Pace(tasks.Message{Operation: tasks.Send, BridgeID: b.ID, ExternalRoomID: "0"})
+	route := ""
+	if pace.PerRoute {
+		route = pace.Route
+	}
+	if len(bridge.limits) == 0 {
+		bridge = limited{pace.Bridge, route}
+	}
+	if len(room.limits) == 0 {
+		room = limited{pace.Room, route}
+	}
+	return bridge, room
+}
+
+// MostSlots bounds how many slots of a limit are counted.
+const MostSlots = 500
+
+// addBudgets reads what is used of the limits that this process knows.
+func (a *API) addBudgets(ctx context.Context, bridges []Bridge, now int64) error {
+	known := make(map[string]*handlers.Bridge)
+	for _, b := range a.cfg.Bridges() {
+		known[b.ID] = b
+	}
+	pipe := a.cfg.Redis.Pipeline()
+	type asked struct {
+		limits []ratelimit.Limit
+		slots  *redis.StringSliceCmd
+		nth    []*redis.StringCmd
+	}
+	replies := make([]asked, len(bridges))
+	for i := range bridges {
+		b := known[bridges[i].ID]
+		if b == nil {
+			continue
+		}
+		whole, room := limitsOf(b)
+		for _, l := range room.limits {
+			bridges[i].RoomLimits = append(bridges[i].RoomLimits, l.String())
+		}
+		if len(whole.limits) == 0 {
+			continue
+		}
+		key := limiterKey(b.ID, "slots")
+		if whole.route != "" {
+			key += "@" + whole.route
+		}
+		replies[i] = asked{limits: whole.limits, slots: pipe.LRange(ctx, key, -MostSlots, -1)}
+		for _, l := range whole.limits {
+			replies[i].nth = append(replies[i].nth, pipe.LIndex(ctx, key, -int64(l.N)))
+		}
+	}
+	if pipe.Len() == 0 {
+		return nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("read the limits: %w", err)
+	}
+	for i, r := range replies {
+		for j, l := range r.limits {
+			nth, _ := r.nth[j].Int64()
+			bridges[i].Limits = append(bridges[i].Limits, budget(l, r.slots.Val(), nth, now))
+		}
+	}
+	return nil
+}
+
+// budget counts the slots of the last window. nth is the N-th latest slot of N/window:
+// a window after it the next one is free.
+func budget(l ratelimit.Limit, slots []string, nth, now int64) Budget {
+	window := l.Window.Milliseconds()
+	b := Budget{Limit: l.String(), Of: l.N}
+	for _, s := range slices.Backward(slots) {
+		at, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || at <= now-window {
+			break
+		}
+		b.Used++
+	}
+	b.Used = min(b.Used, l.N)
+	if nth > 0 && nth+window > now {
+		b.FreeMS = nth + window
+	}
+	return b
+}
+
+// suspendRequest is the body of a suspension.
+type suspendRequest struct {
+	// Reason is why, for whoever looks.
+	Reason string `json:"reason"`
+}
+
+// maxReason bounds the text of a suspension.
+const maxReason = 500
+
+func (a *API) suspendBridge(r *http.Request) (any, error) {
+	if _, err := query(r); err != nil {
+		return nil, err
+	}
+	var request suspendRequest
+	if err := body(r, &request); err != nil {
+		return nil, err
+	}
+	if len(request.Reason) > maxReason || !utf8.ValidString(request.Reason) {
+		return nil, invalid("reason", "want at most %d bytes of UTF-8", maxReason)
+	}
+	id, v, err := a.bridge(r)
+	if err != nil {
+		return nil, err
+	}
+	_, err = handlers.SuspendBridge(r.Context(), a.cfg.Redis, id, handlers.Suspension{
+		By: "operator", Text: request.Reason, SinceMS: v.at.UnixMilli(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.oneBridge(r.Context(), id)
+}
+
+func (a *API) resumeBridge(r *http.Request) (any, error) {
+	if _, err := query(r); err != nil {
+		return nil, err
+	}
+	if err := body(r, &struct{}{}); err != nil {
+		return nil, err
+	}
+	a.view.forget() // the gateway may have suspended it this moment
+	id, v, err := a.bridge(r)
+	if err != nil {
+		return nil, err
+	}
+	if _, suspended := v.suspended[id]; !suspended {
+		return nil, conflict("bridge %s is not suspended", id)
+	}
+	if err := handlers.ResumeBridge(r.Context(), a.cfg.Redis, id); err != nil {
+		return nil, err
+	}
+	return a.oneBridge(r.Context(), id)
+}
+
+// bridge is the bridge that a path names.
+func (a *API) bridge(r *http.Request) (string, *view, error) {
+	id := r.PathValue("id")
+	v, err := a.look(r.Context())
+	if err != nil {
+		return "", nil, err
+	}
+	if _, known := a.bridges(v)[id]; !known {
+		return "", nil, &Fault{Status: http.StatusNotFound, Code: "not_found", Field: "id", Message: "there is no such bridge"}
+	}
+	return id, v, nil
+}
+
+// oneBridge is a bridge that was changed just now.
+func (a *API) oneBridge(ctx context.Context, id string) (any, error) {
+	a.view.forget()
+	all, err := a.Bridges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all.Bridges, func(b Bridge) bool { return b.ID == id }); i >= 0 {
+		return all.Bridges[i], nil
+	}
+	return nil, missing("bridge %s is gone", id)
+}

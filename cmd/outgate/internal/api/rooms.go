@@ -1,0 +1,277 @@
+package api
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+)
+
+//go:embed heads.lua
+var headsLua string
+
+// Room is the line of a room (or of a thread) that waits.
+type Room struct {
+	Line      string `json:"line"`
+	BridgeID  string `json:"bridge_id"`
+	Partition int    `json:"partition"`
+	// Length counts the head too.
+	Length int64 `json:"length"`
+	// Head is the id at the head, AgeMS the time since its admission.
+	Head  string `json:"head"`
+	AgeMS int64  `json:"age_ms"`
+	// State is asynq's of the head; "archived" is held.
+	State    string `json:"state"`
+	Attempts int    `json:"attempts"`
+	// WaitsFor is what the head waits for, and NextMS when it may go on, in unix ms; 0
+	// where no time is known.
+	WaitsFor Wait  `json:"waits_for"`
+	NextMS   int64 `json:"next_ms"`
+	// Reason is what the last attempt failed with or why the bridge is suspended.
+	Reason string `json:"reason"`
+}
+
+// UnavailableRoom is a room that nothing can be delivered to.
+type UnavailableRoom struct {
+	Line      string `json:"line"`
+	BridgeID  string `json:"bridge_id"`
+	Partition int    `json:"partition"`
+	Text      string `json:"text"`
+	SinceMS   int64  `json:"since_ms"`
+}
+
+// Rooms are the lines whose heads have waited longest.
+type Rooms struct {
+	NowMS int64  `json:"now_ms"`
+	Rooms []Room `json:"rooms"`
+	// Total counts the lines with anything waiting, LookedAt how many of them these
+	// are the longest-waiting of.
+	Total    int64 `json:"total"`
+	LookedAt int64 `json:"looked_at"`
+	// Unavailable are rooms that their provider says cannot be reached; at most limit,
+	// of UnavailableTotal.
+	Unavailable      []UnavailableRoom `json:"unavailable"`
+	UnavailableTotal int64             `json:"unavailable_total"`
+}
+
+func (a *API) getRooms(r *http.Request) (any, error) {
+	q, err := query(r, "limit", "partition")
+	if err != nil {
+		return nil, err
+	}
+	limit, err := limitOf(q)
+	if err != nil {
+		return nil, err
+	}
+	index, err := a.partitionOf(q)
+	if err != nil {
+		return nil, err
+	}
+	return a.Rooms(r.Context(), limit, index)
+}
+
+// Rooms are the longest-waiting lines, of one partition where that is not negative.
+func (a *API) Rooms(ctx context.Context, limit, index int) (Rooms, error) {
+	v, err := a.look(ctx)
+	if err != nil {
+		return Rooms{}, err
+	}
+	all := Rooms{NowMS: v.at.UnixMilli(), Rooms: []Room{}, Unavailable: []UnavailableRoom{}}
+	var heads []head
+	if index >= 0 {
+		all.Total = v.heads[index]
+		// All the lines of one partition may be looked at: there are few.
+		one := survey{rdb: a.cfg.Redis, scheme: a.cfg.Scheme, cursors: make([]uint64, len(v.heads)), done: make([]bool, len(v.heads))}
+		for i := range one.done {
+			one.done[i] = i != index
+		}
+		heads, all.LookedAt, err = one.advance(ctx, a.cfg.Now())
+	} else {
+		all.Total = sum(v.heads)
+		heads, all.LookedAt, err = a.rooms.advance(ctx, a.cfg.Now())
+	}
+	if err != nil {
+		return all, err
+	}
+	all.LookedAt = min(all.LookedAt, all.Total)
+	if all.Rooms, err = a.describe(ctx, v, heads[:min(limit, len(heads))]); err != nil {
+		return all, err
+	}
+	return all, a.addUnavailable(ctx, &all, limit, index)
+}
+
+// headReply is what Redis knows of a head.
+type headReply struct {
+	task   *redis.SliceCmd
+	length *redis.IntCmd
+	due    *redis.FloatCmd
+}
+
+// describe reads what heads wait for.
+func (a *API) describe(ctx context.Context, v *view, heads []head) ([]Room, error) {
+	rooms := make([]Room, 0, len(heads))
+	if len(heads) == 0 {
+		return rooms, nil
+	}
+	pipe := a.cfg.Redis.Pipeline()
+	replies := make([]headReply, len(heads))
+	closures := make(map[string][2]*redis.StringCmd)
+	for i, h := range heads {
+		k := a.keysOf(h.id)
+		replies[i] = headReply{
+			pipe.HMGet(ctx, k.Task(h.id), "state", "og_flight", "og_until", "og_held", "og_try"),
+			pipe.LLen(ctx, k.LineOf(h.line)), pipe.ZScore(ctx, k.Asynq("retry"), h.id),
+		}
+		if _, known := v.closed[h.bridge]; !known && closures[h.bridge][0] == nil {
+			closures[h.bridge] = askClosure(ctx, pipe, h.bridge)
+		}
+	}
+	said := a.askErrors(ctx, pipe, heads)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read the heads of the lines: %w", err)
+	}
+	texts, now := said(), v.knowing(closures)
+	for i, h := range heads {
+		task := replies[i].task.Val()
+		h.fill(task)
+		h.length = 1 + replies[i].length.Val()
+		tried, _ := task[4].(string)
+		rooms = append(rooms, now.room(h, texts[h.id], int(number(tried)), int64(replies[i].due.Val())*1000))
+	}
+	return rooms, nil
+}
+
+func (a *API) keysOf(id string) partition.Keys {
+	index, _ := partition.IndexOf(id)
+	return partition.Keys{Queue: a.cfg.Scheme.Queue(index)}
+}
+
+// askErrors asks what the attempts of heads failed with, in one call a partition. The
+// answer is by id, once the pipeline was run.
+func (a *API) askErrors(ctx context.Context, pipe redis.Pipeliner, heads []head) func() map[string]string {
+	ids := make(map[string][]any)
+	for _, h := range heads {
+		tag := a.keysOf(h.id).Tag()
+		ids[tag] = append(ids[tag], h.id)
+	}
+	replies := make(map[string]*redis.Cmd, len(ids))
+	for tag, of := range ids {
+		replies[tag] = pipe.Eval(ctx, headsLua, []string{tag}, of...)
+	}
+	return func() map[string]string {
+		texts := make(map[string]string, len(heads))
+		for tag, of := range ids {
+			found, _ := replies[tag].StringSlice()
+			for i := range min(len(of), len(found)) {
+				id, _ := of[i].(string)
+				texts[id] = found[i]
+			}
+		}
+		return texts
+	}
+}
+
+// knowing is the view with more bridges' closures.
+func (v *view) knowing(closures map[string][2]*redis.StringCmd) *view {
+	if len(closures) == 0 {
+		return v
+	}
+	more := *v
+	more.closed = make(map[string]closure, len(v.closed)+len(closures))
+	maps.Copy(more.closed, v.closed)
+	for id, r := range closures {
+		var c closure
+		c.bridge, _ = r[0].Int64()
+		c.any, _ = r[1].Int64()
+		more.closed[id] = c
+	}
+	return &more
+}
+
+// room is a line in words. text is what asynq has of the head's last attempt, due
+// when it gives the head out again.
+func (v *view) room(h head, text string, attempts int, due int64) Room {
+	index, _ := partition.IndexOf(h.id)
+	r := Room{
+		Line: h.line, BridgeID: h.bridge, Partition: index, Length: h.length, Head: h.id, State: h.state,
+		Attempts: attempts, WaitsFor: v.waits(h),
+	}
+	if at, err := partition.AdmittedAt(h.id); err == nil {
+		r.AgeMS = max(0, v.at.Sub(at).Milliseconds())
+	}
+	switch now := v.at.UnixMilli(); {
+	case r.WaitsFor == WaitOperator, r.WaitsFor == WaitSweeper:
+	case h.until > now:
+		r.NextMS = h.until
+	case h.state == "retry" && due > now:
+		r.NextMS = due
+	}
+	r.Reason = failureOf(text)
+	if r.WaitsFor == WaitRetry && r.Reason == string(classify.ReasonRateLimited) {
+		r.WaitsFor = WaitLimit // told while the view was taken
+	}
+	if s, suspended := v.suspended[h.bridge]; suspended && r.WaitsFor == WaitBridge {
+		r.Reason = strings.TrimSpace("suspended by " + s.By + ": " + strings.TrimSpace(string(s.Reason)+" "+s.Text))
+		r.Reason = strings.TrimSuffix(r.Reason, ":")
+	}
+	return r
+}
+
+// addUnavailable adds the rooms that cannot be reached. Each partition keeps a
+// thousand at most; a page of each is read until there are enough.
+func (a *API) addUnavailable(ctx context.Context, all *Rooms, limit, index int) error {
+	pipe := a.cfg.Redis.Pipeline()
+	counts := make([]*redis.IntCmd, a.cfg.Scheme.Count)
+	for i := range counts {
+		if index < 0 || i == index {
+			counts[i] = pipe.HLen(ctx, handlers.UnavailableKey(a.cfg.Scheme.Queue(i)))
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("count the unavailable rooms: %w", err)
+	}
+	pages := make(map[int]*redis.ScanCmd)
+	for i, count := range counts {
+		if count == nil || count.Val() == 0 {
+			continue
+		}
+		if all.UnavailableTotal < int64(limit) {
+			pages[i] = pipe.HScan(ctx, handlers.UnavailableKey(a.cfg.Scheme.Queue(i)), 0, "", int64(limit))
+		}
+		all.UnavailableTotal += count.Val()
+	}
+	if len(pages) == 0 {
+		return nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("read the unavailable rooms: %w", err)
+	}
+	for i, page := range pages {
+		fields, _ := page.Val()
+		for j := 0; j+1 < len(fields); j += 2 {
+			var u handlers.Unavailable
+			_ = json.Unmarshal([]byte(fields[j+1]), &u)
+			bridge, _, _ := strings.Cut(fields[j], ":")
+			all.Unavailable = append(all.Unavailable, UnavailableRoom{
+				Line: fields[j], BridgeID: bridge, Partition: i, Text: u.Text, SinceMS: u.SinceMS,
+			})
+		}
+	}
+	slices.SortFunc(all.Unavailable, func(x, y UnavailableRoom) int {
+		return time.UnixMilli(x.SinceMS).Compare(time.UnixMilli(y.SinceMS))
+	})
+	all.Unavailable = all.Unavailable[:min(limit, len(all.Unavailable))]
+	return nil
+}

@@ -1,0 +1,102 @@
+package api_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers"
+)
+
+// whats are the steps of a trace, and whether their times are in order.
+func whats(t *testing.T, trace api.Trace) []string {
+	t.Helper()
+	var names []string
+	last := int64(0)
+	for _, s := range trace.Steps {
+		names = append(names, s.What)
+		if s.AtMS != 0 && s.AtMS < last {
+			t.Errorf("steps out of order: %+v", trace.Steps)
+		}
+		last = s.AtMS
+	}
+	return names
+}
+
+func checkTrace(t *testing.T, got api.Trace, state string, steps ...string) {
+	t.Helper()
+	if got.State != state {
+		t.Errorf("%s is %s, want %s", got.ID, got.State, state)
+	}
+	if diff := cmp.Diff(steps, whats(t, got)); diff != "" {
+		t.Errorf("%s (%s): %s", got.ID, state, diff)
+	}
+}
+
+func TestATraceFollowsAnEnvelope(t *testing.T) {
+	slow := bridge("slow", func(b *handlers.Bridge) { b.Policy.Backoff.Base, b.Policy.Backoff.Max = 30*time.Second, 30*time.Second })
+	g := newGateway(t, 2, bridge("sb"), slow, bridge("held", holding))
+	waiting := g.enqueue(send("sb", "a", ""), send("sb", "a", ""))
+	trace := func(id string) api.Trace { return get[api.Trace](g, "/envelopes/"+id) }
+	checkTrace(t, trace(waiting[0].ID), "pending", "admitted", "runnable")
+	parked := trace(waiting[1].ID)
+	checkTrace(t, parked, "parked", "admitted", "parked")
+	if parked.Position != 2 || parked.Kind != "text" || parked.SizeBytes != 13 || parked.ExternalRoomID != "a" || parked.Priority != "normal" {
+		t.Errorf("%+v", parked)
+	}
+
+	g.work()
+	g.settle(waiting...)
+	delivered := trace(waiting[0].ID)
+	checkTrace(t, delivered, "delivered", "admitted", "attempted", "delivered")
+	if delivered.Outcome.Success == nil || delivered.BridgeID != "sb" || delivered.Attempts != 1 {
+		t.Errorf("%+v", delivered)
+	}
+
+	failing := g.enqueue(send("slow", "a", `{"fail":"retryable"}`), send("held", "a", `{"fail":"terminal"}`))
+	until(t, "one waits for its next attempt", func() bool { return trace(failing[0].ID).State == "retry" })
+	retry := trace(failing[0].ID)
+	checkTrace(t, retry, "retry", "admitted", "attempted", "failed", "waits")
+	if retry.WaitsFor != api.WaitRetry || retry.NextMS < retry.NowMS+10_000 || retry.Position != 1 {
+		t.Errorf("%+v", retry)
+	}
+	until(t, "the other is held", func() bool { return trace(failing[1].ID).State == "held" })
+	if h := trace(failing[1].ID); h.DeadLetter == nil || h.DeadLetter.Reason != "rejected" || h.WaitsFor != api.WaitOperator || h.Position != 1 {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestATraceFollowsADeadLetterToItsReplay(t *testing.T) {
+	var mended atomic.Bool
+	g := newGateway(t, 1, bridge("sb", flaky(&mended)))
+	g.work()
+	dead := g.dead("sb", 1, 1, "")[0]
+	checkTrace(t, get[api.Trace](g, "/envelopes/"+dead.ID), "dead", "admitted", "dead")
+	mended.Store(true)
+	j := post[api.Job](g, "/dead-letters/replay", `{}`, 202)
+	until(t, "it is replayed", func() bool { return g.job(j.ID).State == "done" })
+	got := get[api.Trace](g, "/envelopes/"+dead.ID)
+	checkTrace(t, got, "replayed", "admitted", "dead", "replayed")
+	until(t, "its replay is delivered", func() bool {
+		return get[api.Trace](g, "/envelopes/"+got.DeadLetter.ReplayedAs).State == "delivered"
+	})
+}
+
+func TestAnEnvelopeIsFoundByItsIdempotencyKey(t *testing.T) {
+	g := newGateway(t, 4, bridge("sb"))
+	e := send("sb", "a room & more", "")
+	e.IdempotencyKey = "order 1"
+	r := g.enqueue(e)[0]
+	path := "/envelopes?key=order+1&bridge=sb&room=a+room+%26+more"
+	if got := get[api.Trace](g, path); got.ID != r.ID || got.State != "pending" {
+		t.Errorf("%+v", got)
+	}
+	g.work()
+	g.settle(r)
+	if got := get[api.Trace](g, path); got.ID != r.ID || got.State != "delivered" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,347 @@
+// The operator's page: asks the API every two seconds and acts through it.
+import { age, at, bridgeRow, count, fill, fillOf, groupRow, make, roomRow, sync, waitsFor } from "./render.js";
+
+const $ = (id) => document.getElementById(id);
+const API = "api/v1";
+const EVERY = 2000;
+const state = { partitions: [], partition: null, letters: null, lastGood: Date.now(), noticeUntil: 0 };
+
+class Fault extends Error {}
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(`${API}${path}`, {
+      cache: "no-store", signal: AbortSignal.timeout(8000), headers: options.method ? { "Content-Type": "application/json" } : {}, ...options,
+    });
+  } catch {
+    throw new Fault("outgate does not answer.");
+  }
+  if (response.status === 401) throw new Fault("outgate asks for its token: reload this page.");
+  const body = await response.json().catch(() => null);
+  if (!response.ok || !body) throw new Fault(body?.error ? `${body.error.field ? body.error.field + ": " : ""}${body.error.message}.` : `outgate answered ${response.status}.`);
+  return body;
+}
+
+const post = (path, body) => ask(path, { method: "POST", body: JSON.stringify(body) });
+
+// Now.
+
+function showOverview(o) {
+  fill($("now"), o);
+  for (const node of document.querySelectorAll("[data-count]")) node.textContent = count(o.constraints[node.dataset.count]);
+  document.title = o.suspended_bridges ? `outgate (${o.suspended_bridges} suspended)` : "outgate";
+}
+
+// Partitions.
+
+function showPartitions({ partitions, sampled }) {
+  state.partitions = partitions;
+  $("sampled").textContent = sampled;
+  sync($("map"), "t-cell", partitions, (p) => p.partition, (cell, p) => {
+    const label = `partition ${p.partition}: ${p.constraint}, ${count(p.depth)} waiting`;
+    if (cell.getAttribute("aria-label") !== label) cell.setAttribute("aria-label", label);
+    if (cell.dataset.state !== p.constraint) cell.dataset.state = p.constraint;
+    if (cell.dataset.fill !== String(fillOf(p))) cell.dataset.fill = fillOf(p);
+    if (state.partition === p.partition) cell.setAttribute("aria-pressed", "true");
+    else cell.removeAttribute("aria-pressed");
+  });
+  if (!$("map").querySelector("[tabindex='0']")) $("map").firstElementChild?.setAttribute("tabindex", "0");
+}
+
+function showDetail(cell) {
+  const p = state.partitions[Number(cell.dataset.key)];
+  if (!p) return;
+  const parts = [`${count(p.depth)} of ${count(p.capacity)} waiting in ${count(p.rooms)} rooms`];
+  if (p.depth) parts.push(`oldest ${age(p.oldest_ms)}`);
+  parts.push(`pressure ${p.pressure_level}`, `${count(p.dead_letters)} dead letters`, p.owner ? `swept by ${p.owner}` : "no worker sweeps it");
+  $("detail").replaceChildren(make("b", { textContent: p.queue }), " ", make("span", { className: "pill", state: p.constraint, textContent: p.constraint }), " ", parts.join(" · "));
+}
+
+const cellOf = (event) => event.target.closest(".map .cell");
+
+function moveOnMap(event) {
+  const cells = [...$("map").children], here = cells.indexOf(document.activeElement);
+  if (here < 0) return;
+  const across = cells.filter((c) => c.offsetTop === cells[0].offsetTop).length;
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across, Home: -here, End: cells.length - 1 - here }[event.key];
+  if (step === undefined) return;
+  event.preventDefault();
+  const next = cells[Math.max(0, Math.min(cells.length - 1, here + step))];
+  cells[here].tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
+
+$("map").addEventListener("keydown", moveOnMap);
+for (const event of ["mouseover", "focusin"]) $("map").addEventListener(event, (e) => cellOf(e) && showDetail(cellOf(e)));
+$("map").addEventListener("click", (e) => cellOf(e) && choose(Number(cellOf(e).dataset.key)));
+$("all-rooms").addEventListener("click", () => choose(null));
+
+function choose(partition) {
+  state.partition = state.partition === partition ? null : partition;
+  $("chosen").hidden = state.partition === null;
+  $("chosen").querySelector("b").textContent = state.partition ?? "";
+  refresh();
+}
+
+// Bridges and rooms.
+
+function showBridges({ bridges, now_ms, more }) {
+  sync($("bridges"), "t-bridge", bridges, (b) => b.id, (row, b) => {
+    fill(row, bridgeRow(b, now_ms));
+    row.querySelector("[data-act=suspend]").hidden = b.state === "suspended";
+    row.querySelector("[data-act=resume]").hidden = b.state !== "suspended";
+  });
+  $("more-bridges").hidden = !more;
+  $("more-bridges").querySelector("b").textContent = count(more);
+}
+
+$("bridges").addEventListener("click", async (event) => {
+  const act = event.target.dataset.act, id = event.target.closest("tr")?.dataset.key;
+  if (act === "suspend") {
+    confirmed({
+      title: `Suspend ${id}`, text: "Its messages wait in their lines until it is resumed. Nothing is lost.", go: "Suspend", reason: true,
+      act: ({ reason }) => post(`/bridges/${encodeURIComponent(id)}/suspend`, { reason }),
+    });
+  } else if (act === "resume") {
+    event.target.disabled = true;
+    await post(`/bridges/${encodeURIComponent(id)}/resume`, {}).catch(complain);
+    event.target.disabled = false;
+    refresh();
+  }
+});
+
+function showRooms(r) {
+  sync($("rooms"), "t-room", r.rooms, (room) => room.line, (row, room) => {
+    fill(row, roomRow(room, r.now_ms));
+    row.dataset.head = room.head;
+  });
+  $("rooms-note").textContent = r.rooms.length ? `The longest-waiting of ${count(r.looked_at)} looked at, of ${count(r.total)} waiting.` : "";
+  $("unavailable").hidden = !r.unavailable_total;
+  $("unavailable").querySelector("b").textContent = count(r.unavailable_total);
+  $("unavailable").querySelector("ul").replaceChildren(...r.unavailable.map((u) => make("li", {}, make("b", { textContent: u.line }), ` ${u.text}, for ${age(r.now_ms - u.since_ms)}`)));
+}
+
+$("rooms").addEventListener("click", (event) => {
+  const row = event.target.closest("[data-act=trace]") && event.target.closest("tr");
+  if (row) trace(row.dataset.head, true);
+});
+
+// Dead letters.
+
+function showGroups(g) {
+  sync($("groups"), "t-group", g.groups, (group) => group.reason, (row, group) => fill(row, groupRow(group, g.now_ms)));
+  const rest = g.complete ? "" : " Still counting.";
+  $("groups-note").textContent = g.total ? `Counted from the newest ${count(g.looked_at)} of ${count(g.total)}.${rest}` : "";
+}
+
+$("groups").addEventListener("click", (event) => {
+  const act = event.target.dataset.act, reason = event.target.closest("tr")?.dataset.key;
+  if (act === "list") {
+    $("filter").reset();
+    $("filter").elements.reason.value = reason;
+    list({ reason });
+  } else if (act) plan(act, { reason });
+});
+
+function filter() {
+  const values = Object.fromEntries(new FormData($("filter")));
+  return Object.fromEntries(Object.entries(values).map(([name, v]) => [name, v.trim()]).filter(([, v]) => v));
+}
+
+$("filter").addEventListener("submit", (event) => { event.preventDefault(); list(filter()); });
+$("filter").addEventListener("click", (event) => event.target.dataset.act && plan(event.target.dataset.act, filter()));
+$("more").addEventListener("click", () => list(state.letters.filter, state.letters.cursor));
+
+async function list(chosen, cursor = "") {
+  const box = $("letters"), note = box.querySelector(".note"), body = box.querySelector("tbody");
+  box.hidden = false;
+  box.setAttribute("aria-busy", "true");
+  note.textContent = "Looking…";
+  try {
+    const page = await ask(`/dead-letters?${new URLSearchParams({ ...chosen, limit: 20, ...(cursor && { cursor }) })}`);
+    const rows = page.dead_letters.map((l) => letterRow(l, page.now_ms));
+    if (cursor) body.append(...rows);
+    else body.replaceChildren(...rows);
+    state.letters = { filter: chosen, cursor: page.next_cursor };
+    $("more").hidden = !page.next_cursor;
+    note.textContent = `${count(body.children.length)} shown, newest first.${page.next_cursor ? "" : " There are no more."}`;
+  } catch (error) {
+    note.textContent = error.message;
+  }
+  box.removeAttribute("aria-busy");
+}
+
+function letterRow(l, now) {
+  const open = make("button", { type: "button", className: "link", textContent: l.id });
+  open.addEventListener("click", () => trace(l.id, true));
+  const how = l.replayed_as ? `replayed as ${l.replayed_as}` : l.held ? "held" : "dead";
+  const cut = (text) => make("td", { className: "cut", textContent: text, title: text });
+  return make("tr", {}, make("th", { scope: "row" }, open), make("td", { className: "quiet", textContent: `${age(now - l.died_at_ms)} ago` }),
+    cut(`${l.bridge_id}:${l.external_room_id}`), make("td", { textContent: l.reason }), cut(l.provider), cut(how));
+}
+
+const words = {
+  replay: ["Replay", "would be admitted again, those of a room in their order, at the end of its line; held ones go on at the head of theirs."],
+  drop: ["Drop", "would be forgotten for good; held ones are settled with the error they failed with, and their lines go on."],
+};
+
+async function plan(action, chosen) {
+  const [verb, what] = words[action];
+  const whose = Object.entries(chosen).map(([name, v]) => `${name} ${v}`).join(", ") || "all";
+  const dialog = confirmed({
+    title: `${verb} dead letters (${whose})`, text: "Counting…", go: verb, pace: true, waiting: true,
+    act: ({ pace }) => post(`/dead-letters/${action}`, { filter: chosen, per_second: Number(pace) }),
+  });
+  try {
+    const p = await post(`/dead-letters/${action}`, { filter: chosen, dry_run: true });
+    const many = p.exact ? count(p.count) : `${count(p.count)} of the newest ${count(p.looked_at)}, and perhaps more of the ${count(p.total)} there are,`;
+    dialog.ready(p.count || !p.exact ? `${many} ${what}` : "There are none.", p.count > 0 || !p.exact, p.count ? `${verb} ${p.exact ? count(p.count) : "all"}` : verb);
+  } catch (error) {
+    dialog.fail(error.message);
+  }
+}
+
+function showJobs({ jobs, now_ms }) {
+  const recent = jobs.filter((j) => !j.ended_ms || now_ms - j.ended_ms < 60000).slice(0, 5);
+  const box = $("jobs"), old = new Map([...box.children].map((n) => [n.dataset.key, n]));
+  for (const j of recent) {
+    const node = old.get(j.id) ?? newJob(j.id);
+    old.delete(j.id);
+    const running = j.state === "counting" || j.state === "running", bar = node.querySelector("progress");
+    if (j.total) { bar.max = j.total; bar.value = j.done + j.skipped + j.failed; } else if (running) bar.removeAttribute("value");
+    const extra = [j.skipped && `${count(j.skipped)} skipped`, j.failed && `${count(j.failed)} failed`, j.message].filter(Boolean);
+    node.querySelector("span").textContent = `${words[j.action]?.[0] ?? j.action}: ${j.state}, ${count(j.done)} of ${j.total || !running ? count(j.total) : "…"}${extra.length ? " · " + extra.join(" · ") : ""}`;
+    node.querySelector("button").hidden = !running;
+    if (!node.isConnected) box.append(node);
+  }
+  for (const node of old.values()) node.remove();
+}
+
+function newJob(id) {
+  const stop = make("button", { type: "button", textContent: "Stop" });
+  stop.addEventListener("click", async () => { await ask(`/jobs/${id}`, { method: "DELETE" }).catch(complain); refresh(); });
+  const node = make("div", { className: "job" }, make("span"), stop, make("progress", { ariaLabel: "Progress" }));
+  node.dataset.key = id;
+  return node;
+}
+
+// The dialog.
+
+function confirmed({ title, text, go, act, reason = false, pace = false, waiting = false }) {
+  const dialog = $("dialog"), form = dialog.querySelector("form"), button = $("dialog-go"), fault = $("dialog-fault");
+  const ready = (words, able, label = go) => { $("dialog-text").textContent = words; button.disabled = !able; button.textContent = label; };
+  const fail = (message) => { fault.textContent = message; fault.hidden = false; };
+  $("dialog-title").textContent = title;
+  $("dialog-reason").hidden = !reason;
+  $("dialog-pace").hidden = !pace;
+  form.elements.reason.value = "";
+  fault.hidden = true;
+  ready(text, !waiting);
+  form.onsubmit = async (event) => {
+    if (event.submitter?.value === "cancel") return;
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      await act({ reason: form.elements.reason.value, pace: form.elements.pace.value });
+      dialog.close();
+      refresh();
+    } catch (error) {
+      fail(error.message);
+      button.disabled = false;
+    }
+  };
+  dialog.showModal();
+  return { ready, fail };
+}
+
+// Traces.
+
+async function find(path) {
+  const box = $("traced");
+  box.replaceChildren(make("p", { className: "note", textContent: "Looking…" }));
+  try {
+    box.replaceChildren(...traceOf(await ask(path)));
+  } catch (error) {
+    box.replaceChildren(make("p", { className: "fault", textContent: error.message }));
+  }
+}
+
+function trace(id, move = false) {
+  $("by-id").elements.id.value = id;
+  if (move) { $("trace").scrollIntoView({ block: "start" }); $("by-id").elements.id.focus({ preventScroll: true }); }
+  return find(`/envelopes/${encodeURIComponent(id)}`);
+}
+
+$("by-id").addEventListener("submit", (event) => { event.preventDefault(); trace(event.target.elements.id.value.trim()); });
+$("by-key").addEventListener("submit", (event) => { event.preventDefault(); find(`/envelopes?${new URLSearchParams(new FormData(event.target))}`); });
+
+function traceOf(t) {
+  const fact = (name, value) => value ? [make("div", {}, make("span", { textContent: `${name} ` }), String(value))] : [];
+  const facts = make("div", { className: "facts" },
+    make("code", { textContent: t.id }), make("span", { className: "pill", state: t.state, textContent: t.state }),
+    ...fact("room", t.bridge_id && `${t.bridge_id}:${t.external_room_id}`), ...fact("operation", t.operation), ...fact("payload", t.kind && `${t.kind}, ${count(t.size_bytes)} bytes`),
+    ...fact("priority", t.priority), ...fact("attempts", t.attempts), ...fact("place in its line", t.position),
+    ...fact("waits for", t.waits_for && waitsFor(t.waits_for)), ...fact("ambiguous", t.ambiguous && "the provider may have it twice"),
+    ...fact("message", t.outcome?.message_id), ...fact("correlation", t.correlation_id));
+  const start = t.steps[0]?.at_ms;
+  const steps = t.steps.map((s) => make("li", {},
+    s.at_ms ? make("time", { dateTime: new Date(s.at_ms).toISOString(), textContent: at(s.at_ms), title: start ? `${age(s.at_ms - start)} after its admission` : "" }) : make("time", { textContent: "time not kept" }),
+    make("b", { textContent: s.what.replace("_", " ") }), make("span", { textContent: s.text })));
+  return [facts, make("ol", { className: "steps" }, ...steps)];
+}
+
+// Keeping up.
+
+function show(message) {
+  if ($("banner").textContent !== message) $("banner").textContent = message;
+  $("banner").hidden = false;
+}
+
+// complain tells of what an operator did that failed, for long enough to be read.
+function complain(error) {
+  state.noticeUntil = Date.now() + 10000;
+  show(error.message);
+}
+
+let asking = null, timer = 0;
+
+async function refresh() {
+  clearTimeout(timer);
+  if (asking) { await asking; clearTimeout(timer); }
+  asking = update();
+  await asking;
+  asking = null;
+  clearTimeout(timer);
+  timer = setTimeout(refresh, document.hidden ? 15 * EVERY : EVERY);
+}
+
+async function update() {
+  const only = state.partition === null ? "" : `&partition=${state.partition}`;
+  try {
+    const [overview, partitions, bridges, rooms, groups, jobs] = await Promise.all([
+      ask("/overview"), ask("/partitions"), ask("/bridges"), ask(`/rooms?limit=${document.documentElement.dataset.rooms}${only}`), ask("/dead-letters/groups"), ask("/jobs"),
+    ]);
+    showOverview(overview);
+    showPartitions(partitions);
+    showBridges(bridges);
+    showRooms(rooms);
+    showGroups(groups);
+    showJobs(jobs);
+    state.lastGood = Date.now();
+    document.body.classList.remove("stale");
+    if (Date.now() > state.noticeUntil) $("banner").hidden = true;
+    $("live-text").textContent = "live";
+    document.documentElement.dataset.live = "yes";
+  } catch (error) {
+    if (!(error instanceof Fault)) console.error(error);
+    document.body.classList.add("stale");
+    show(`${error.message} What is shown is of ${at(state.lastGood).slice(11, 19)}.`);
+    $("live-text").textContent = "not live";
+    document.documentElement.dataset.live = "no";
+  }
+}
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+refresh();

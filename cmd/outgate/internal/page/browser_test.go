@@ -1,0 +1,241 @@
+package page_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/tasks"
+)
+
+// busyGateway has something of everything that the page shows.
+func busyGateway(t *testing.T, partitions int) *gateway {
+	t.Helper()
+	slow := bridge("alerts-slack", func(b *handlers.Bridge) {
+		b.Policy.Backoff.Base, b.Policy.Backoff.Max, b.Policy.MaxAttempts = 20*time.Second, 20*time.Second, 5
+	})
+	g := newGateway(t, partitions, bridge("orders", limited("30/1s")), slow, bridge("support-tg", holding), bridge("newsletter", limited("2/60s 40/3600s")), bridge("broken"))
+	g.work()
+	var settled, waiting []tasks.Envelope
+	for i := range 30 {
+		settled = append(settled, send("orders", fmt.Sprintf("customer-%d", i), `{"fail":"terminal"}`))
+		waiting = append(waiting, send("newsletter", fmt.Sprintf("reader-%02d@example.org", i), ""), send("newsletter", fmt.Sprintf("reader-%02d@example.org", i), ""))
+	}
+	for i := range 6 {
+		waiting = append(waiting, send("alerts-slack", fmt.Sprintf("C0%d", i), `{"fail":"retryable"}`))
+		waiting = append(waiting, send("support-tg", fmt.Sprintf("-10012345%d", i), `{"fail":"terminal"}`), send("support-tg", fmt.Sprintf("-10012345%d", i), ""))
+		waiting = append(waiting, send("broken", fmt.Sprintf("x%d", i), `{"fail":"fatal"}`))
+		settled = append(settled, send("alerts-slack", fmt.Sprintf("D0%d", i), `{"panic":true,"times":0}`))
+	}
+	for i := range settled[30:] {
+		settled[30+i].MaxAttempts = 1
+	}
+	g.enqueue(waiting...)
+	g.settle(g.enqueue(settled...)...)
+	return g
+}
+
+func TestThePageShowsWhatHappens(t *testing.T) {
+	g := busyGateway(t, 256)
+	b := newBrowser(t)
+	b.look(1400, 900, "light")
+	b.open(g.url)
+	b.shows("#groups", "rejected")
+	b.shows("#rooms", "its limit")
+	b.shows("#bridges tr[data-key=broken]", "suspended")
+	b.shows("#now", "of 256,000")
+	b.until(`document.querySelector("#map .cell[data-state=throttled]")`)
+	b.until(`document.querySelectorAll("#map .cell").length === 256`)
+	if got := b.eval(`document.body.innerText.includes("secret")`); got != "false" {
+		t.Error("the page has the text of a message")
+	}
+	b.shoot("light")
+	b.look(1400, 900, "dark")
+	b.shoot("dark")
+	b.look(390, 844, "light")
+	b.shoot("narrow")
+	if wide := b.eval(`document.documentElement.scrollWidth`); wide != "390" {
+		t.Errorf("the page is %s wide on a screen of 390", wide)
+	}
+	b.quiet()
+}
+
+func TestABridgeIsSuspendedAndResumedOnThePage(t *testing.T) {
+	g := newGateway(t, 4, bridge("orders"), bridge("other"))
+	b := newBrowser(t)
+	b.open(g.url)
+	b.click(`#bridges tr[data-key=orders] [data-act=suspend]`)
+	b.shows("#dialog", "Suspend orders")
+	b.eval(`document.querySelector("#dialog [name=reason]").value = "the token is being changed"`)
+	b.shoot("suspend")
+	b.click("#dialog-go")
+	b.shows(`#bridges tr[data-key=orders]`, "suspended by operator")
+	b.shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
+	if g.rdb.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() != true {
+		t.Error("it is not suspended")
+	}
+	b.click(`#bridges tr[data-key=orders] [data-act=resume]`)
+	b.shows(`#bridges tr[data-key=orders]`, "up")
+	if g.rdb.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() {
+		t.Error("it is not resumed")
+	}
+	b.quiet()
+}
+
+func TestDeadLettersAreReplayedOnThePageWithProgress(t *testing.T) {
+	var mended atomic.Bool
+	g := newGateway(t, 4, bridge("orders", func(b *handlers.Bridge) {
+		b.Channel = sandbox.New(sandbox.Config{Behave: func(tasks.Message) sandbox.Behavior {
+			if mended.Load() {
+				return sandbox.Behavior{}
+			}
+			return sandbox.Behavior{Fail: "terminal"}
+		}})
+	}))
+	g.work()
+	var all []tasks.Envelope
+	for i := range 60 {
+		all = append(all, send("orders", fmt.Sprint(i%7), ""))
+	}
+	g.settle(g.enqueue(all...)...)
+	mended.Store(true)
+	b := newBrowser(t)
+	b.look(1400, 900, "light")
+	b.open(g.url)
+	b.click(`#groups tr[data-key=rejected] [data-act=list]`)
+	b.until(`document.querySelectorAll("#letters tbody tr").length === 20`)
+	b.click("#more")
+	b.until(`document.querySelectorAll("#letters tbody tr").length === 40`)
+	b.click(`#groups tr[data-key=rejected] [data-act=replay]`)
+	b.shows("#dialog", "60 would be admitted again")
+	b.shows("#dialog-go", "Replay 60")
+	b.eval(`document.querySelector("#dialog [name=pace]").value = "20"`)
+	b.shoot("replay")
+	b.click("#dialog-go")
+	b.shows("#jobs", "Replay: running")
+	b.shoot("progress")
+	b.shows("#jobs", "Replay: done, 60 of 60")
+	b.until(`document.querySelector("#groups tr[data-key=rejected] [data-f=open]").innerText === "0"`)
+	b.shows("#now", "Waiting\n0")
+	b.quiet()
+}
+
+func TestAnEnvelopeIsTracedOnThePage(t *testing.T) {
+	g := newGateway(t, 4, bridge("orders"))
+	g.work()
+	e := send("orders", "a room", "")
+	e.IdempotencyKey = "order & 1"
+	r := g.enqueue(e)[0]
+	g.settle(r)
+	b := newBrowser(t)
+	b.look(1400, 900, "light")
+	b.open(g.url)
+	b.eval(`document.querySelector("#by-id [name=id]").value = "` + r.ID + `"`)
+	b.click("#by-id button")
+	b.shows("#traced", "delivered")
+	b.eval(`document.querySelector("#traced").replaceChildren()`)
+	for name, value := range map[string]string{"key": "order & 1", "bridge": "orders", "room": "a room"} {
+		b.eval(fmt.Sprintf(`document.querySelector("#by-key [name=%s]").value = %q`, name, value))
+	}
+	b.click("#by-key button")
+	b.shows("#traced", r.ID)
+	b.shoot("trace")
+	b.eval(`document.querySelector("#by-id [name=id]").value = "000-0000000000000001"`)
+	b.click("#by-id button")
+	b.shows("#traced", "nothing is known of this envelope")
+}
+
+func TestThePageSaysWhenTheGatewayIsAway(t *testing.T) {
+	g := newGateway(t, 4, bridge("orders"))
+	b := newBrowser(t)
+	b.look(1400, 900, "light")
+	b.open(g.url)
+	g.away.Store(true)
+	b.shows("#banner", "outgate does not answer")
+	b.until(`document.body.classList.contains("stale")`)
+	b.shoot("away")
+	g.away.Store(false)
+	b.until(`document.querySelector("#banner").hidden && !document.body.classList.contains("stale")`)
+}
+
+func TestThePageIsUsableByKeyboard(t *testing.T) {
+	g := newGateway(t, 16, bridge("orders"))
+	g.enqueue(send("orders", "a", ""))
+	b := newBrowser(t)
+	b.look(1400, 900, "light")
+	b.open(g.url)
+	focus := func() string { return b.eval(`document.activeElement.dataset.key || document.activeElement.innerText`) }
+	b.press("Tab")
+	if got := focus(); got != "Skip to the figures" {
+		t.Errorf("the first stop is %q", got)
+	}
+	b.eval(`document.querySelector("#map .cell").focus()`)
+	b.press("ArrowRight")
+	if got := focus(); got != "1" {
+		t.Errorf("right of 0 is %s", got)
+	}
+	b.press("End")
+	if got := focus(); got != "15" {
+		t.Errorf("the last is %s", got)
+	}
+	b.shows("#detail", "outbound-015")
+	b.press("Enter")
+	b.shows("#chosen", "of partition 15")
+	b.shoot("keyboard")
+	b.press("Tab")
+	if got := b.eval(`document.activeElement.closest("section")?.getAttribute("aria-labelledby")`); got != "h-bridges" {
+		t.Errorf("the map is more than one stop: Tab leads to %s", got)
+	}
+	b.eval(`document.querySelector("#bridges [data-act=suspend]").focus()`)
+	b.press("Enter")
+	b.until(`document.querySelector("#dialog").open`)
+	b.press("Escape")
+	b.until(`!document.querySelector("#dialog").open && document.activeElement.dataset.act === "suspend"`)
+	b.quiet()
+}
+
+// unlabelled finds what has no name for those who do not see it.
+const unlabelled = `[...document.querySelectorAll("button, a, input, section, table, dialog, progress")].filter((n) =>
+	!(n.getAttribute("aria-label") || n.getAttribute("aria-labelledby") || n.closest("label") || n.innerText?.trim() || n.textContent.trim() || n.hidden)
+).map((n) => n.outerHTML.slice(0, 120)).join("\n")`
+
+// faint finds text whose contrast with what is behind it is below WCAG's AA.
+const faint = `(() => {
+	const rgb = (c) => { const v = c.match(/[\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };
+	const lum = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }; return .2126 * f(r) + .7152 * f(g) + .0722 * f(b); };
+	const behind = (n) => { for (; n; n = n.parentElement) { const c = rgb(getComputedStyle(n).backgroundColor); if (c[3] === 1) return c; } return [255, 255, 255, 1]; };
+	const bad = [];
+	for (const n of document.querySelectorAll("body *")) {
+		const own = [...n.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim()) || n.matches(".cell");
+		if (!own || !n.checkVisibility()) continue;
+		const s = getComputedStyle(n), a = lum(rgb(s.color)), b = lum(behind(n));
+		const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+		if (ratio < 4.5) bad.push(ratio.toFixed(2) + " " + n.outerHTML.slice(0, 100));
+	}
+	return bad.join("\n");
+})()`
+
+func TestThePageHasNamesAndContrast(t *testing.T) {
+	g := busyGateway(t, 16)
+	b := newBrowser(t)
+	for _, scheme := range []string{"light", "dark"} {
+		b.look(1400, 900, scheme)
+		b.open(g.url)
+		b.eval(`document.head.append(Object.assign(document.createElement("meta"), {name: "x"}))`)
+		b.until(`document.getAnimations().length === 0`)
+		if got := b.eval(unlabelled); got != "" {
+			t.Errorf("%s, without a name:\n%s", scheme, got)
+		}
+		if got := b.eval(faint); got != "" {
+			t.Errorf("%s, too faint:\n%s", scheme, got)
+		}
+	}
+	for _, landmark := range []string{"header", "main", "nav[aria-label]", "footer", "h1"} {
+		if b.eval(fmt.Sprintf("document.querySelectorAll(%q).length", landmark)) != "1" {
+			t.Errorf("there is not one %s", landmark)
+		}
+	}
+}

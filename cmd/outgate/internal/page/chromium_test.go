@@ -1,0 +1,250 @@
+package page_test
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// browser is a headless Chromium that a test drives over a pipe, in its DevTools
+// protocol: JSON texts that end in a zero byte.
+type browser struct {
+	t       *testing.T
+	to      io.Writer
+	session string
+
+	mu      sync.Mutex
+	last    int
+	waiting map[int]chan reply
+	// said is what the page wrote to its console, and what went wrong in it.
+	said []string
+}
+
+type reply struct {
+	Result json.RawMessage
+	Error  *struct{ Message string }
+}
+
+// newBrowser starts Chromium. Where there is none the test is skipped, or fails where
+// OUTGATE_CHROMIUM is "required".
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	bin, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("OUTGATE_CHROMIUM") == "required" {
+			t.Fatal("chromium is not installed (apt-get install chromium), and OUTGATE_CHROMIUM is required")
+		}
+		t.Skip("chromium is not installed (apt-get install chromium): the page is not tried in a browser")
+	}
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, answers, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+	cmd.ExtraFiles = []*os.File{theirs, answers}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = theirs.Close(), answers.Close()
+	b := &browser{t: t, to: ours, waiting: make(map[int]chan reply)}
+	go b.listen(from)
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group is its own
+		_ = cmd.Wait()
+		_, _ = ours.Close(), from.Close()
+	})
+	var target struct{ TargetID string }
+	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	var attached struct{ SessionID string }
+	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	b.session = attached.SessionID
+	for _, domain := range []string{"Page", "Runtime", "Log"} {
+		b.call(domain+".enable", nil, nil)
+	}
+	return b
+}
+
+func (b *browser) listen(from io.Reader) {
+	in := bufio.NewReader(from)
+	for {
+		text, err := in.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var m struct {
+			reply
+			ID     int
+			Method string
+			Params json.RawMessage
+		}
+		if json.Unmarshal(text[:len(text)-1], &m) != nil {
+			continue
+		}
+		b.mu.Lock()
+		if m.ID > 0 {
+			b.waiting[m.ID] <- m.reply
+			delete(b.waiting, m.ID)
+		} else if m.Method == "Runtime.exceptionThrown" || m.Method == "Log.entryAdded" || m.Method == "Runtime.consoleAPICalled" {
+			b.said = append(b.said, string(m.Params))
+		}
+		b.mu.Unlock()
+	}
+}
+
+// call makes one call of the protocol; into may be nil.
+func (b *browser) call(method string, params map[string]any, into any) {
+	b.t.Helper()
+	answer := make(chan reply, 1)
+	b.mu.Lock()
+	b.last++
+	request := map[string]any{"id": b.last, "method": method}
+	b.waiting[b.last] = answer
+	b.mu.Unlock()
+	if params != nil {
+		request["params"] = params
+	}
+	if b.session != "" {
+		request["sessionId"] = b.session
+	}
+	text, err := json.Marshal(request)
+	if err == nil {
+		_, err = b.to.Write(append(text, 0))
+	}
+	if err != nil {
+		b.t.Fatalf("%s: %v", method, err)
+	}
+	select {
+	case r := <-answer:
+		if r.Error != nil {
+			b.t.Fatalf("%s: %s", method, r.Error.Message)
+		}
+		if into != nil {
+			if err := json.Unmarshal(r.Result, into); err != nil {
+				b.t.Fatalf("%s: %v", method, err)
+			}
+		}
+	case <-time.After(patience):
+		b.t.Fatalf("%s: no answer after %s", method, patience)
+	}
+}
+
+// open goes to an address and waits until the page is live.
+func (b *browser) open(url string) {
+	b.t.Helper()
+	b.call("Page.navigate", map[string]any{"url": url}, nil)
+	b.until(`document.documentElement?.dataset.live === "yes"`)
+}
+
+// eval runs a script in the page and returns what it evaluates to, as a text.
+func (b *browser) eval(script string) string {
+	b.t.Helper()
+	var r struct {
+		Result           struct{ Value any }
+		ExceptionDetails json.RawMessage
+	}
+	b.call("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true}, &r)
+	if r.ExceptionDetails != nil {
+		b.t.Fatalf("%s: %s", script, r.ExceptionDetails)
+	}
+	if r.Result.Value == nil {
+		return ""
+	}
+	return fmt.Sprint(r.Result.Value)
+}
+
+// until waits until a script is true.
+func (b *browser) until(script string) {
+	b.t.Helper()
+	late := time.After(patience)
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for b.eval("!!("+script+")") != "true" {
+		select {
+		case <-late:
+			b.t.Fatalf("after %s it is still not so that %s; the page reads\n%s", patience, script, b.eval("document.body.innerText"))
+		case <-tick.C:
+		}
+	}
+}
+
+// shows waits until an element's text holds some words.
+func (b *browser) shows(selector, words string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, words))
+}
+
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("document.querySelector(%q)", selector))
+	b.eval(fmt.Sprintf("document.querySelector(%q).click()", selector))
+}
+
+// press presses a key where the focus is.
+func (b *browser) press(key string) {
+	b.t.Helper()
+	codes := map[string]int{"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36}
+	p := map[string]any{"type": "rawKeyDown", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+	if key == "Enter" {
+		p["type"], p["text"] = "keyDown", "\r"
+	}
+	b.call("Input.dispatchKeyEvent", p, nil)
+	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
+}
+
+// look sets the size of the window and the scheme of its colours.
+func (b *browser) look(width, height int, scheme string) {
+	b.t.Helper()
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{
+		"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+	}, nil)
+	b.call("Emulation.setEmulatedMedia", map[string]any{
+		"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}},
+	}, nil)
+}
+
+// shoot keeps a picture of the whole page in OUTGATE_SCREENSHOTS, if that is set.
+func (b *browser) shoot(name string) {
+	b.t.Helper()
+	folder := os.Getenv("OUTGATE_SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	b.until(`document.getAnimations().length === 0`)
+	var picture struct{ Data string }
+	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &picture)
+	data, err := base64.StdEncoding.DecodeString(picture.Data)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, name+".png"), data, 0o600)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// quiet fails where the page complained: a script that broke, something that its
+// policy refused.
+func (b *browser) quiet() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.said) > 0 {
+		b.t.Errorf("the page said:\n%s", strings.Join(b.said, "\n"))
+	}
+}

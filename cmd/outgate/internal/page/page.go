@@ -1,0 +1,157 @@
+package page
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+)
+
+//go:embed assets
+var assets embed.FS
+
+//go:embed page.html rows.html
+var templates embed.FS
+
+// Config is what the page shows.
+type Config struct {
+	API *api.API
+	// Version is shown in the header.
+	Version string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Page serves / and /assets/. It is safe for concurrent use.
+type Page struct {
+	cfg      Config
+	template *template.Template
+	// mark is in the addresses of the assets: it changes when they do.
+	mark  string
+	files map[string][]byte
+}
+
+// New returns the page.
+func New(cfg Config) *Page {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	p := &Page{cfg: cfg, files: make(map[string][]byte)}
+	sum := sha256.New()
+	for _, name := range []string{"page.css", "page.js", "render.js", "icon.svg"} {
+		content, err := fs.ReadFile(assets, "assets/"+name)
+		if err != nil {
+			panic(err) // they are part of the program
+		}
+		_, _ = sum.Write(content)
+		p.files[name] = content
+	}
+	p.mark = hex.EncodeToString(sum.Sum(nil)[:6])
+	p.template = template.Must(template.New("page.html").Funcs(formats).ParseFS(templates, "page.html", "rows.html"))
+	return p
+}
+
+// policy lets the page load and ask nothing but what is of its own origin.
+const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+
+// patience is how long the API may take for the first picture.
+const patience = 5 * time.Second
+
+// types are the media types of the assets, whatever the machine thinks of them.
+var types = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+// ServeHTTP implements http.Handler.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "the page only shows: what acts is the API", http.StatusMethodNotAllowed)
+		return
+	}
+	if name, isAsset := strings.CutPrefix(r.URL.Path, "/assets/"); isAsset {
+		content, known := p.files[name]
+		if !known {
+			http.NotFound(w, r)
+			return
+		}
+		h.Set("Content-Type", types[path.Ext(name)])
+		h.Set("ETag", `"`+p.mark+`"`)
+		h.Set("Cache-Control", "no-cache")
+		if r.URL.RawQuery == p.mark {
+			h.Set("Cache-Control", "private, max-age=31536000, immutable")
+		}
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
+		return
+	}
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	var text bytes.Buffer
+	if err := p.template.Execute(&text, p.picture(ctx)); err != nil {
+		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
+		return
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	_, _ = w.Write(text.Bytes())
+}
+
+// roomsShown is how many waiting rooms the page shows.
+const roomsShown = 15
+
+// legend is the order in which the constraints are explained.
+var legend = []api.Constraint{api.Idle, api.Busy, api.Throttled, api.Blocked, api.Paused, api.Shedding}
+
+// picture reads what the page shows at first. Where Redis is away the page says so,
+// and comes to life when it is back.
+func (p *Page) picture(ctx context.Context) picture {
+	at := picture{Version: p.cfg.Version, Mark: p.mark, RoomsShown: roomsShown, Taken: p.cfg.Now().UTC().Format(time.RFC3339)}
+	overview, err := p.cfg.API.Overview(ctx)
+	var partitions api.Partitions
+	var bridges api.Bridges
+	var rooms api.Rooms
+	var groups api.Groups
+	if err == nil {
+		partitions, err = p.cfg.API.Partitions(ctx)
+	}
+	if err == nil {
+		bridges, err = p.cfg.API.Bridges(ctx)
+	}
+	if err == nil {
+		rooms, err = p.cfg.API.Rooms(ctx, roomsShown, -1)
+	}
+	if err == nil {
+		groups, err = p.cfg.API.Groups(ctx)
+	}
+	at.Down = err != nil
+	at.Overview, at.Groups, at.Rooms, at.Bridges = overview, groups, rooms, bridges
+	at.Sampled, at.Legend = partitions.Sampled, legend
+	for _, s := range partitions.Partitions {
+		at.Cells = append(at.Cells, cellOf(s))
+	}
+	for _, b := range bridges.Bridges {
+		at.BridgeRows = append(at.BridgeRows, bridgeRowOf(b, overview.NowMS))
+	}
+	for _, r := range rooms.Rooms {
+		at.RoomRows = append(at.RoomRows, roomRowOf(r, rooms.NowMS))
+	}
+	for _, g := range groups.Groups {
+		at.GroupRows = append(at.GroupRows, groupRowOf(g, groups.NowMS))
+	}
+	return at
+}

@@ -1,0 +1,241 @@
+package page_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// load is an answer and how long it took.
+func (g *gateway) load(path string) (*http.Response, string, time.Duration) {
+	g.t.Helper()
+	began := time.Now()
+	r, err := http.Get(g.url + path)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return r, string(text), time.Since(began)
+}
+
+func TestThePageIsRenderedWithoutItsScript(t *testing.T) {
+	g := newGateway(t, 4, bridge("orders", limited("50/1s")), bridge("held", holding))
+	g.work()
+	g.settle(g.enqueue(send("orders", "<b>x</b>", `{"fail":"terminal"}`))...)
+	g.enqueue(send("held", "<i>", `{"fail":"terminal"}`), send("held", "<i>", ""))
+	for began := time.Now(); ; {
+		g.ahead.Add(int64(2 * time.Second))
+		_, text, _ := g.load("/")
+		if strings.Contains(text, "an operator: held") {
+			for _, want := range []string{" of 50/1s", "400 Bad Request", `data-state="blocked"`, "held:&lt;i&gt;", "v1.2.3"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %s in the page", want)
+				}
+			}
+			if strings.Contains(text, "<i>") || strings.Contains(text, "secret") {
+				t.Error("the page has what it must not")
+			}
+			return
+		}
+		if time.Since(began) > patience {
+			t.Fatal("no held head on the page")
+		}
+	}
+}
+
+func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
+	g := newGateway(t, 4)
+	r, text, _ := g.load("/")
+	if got := r.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'self';") || strings.Contains(got, "unsafe") {
+		t.Errorf("its policy is %q", got)
+	}
+	size := len(text)
+	if regexp.MustCompile(`(?i)https?://|style=|\son[a-z]+=|javascript:`).MatchString(text) {
+		t.Error("the page asks for something of elsewhere, or its policy forbids what it does")
+	}
+	for _, asset := range regexp.MustCompile(`assets/[a-z.]+\?[0-9a-f]+`).FindAllString(text, -1) {
+		r, content, _ := g.load("/" + asset)
+		size += len(content)
+		if r.StatusCode != 200 || !strings.Contains(r.Header.Get("Cache-Control"), "immutable") || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %s %v", asset, r.Status, r.Header)
+		}
+		if strings.Contains(strings.ReplaceAll(content, "http://www.w3.org/2000/svg", ""), "://") {
+			t.Errorf("%s asks for something of elsewhere", asset)
+		}
+	}
+	if r, _, _ := g.load("/assets/render.js"); r.Header.Get("Cache-Control") != "no-cache" || r.Header.Get("ETag") == "" {
+		t.Errorf("without its mark an asset is kept: %v", r.Header)
+	}
+	for _, path := range []string{"/assets/", "/assets/../page.go", "/nothing"} {
+		if r, _, _ := g.load(path); r.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, r.Status)
+		}
+	}
+	t.Logf("the page of 4 partitions, with its assets but render.js: %d bytes", size)
+}
+
+func TestThePageComesUpWithoutRedis(t *testing.T) {
+	g := newGateway(t, 4)
+	if err := g.rdb.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, text, _ := g.load("/")
+	if r.StatusCode != 200 || !strings.Contains(text, `role="alert">Redis does not answer`) || !strings.Contains(text, `class="stale"`) {
+		t.Errorf("%s:\n%s", r.Status, text)
+	}
+}
+
+// fillUp puts lines and dead letters into all partitions.
+func (g *gateway) fillUp(rooms, letters int) {
+	g.t.Helper()
+	const batch = 5000
+	for start := 0; start < rooms; start += batch {
+		envelopes := make([]tasks.Envelope, min(batch, rooms-start))
+		for i := range envelopes {
+			envelopes[i] = send("orders", fmt.Sprintf("room-%d", start+i), "")
+		}
+		g.enqueue(envelopes...)
+	}
+	reasons := []classify.Reason{classify.ReasonRejected, classify.ReasonTimeout, classify.ReasonUnauthorized, classify.ReasonNotFound}
+	envelope, _ := json.Marshal(send("orders", "a", ""))
+	pipe, now := g.rdb.Pipeline(), time.Now()
+	for i := range letters {
+		index := i % g.cfg.Scheme.Count
+		at := now.Add(-time.Duration(rand.IntN(3600_000)) * time.Millisecond)
+		d := handlers.DeadLetter{
+			ID: fmt.Sprintf("%03d-%016x", index, at.UnixMicro()+int64(i)), BridgeID: "orders", ExternalRoomID: "a", Operation: tasks.Send,
+			Category: classify.Terminal, Reason: reasons[i%len(reasons)], DiedAtMS: at.UnixMilli(), Line: "orders:a", Envelope: envelope,
+			Outcome: &tasks.OutboundError{Provider: classify.Provider{Status: 400, Message: "Bad Request"}},
+		}
+		record, _ := json.Marshal(d)
+		k := partition.Keys{Queue: g.cfg.Scheme.Queue(index)}
+		pipe.HSet(context.Background(), k.DeadLetter(d.ID), "record", record)
+		pipe.Do(context.Background(), "ZADD", k.Dead(), d.DiedAtMS, d.ID)
+		if pipe.Len() >= 2*batch || i == letters-1 {
+			if _, err := pipe.Exec(context.Background()); err != nil {
+				g.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestThePageIsSmallAndQuickAtScale measures the page and every poll of its script,
+// each with all of it read anew from Redis, where 256 partitions hold 100,000 rooms
+// and 100,000 dead letters.
+func TestThePageIsSmallAndQuickAtScale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills a Redis with 200,000 records")
+	}
+	const rooms, letters = 100_000, 100_000
+	g := newGateway(t, 256, bridge("orders", limited("50/1s")), bridge("other"))
+	g.fillUp(rooms, letters)
+	paths := []string{
+		"/", "/api/v1/overview", "/api/v1/partitions", "/api/v1/bridges", "/api/v1/rooms?limit=15", "/api/v1/rooms?limit=500",
+		"/api/v1/rooms?partition=7", "/api/v1/dead-letters", "/api/v1/dead-letters?reason=timeout&limit=500", "/api/v1/dead-letters/groups",
+		"/api/v1/autoscale",
+	}
+	took := make(map[string][]time.Duration)
+	for range 15 {
+		for _, path := range paths {
+			g.ahead.Add(int64(2 * time.Second))
+			r, text, d := g.load(path)
+			if r.StatusCode != 200 {
+				t.Fatalf("%s: %s %s", path, r.Status, text)
+			}
+			if len(text) > 200_000 && !strings.Contains(path, "limit=500") {
+				t.Errorf("%s has %d bytes", path, len(text))
+			}
+			took[path] = append(took[path], d)
+		}
+	}
+	for _, path := range paths {
+		first, all := took[path][0], slices.Sorted(slices.Values(took[path]))
+		median := all[len(all)/2]
+		_, text, _ := g.load(path)
+		t.Logf("%-46s %4d ms, first %4d ms, worst %4d ms, %6d bytes", path, median.Milliseconds(), first.Milliseconds(), all[len(all)-1].Milliseconds(), len(text))
+		if median > 200*time.Millisecond {
+			t.Errorf("%s takes %s", path, median)
+		}
+	}
+	g.checkScale(rooms, letters)
+	g.logCost()
+}
+
+// logCost tells what one open page costs Redis.
+func (g *gateway) logCost() {
+	g.t.Helper()
+	const rounds = 10
+	before := g.cpu()
+	for range rounds {
+		g.ahead.Add(int64(2 * time.Second))
+		for _, path := range []string{"overview", "partitions", "bridges", "rooms?limit=15", "dead-letters/groups", "jobs"} {
+			g.load("/api/v1/" + path)
+		}
+	}
+	g.t.Logf("one page's polls cost Redis %.1f ms of processor time each two seconds", 1000*(g.cpu()-before)/rounds)
+}
+
+// cpu is the processor time of Redis in seconds.
+func (g *gateway) cpu() (seconds float64) {
+	g.t.Helper()
+	info := g.rdb.Info(g.t.Context(), "cpu").Val()
+	for _, m := range regexp.MustCompile(`used_cpu_(?:user|sys):([0-9.]+)`).FindAllStringSubmatch(info, -1) {
+		n, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		seconds += n
+	}
+	return seconds
+}
+
+// checkScale looks whether what is kept of so many is right.
+func (g *gateway) checkScale(rooms, letters int64) {
+	g.t.Helper()
+	var found api.Rooms
+	_, text, _ := g.load("/api/v1/rooms?limit=15")
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		g.t.Fatal(err)
+	}
+	if found.Total != rooms || found.LookedAt != rooms || len(found.Rooms) != 15 {
+		g.t.Errorf("%d of %d rooms looked at, %d shown", found.LookedAt, found.Total, len(found.Rooms))
+	}
+	heads, err := partition.Rooms(g.t.Context(), g.rdb, g.cfg.Scheme, partition.RoomsQuery{Limit: 15, ByAge: true})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i, r := range heads { // a full scan finds as old ones; it does not tell those of a millisecond apart
+		want, _ := partition.AdmittedAt(r.Head)
+		got, _ := partition.AdmittedAt(found.Rooms[i].Head)
+		if got.Sub(want).Abs() > time.Millisecond {
+			g.t.Errorf("number %d of the longest-waiting is of %s, shown is one of %s", i, want, got)
+		}
+	}
+	var groups api.Groups
+	_, text, _ = g.load("/api/v1/dead-letters/groups")
+	if err := json.Unmarshal([]byte(text), &groups); err != nil {
+		g.t.Fatal(err)
+	}
+	if groups.Total != letters || !groups.Complete || len(groups.Groups) != 4 || groups.LookedAt < 9_000 || groups.LookedAt > 10_000 {
+		g.t.Errorf("%d of %d dead letters counted, complete %v", groups.LookedAt, groups.Total, groups.Complete)
+	}
+}
