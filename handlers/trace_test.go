@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 )
@@ -209,4 +210,33 @@ func TestWithoutTracingTheCallersSpanIsPassedOn(t *testing.T) {
 	if _, ok := w.logs.FilterMessage("delivery.attempted").All()[0].ContextMap()["span_id"]; ok {
 		t.Error("the log names a span that is not")
 	}
+}
+
+func TestWithoutTracingNothingIsMadeForIt(t *testing.T) {
+	if n := testing.AllocsPerRun(100, handlers.TraceAttempt(nil)); n > 0 {
+		t.Errorf("%v allocations a delivery", n)
+	}
+}
+
+// What tracing adds to one delivery: nothing, and what the SDK takes for two spans.
+func BenchmarkTracing(b *testing.B) {
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.AlwaysSample()))
+	for name, tracer := range map[string]trace.Tracer{"off": nil, "on": provider.Tracer("test")} {
+		b.Run(name, func(b *testing.B) {
+			attempt := handlers.TraceAttempt(tracer)
+			for b.Loop() {
+				attempt()
+			}
+		})
+	}
+}
+
+// What all the counting of one delivery costs, from any number of partitions at once.
+func BenchmarkCounting(b *testing.B) {
+	count := handlers.CountDelivery()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			count()
+		}
+	})
 }
