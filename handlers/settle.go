@@ -101,9 +101,9 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 	}
 	switch {
 	case v.After > 0:
-		h.closeLimiter(ctx, d, v.Scope, v.After)
+		h.closeLimiter(ctx, d, v.Scope, v.After, true)
 	case v.Reason == classify.ReasonRateLimited:
-		h.closeLimiter(ctx, d, v.Scope, delay)
+		h.closeLimiter(ctx, d, v.Scope, delay, true)
 	}
 	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
 	if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {
@@ -112,8 +112,9 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 	return retryIn(delay, string(v.Reason))
 }
 
-// closeLimiter tells every worker of the delay a provider asked for.
-func (h *handler) closeLimiter(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
+// closeLimiter tells every worker of the delay a provider asked for; refused is true
+// where it did so by a refusal.
+func (h *handler) closeLimiter(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration, refused bool) {
 	closing := ratelimit.Scope{Bridge: d.bridge.ID}
 	if scope == classify.ScopeRoom || scope == classify.ScopeRoomRoute {
 		closing.Room = d.env.ExternalRoomID
@@ -123,7 +124,7 @@ func (h *handler) closeLimiter(ctx context.Context, d *delivery, scope classify.
 	}
 	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
 		err := h.limiter.Close(ctx, closing, delay)
-		if err == nil && closing.Room != "" && h.press(d.bridge.ID, closing.Room, time.Now()) {
+		if err == nil && refused && closing.Room != "" && h.press(d.bridge.ID, closing.Room, time.Now()) {
 			err = h.limiter.Close(ctx, ratelimit.Scope{Bridge: d.bridge.ID}, min(delay, pressPause))
 		}
 		return struct{}{}, err
@@ -145,7 +146,7 @@ const (
 	pressPause  = time.Second
 )
 
-// press notes that a room was told to wait. It answers true where several were in
+// press notes that a room was refused. It answers true where several were in
 // one second: then it is the bridge that is too fast, and the provider only names
 // the room. The bridge pauses for a moment, no longer: it may be chance.
 func (w *Worker) press(bridge, room string, now time.Time) bool {

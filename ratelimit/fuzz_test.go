@@ -60,6 +60,19 @@ func earliest(slots []int64, limits []ratelimit.Limit) int64 {
 	return at
 }
 
+// spread is earliest for a slot of the bridge: one that is waited for keeps a little
+// apart from the one before it.
+func spread(slots []int64, limits []ratelimit.Limit, now int64) int64 {
+	at, apart := earliest(slots, limits), int64(3)
+	for _, l := range limits {
+		apart = min(apart, (l.Window.Milliseconds()+pad(l))/int64(l.N))
+	}
+	if at <= now {
+		return now
+	}
+	return max(at, slots[len(slots)-1]+apart)
+}
+
 // reserve is what reserve.lua answers at that time.
 func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64) {
 	var closed int64
@@ -84,7 +97,7 @@ func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64
 	if wait := max(closed, earliest(m.slots[room], r.RoomLimits)); wait > now {
 		return false, wait
 	}
-	at = max(now, earliest(m.slots[bridge], r.BridgeLimits))
+	at = spread(m.slots[bridge], r.BridgeLimits, now)
 	if r.MaxWait != 0 && at-now > max(r.MaxWait.Milliseconds(), 0) {
 		return false, at
 	}

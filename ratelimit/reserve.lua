@@ -36,18 +36,33 @@ local slot = tonumber(known[scopes + 2])
 
 local function integer(n) return string.format('%d', n) end
 
+-- SPREAD is how far apart the slots of a bridge are that are waited for: if all of a
+-- window fell due at the same instant, not all could be used in time.
+local SPREAD = 3
+
 -- earliest is the first moment at which the limits ARGV[from..to] let another
 -- slot be. It is never before the latest slot: the n-th last entry is the n-th
 -- latest only while the list is in order of time, whatever became of the clock,
 -- a closure or the limits since.
 local function earliest(key, from, to)
-  if from > to then return 0 end
-  local at = tonumber(redis.call('LINDEX', key, -1)) or 0
+  if from > to then return 0, 0 end
+  local last = tonumber(redis.call('LINDEX', key, -1)) or 0
+  local at = last
   for i = from, to, 2 do
-    local nth = tonumber(redis.call('LINDEX', key, '-' .. ARGV[i]))
-    if nth then at = math.max(at, nth + tonumber(ARGV[i + 1])) end
+    local n, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+    local nth = tonumber(redis.call('LINDEX', key, integer(-n)))
+    if nth then at = math.max(at, nth + window) end
   end
-  return at
+  return at, last
+end
+
+-- apart is how far the next slot of the bridge keeps from the latest.
+local function apart()
+  local ms = SPREAD
+  for i = bridge_from, #ARGV, 2 do
+    ms = math.min(ms, math.floor(tonumber(ARGV[i + 1]) / tonumber(ARGV[i])))
+  end
+  return ms
 end
 
 -- record appends the slot `at`, and keeps as many as the limits look back on for
@@ -77,7 +92,8 @@ end
 local room = math.max(closed, earliest(KEYS[2], room_from, bridge_from - 1))
 if room > now then return {0, now, room, closures} end
 
-local at = math.max(now, earliest(KEYS[1], bridge_from, #ARGV))
+local at, last = earliest(KEYS[1], bridge_from, #ARGV)
+at = at > now and math.max(at, last + apart()) or now
 if patience >= 0 and at - now > patience then return {0, now, at, closures} end
 
 record(KEYS[1], bridge_from, #ARGV, at)

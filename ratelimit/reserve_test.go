@@ -1,6 +1,7 @@
 package ratelimit_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -147,8 +148,20 @@ var reserveCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		ask(t, l, r)
 		second := ask(t, l, r)
 		r.BridgeLimits = limits(t, "5/10s")
-		if got := ask(t, l, r); !got.At.Equal(second.At) {
-			t.Errorf("got %+v, want it at %s", got, second.At)
+		if got := ask(t, l, r); !got.At.Equal(second.At.Add(3 * time.Millisecond)) {
+			t.Errorf("got %+v, want it right after %s", got, second.At)
+		}
+	},
+	"what is waited for falls due a little apart": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "3/1s")}
+		var at []time.Duration
+		first := ask(t, l, r)
+		for range 6 {
+			at = append(at, after(first, ask(t, l, r)).Round(time.Millisecond))
+		}
+		at = slices.DeleteFunc(at, func(d time.Duration) bool { return d < time.Second })
+		if len(at) < 4 || at[1]-at[0] < 3*time.Millisecond || at[2]-at[1] < 3*time.Millisecond || at[2]-at[0] > 20*time.Millisecond {
+			t.Errorf("slots at %v", at)
 		}
 	},
 	"a lowered limit counts what went out under the higher one": func(t *testing.T, _ store, l *ratelimit.Limiter) {

@@ -65,11 +65,13 @@ scrape_configs:
 			t.Log(p.log.String())
 		}
 	})
-	eventually(t, "Prometheus has scraped outgate", func() bool {
-		v, err := p.query(`up{job="outgate"}`)
-		return err == nil && v == 1
-	})
 	return p
+}
+
+// scrapes waits for the first scrape: a Prometheus takes five seconds for that.
+func (p *monitoring) scrapes() {
+	p.t.Helper()
+	p.says(`up{job="outgate"}`, 1)
 }
 
 func freePort(t *testing.T) string {
@@ -191,6 +193,9 @@ func TestPrometheusSaysWhatTheLoadDid(t *testing.T) {
 		"{id: revoked, channel: webhook, url: %q, allow_private: true}", address, address+"/broken"))
 	p.logs(t, "worker.started")
 	watched := startPrometheus(t, p.address(t))
+	native := startPrometheus(t, p.address(t), "--enable-feature=native-histograms")
+	watched.scrapes()
+	native.scrapes()
 	watched.says(`sum(outgate_queue_capacity)`, 20000) // it reports, and so it hears refusals
 	client := tasks.NewClient(newClient(t, w.env["OUTGATE_CONFIG"]))
 	defer func() { _ = client.Close() }()
@@ -227,8 +232,7 @@ func TestPrometheusSaysWhatTheLoadDid(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 	})
-	// One that asks for native histograms gets those.
-	native := startPrometheus(t, p.address(t), "--enable-feature=native-histograms")
+	// The one that asks for native histograms gets those.
 	native.says(`histogram_count(outgate_delivery_seconds{bridge="orders"})`, 20)
 }
 

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition/autoscale"
+)
+
+// A scaler that is told 0 where nobody knows would take the workers away.
+func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	cfg, err := s.cfg.worker(zap.NewNop(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := handlers.NewWorker(s.rdb, cfg)
+	var trouble error
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newNeeded(func(context.Context) (autoscale.Need, error) {
+		return autoscale.Need{Slots: 20, Workers: 2, Exact: 1.25}, trouble
+	}, worker))
+	figures := func() map[string]float64 {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := make(map[string]float64)
+		for _, f := range families {
+			all[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
+		}
+		return all
+	}
+	if got := figures(); len(got) > 0 {
+		t.Errorf("a worker that does not sweep reports %v", got)
+	}
+	if err := worker.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(worker.Shutdown)
+	eventually(t, "it sweeps", func() bool { return worker.Sweeps(0) })
+	if got := figures(); got["outgate_required_workers"] != 1.25 || got["outgate_required_slots"] != 20 {
+		t.Errorf("reports %v", got)
+	}
+	trouble = errors.New("Redis is away")
+	if got := figures(); len(got) > 0 {
+		t.Errorf("reports %v without knowing", got)
+	}
+}
+
+func TestReadingTheBridgesAnewIsCounted(t *testing.T) {
+	w, p := served(t, nil, "{id: b, channel: sandbox}")
+	p.logs(t, "worker.started")
+	at := p.address(t)
+	counted := func(line string) {
+		eventually(t, "it says "+line, func() bool {
+			_, metrics := getPage(t, "GET", at+"/metrics")
+			return strings.Contains(metrics, line+"\n")
+		})
+	}
+	counted(`outgate_config_reloads_total{result="ok"} 0`)
+	p.hangup <- syscall.SIGHUP
+	counted(`outgate_config_reloads_total{result="ok"} 1`)
+	if err := os.WriteFile(w.env["OUTGATE_CONFIG"], []byte("bridges: nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.hangup <- syscall.SIGHUP
+	counted(`outgate_config_reloads_total{result="failed"} 1`)
+	counted(`outgate_config_reloads_total{result="ok"} 1`)
+}
