@@ -138,7 +138,7 @@ func (g *gateway) fillUp(rooms, letters int) {
 	}
 }
 
-// TestThePageIsSmallAndQuickAtScale measures the page and every poll of its script,
+// TestThePageIsSmallAtScale measures the page and every poll of its script,
 // each with all of it read anew from Redis, where 256 partitions hold 100,000 rooms
 // and 100,000 dead letters.
 // The times are told, not judged: they are the machine's as much as ours.
