@@ -67,7 +67,8 @@ func (s *Server) Kill() {
 	if s.cmd == nil {
 		return
 	}
-	_ = s.cmd.Process.Kill()
+	// The whole group: a child that rewrites a file would go on writing.
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	<-s.ended
 	s.cmd = nil
 }
@@ -104,7 +105,7 @@ func (s *Server) run() error {
 		"--logfile", log, "--maxmemory-policy", "noeviction",
 	}, s.args...)
 	cmd, ended := exec.Command(bin, args...), make(chan struct{})
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatalf("start redis-server: %v", err)
 	}
