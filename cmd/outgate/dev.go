@@ -99,6 +99,7 @@ func (a *app) dev(ctx context.Context, f devFlags, fakes []fake) error {
 	}
 	more := map[string]http.Handler{"/sandbox": kept(channel)}
 	g := newGateway(cfg, worker, rdb, log)
+	g.env = a.env
 	t := tour{
 		out: out, rdb: rdb, enqueues: g.enqueues, fakes: fakes, redisAddr: store.Addr(), pages: "http://" + listener.Addr().String() + "/",
 	}
