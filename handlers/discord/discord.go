@@ -221,21 +221,14 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// parseBase checks the base URL. What net/url has to say of a bad one may quote a
-// part of it, so it is not passed on.
+// parseBase checks the base URL.
 func parseBase(raw string) (*url.URL, error) {
 	if raw == "" {
 		raw = defaultBase
 	}
-	u, err := url.Parse(strings.TrimRight(raw, "/"))
-	why := ""
+	u, why := httpsend.ParseURL(strings.TrimRight(raw, "/"))
 	switch {
-	case err != nil:
-		why = "is not a URL"
-	case u.Scheme != "http" && u.Scheme != "https":
-		why = "must begin with http:// or https://"
-	case u.Hostname() == "":
-		why = "has no host"
+	case why != "":
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		why = "must be scheme, host and path alone"
 	default:

@@ -117,14 +117,10 @@ func parseBase(raw string) (*url.URL, error) {
 	if raw == "" {
 		return nil, fault("base_url", "is required: a homeserver has no default")
 	}
-	u, err := url.Parse(raw)
+	u, why := httpsend.ParseURL(raw)
 	switch {
-	case err != nil:
-		return nil, fault("base_url", "is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fault("base_url", "must begin with http:// or https://")
-	case u.Hostname() == "":
-		return nil, fault("base_url", "has no host")
+	case why != "":
+		return nil, fault("base_url", why)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fault("base_url", "may have a path, but no user, query or fragment")
 	}

@@ -227,20 +227,15 @@ func checkToken(token string) error {
 	return nil
 }
 
-// parseBase checks the address of the API. What net/url has to say of a bad one may
-// quote a part of it, so it is not passed on.
+// parseBase checks the address of the API.
 func parseBase(raw string) (*url.URL, error) {
 	fault := func(why string) (*url.URL, error) {
 		return nil, &tasks.ConfigError{Channel: Type, Field: "base_url", Why: why}
 	}
-	u, err := url.Parse(raw)
+	u, why := httpsend.ParseURL(raw)
 	switch {
-	case err != nil:
-		return fault("is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fault("must begin with http:// or https://")
-	case u.Hostname() == "":
-		return fault("has no host")
+	case why != "":
+		return fault(why)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return fault("must be an address and a path, without a user, a query or a fragment")
 	}

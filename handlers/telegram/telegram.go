@@ -124,8 +124,7 @@ func checkToken(token string) error {
 	return nil
 }
 
-// parseBaseURL checks the address of the server. What net/url has to say of a bad
-// one may quote a password, so it is not passed on.
+// parseBaseURL checks the address of the server.
 func parseBaseURL(raw string) (*url.URL, error) {
 	if raw == "" {
 		raw = defaultBaseURL
@@ -133,14 +132,10 @@ func parseBaseURL(raw string) (*url.URL, error) {
 	fault := func(why string) (*url.URL, error) {
 		return nil, &tasks.ConfigError{Channel: Type, Field: "base_url", Why: why}
 	}
-	u, err := url.Parse(raw)
+	u, why := httpsend.ParseURL(raw)
 	switch {
-	case err != nil:
-		return fault("is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fault("must begin with http:// or https://")
-	case u.Hostname() == "":
-		return fault("has no host")
+	case why != "":
+		return fault(why)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return fault("must end with its path")
 	}

@@ -167,20 +167,14 @@ func printable(s string) bool {
 	return s != ""
 }
 
-// parseURL checks the receiver's URL. What net/url has to say of a bad one may
-// quote a part of it, so it is not passed on.
+// parseURL checks the receiver's URL.
 func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {
 		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "is required"}
 	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "is not a URL"}
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "must begin with http:// or https://"}
-	case u.Hostname() == "":
-		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: "has no host"}
+	u, why := httpsend.ParseURL(raw)
+	if why != "" {
+		return nil, &tasks.ConfigError{Channel: Type, Field: "url", Why: why}
 	}
 	return u, nil
 }
