@@ -39,6 +39,27 @@ type Stats struct {
 	Paused bool `json:"paused"`
 }
 
+// Total adds partitions up: the highest level, the oldest age, and of all else the sum.
+// It has no names.
+func Total(stats []Stats) Stats {
+	total := Stats{Level: Normal}
+	for _, s := range stats {
+		total.Depth += s.Depth
+		total.Capacity += s.Capacity
+		total.Pending += s.Pending
+		total.Active += s.Active
+		total.Retry += s.Retry
+		total.Scheduled += s.Scheduled
+		total.Archived += s.Archived
+		total.DeadLetters += s.DeadLetters
+		total.OldestMS = max(total.OldestMS, s.OldestMS)
+		if s.Level.Rank() > total.Level.Rank() {
+			total.Level = s.Level
+		}
+	}
+	return total
+}
+
 // oldestLook is how many heads of each state are looked at for the oldest.
 const oldestLook = 100
 

@@ -135,21 +135,11 @@ func (r *topReader) read(ctx context.Context) (*topSnapshot, error) {
 
 // add sums the partitions up.
 func (s *topSnapshot) add() {
-	t := &s.Totals
-	t.Level = partition.Normal
+	t, total := &s.Totals, partition.Total(s.Partitions)
+	t.Depth, t.Capacity, t.Pending, t.Active, t.Retry = total.Depth, total.Capacity, total.Pending, total.Active, total.Retry
+	t.Parked, t.DeadLetters, t.OldestMS, t.Level = total.Scheduled, total.DeadLetters, total.OldestMS, total.Level
 	owners := make(map[string]bool)
 	for _, p := range s.Partitions {
-		t.Depth += p.Depth
-		t.Capacity += p.Capacity
-		t.Pending += p.Pending
-		t.Active += p.Active
-		t.Retry += p.Retry
-		t.Parked += p.Scheduled
-		t.DeadLetters += p.DeadLetters
-		t.OldestMS = max(t.OldestMS, p.OldestMS)
-		if p.Level.Rank() > t.Level.Rank() {
-			t.Level = p.Level
-		}
 		if p.Owner != "" {
 			owners[p.Owner] = true
 		}

@@ -59,24 +59,16 @@ func (a *API) Overview(ctx context.Context) (Overview, error) {
 }
 
 func (a *API) overview(v *view) Overview {
+	total := partition.Total(v.stats)
 	o := Overview{
-		NowMS: v.at.UnixMilli(), Level: partition.Normal, Workers: v.workers, RequiredWorkers: a.required(v).Workers,
+		Depth: total.Depth, Capacity: total.Capacity, Pending: total.Pending, Active: total.Active, Retry: total.Retry,
+		Parked: total.Scheduled, DeadLetters: total.DeadLetters, OldestMS: total.OldestMS,
+		NowMS: v.at.UnixMilli(), Level: total.Level, Workers: v.workers, RequiredWorkers: a.required(v).Workers,
 		Bridges: len(a.bridges(v)), SuspendedBridges: len(v.suspended),
 		Constraints: map[Constraint]int{Idle: 0, Busy: 0, Throttled: 0, Blocked: 0, Paused: 0, Shedding: 0},
 	}
-	for i, s := range v.stats {
-		o.Depth += s.Depth
-		o.Capacity += s.Capacity
-		o.Pending += s.Pending
-		o.Active += s.Active
-		o.Retry += s.Retry
-		o.Parked += s.Scheduled
-		o.DeadLetters += s.DeadLetters
+	for i := range v.stats {
 		o.Rooms += v.heads[i]
-		o.OldestMS = max(o.OldestMS, s.OldestMS)
-		if s.Level.Rank() > o.Level.Rank() {
-			o.Level = s.Level
-		}
 		o.Constraints[v.constraint(i)]++
 	}
 	if then, between, ok := a.history.since(v.counts, rateOver); ok {
