@@ -30,7 +30,7 @@ redis: # the tests start their own redis-server; this only makes sure there is o
 # What the tests talk to and nobody needs to run outgate: without one of these, its
 # tests are skipped, but not where CI is set. Debian starts services as it installs
 # them; policy-rc.d says no.
-PEERS := prosody prometheus chromium python3-redis ruby-redis redis-tools
+PEERS := prosody prometheus chromium python3-redis ruby-redis redis-tools tmux
 
 peers: redis ## install the peers that some tests need: prosody, promtool, chromium, python3-redis, ruby-redis, node
 	@missing=$$(for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
