@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,7 +13,6 @@ import (
 	"github.com/outgate/outgate/handlers/matrix/matrixfake"
 	"github.com/outgate/outgate/handlers/slack/slackfake"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
-	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -63,12 +63,30 @@ func TestOfTwoHundredEditsInASecondTheRoomSeesTheLast(t *testing.T) {
 	t.Parallel()
 	forEach(t, []*provider{
 		telegramWith(telegramfake.Limits{}),
-		// Of slack's 50 in a minute all would be used at once, and the last edit wait
-		// for the next minute: the long form shows that.
-		slackWith(slackfake.Limits{Update: ratelimit.Must("5/3s")}).with(`limits: {bridge: "5/3s"}`),
+		slackWith(slackfake.Limits{}),
 		discordWith(discordfake.Limits{Edit: discordfake.Limit{N: 2, Window: 3 * time.Second}}),
 		matrixWith(matrixfake.Limits{PerSecond: 2, Burst: 5}).with(`limits: {bridge: "5/2500ms"}`),
 	}, func(t *testing.T, p *provider) { p.open(t).flood() })
+}
+
+// Slack has no message when it has taken the file.
+func TestMediaThatSlackSharesLaterIsEdited(t *testing.T) {
+	t.Parallel()
+	p := slackWith(slackfake.Unlimited).with(noLimits)
+	p.fakeServer = slackfake.New(slackfake.Config{Token: "xoxb-t", Limits: slackfake.Unlimited, SharesAfter: 1})
+	d := p.open(t)
+	media := func(caption string) tasks.Payload {
+		return picture(tasks.Media{Data: base64.StdEncoding.EncodeToString(png), Filename: "dot.png", Caption: caption})
+	}
+	id := d.deliver(d.envelope(0, tasks.SendMedia, media("a dot"), "")).MessageID
+	d.deliver(d.envelope(0, tasks.EditMedia, media("another dot"), id))
+	d.deliver(d.envelope(0, tasks.Edit, tasks.Text("the same dot"), id))
+	if diff := cmp.Diff([]string{"the same dot"}, d.texts(0)); diff != "" || id != d.Messages(d.room(0))[0].ID {
+		t.Errorf("the message %s, the room (-want +got):\n%s", id, diff)
+	}
+	if counts := d.Counts(); counts.Refused > 0 {
+		t.Errorf("the provider counts %+v", counts)
+	}
 }
 
 // words are n numbered words, with a line break now and then.

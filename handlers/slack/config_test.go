@@ -103,7 +103,7 @@ func TestPace(t *testing.T) {
 	files := ratelimit.Pace{Route: "files.completeUploadExternal", Bridge: ratelimit.Must("20/60s"), PerRoute: true}
 	for op, want := range map[tasks.Operation]ratelimit.Pace{
 		tasks.Send:      {Route: "chat.postMessage", Room: ratelimit.Must("1/1s"), PerRoute: true},
-		tasks.Edit:      {Route: "chat.update", Bridge: ratelimit.Must("50/60s"), PerRoute: true},
+		tasks.Edit:      {Route: "chat.update", Bridge: ratelimit.Must("50/60s"), Room: ratelimit.Must("1/1200ms"), PerRoute: true},
 		tasks.SendMedia: files,
 		tasks.EditMedia: files,
 	} {

@@ -15,7 +15,8 @@ import (
 
 // accept answers every method, and the upload, as one that was taken.
 func accept(w http.ResponseWriter, r *http.Request) {
-	_, _ = fmt.Fprintf(w, `{"ok":true,"channel":"C1","ts":"1.000002","file_id":"F1","upload_url":"http://%s/upload","files":[{"id":"F1"}]}`, r.Host)
+	const shared = `{"id":"F1","shares":{"public":{"` + room + `":[{"ts":"1.000002"}]}}}`
+	_, _ = fmt.Fprintf(w, `{"ok":true,"channel":"C1","ts":"1.000002","file_id":"F1","upload_url":"http://%s/upload","files":[`+shared+`]}`, r.Host)
 }
 
 // sample makes a message of an operation.

@@ -100,8 +100,8 @@ func (c *Channel) Find(ctx context.Context, m tasks.Message, since time.Time) (t
 		fmt.Sprintf("there are more than %d messages to look through", maxPages*pageSize))
 }
 
-// narrow keeps a delay for reading history from all but the message that is looked
-// for: no other waits for it.
+// narrow keeps a delay for a question from all but the message that it is asked for:
+// no other waits for it.
 func narrow(err error) error {
 	if e, ok := errors.AsType[*classify.Error](err); ok && e.Scope == classify.ScopeRoute {
 		e.Scope = classify.ScopeRoomRoute

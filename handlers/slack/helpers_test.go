@@ -33,7 +33,8 @@ func serve(t testing.TB, h http.Handler) string {
 	return srv.URL
 }
 
-// channel makes a channel for a provider at a URL.
+// channel makes a channel for a provider at a URL. It asks at once whether a file is
+// shared, three times at most.
 func channel(t testing.TB, cfg slack.Config) *slack.Channel {
 	t.Helper()
 	cfg.Token = token
@@ -42,6 +43,7 @@ func channel(t testing.TB, cfg slack.Config) *slack.Channel {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	c.ShareWaits(0, 0, 0)
 	return c
 }
 

@@ -18,15 +18,6 @@ const opUpload = "files.upload"
 
 var errNoUpload = errors.New("the reply holds no address to upload to")
 
-// file is a file in an answer. Its shares are the messages it stands in, by
-// "public" or "private" and by channel.
-type file struct {
-	ID     string `json:"id"`
-	Shares map[string]map[string][]struct {
-		TS string `json:"ts"`
-	} `json:"shares"`
-}
-
 type fileArgs struct {
 	ID    string `json:"id"`
 	Title string `json:"title,omitempty"`
@@ -40,7 +31,7 @@ type completeArgs struct {
 }
 
 // SendMedia uploads a file and shares it in the room. The message's id is its ts
-// where Slack tells it, and else that of the file.
+// where Slack tells it soon enough, and else that of the file.
 func (c *Channel) SendMedia(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
 	id, err := c.upload(ctx, m)
 	if err != nil {
@@ -56,16 +47,21 @@ func (c *Channel) SendMedia(ctx context.Context, m tasks.Message) (tasks.Deliver
 		return tasks.Delivery{}, err
 	}
 	d := tasks.Delivery{MessageID: id, Result: map[string]any{"channel": m.ExternalRoomID, "file_id": id}}
-	if ts := a.share(id, m.ExternalRoomID); ts != "" {
+	ts := a.share(id, m.ExternalRoomID)
+	if ts == "" {
+		ts = c.await(ctx, id, m.ExternalRoomID)
+	}
+	if ts != "" {
 		d.MessageID, d.Result["ts"] = ts, ts
 	}
 	return d, nil
 }
 
 // EditMedia uploads a file and puts it in the place of what a message showed; the
-// caption becomes its text. The id has to be a ts.
+// caption becomes its text.
 func (c *Channel) EditMedia(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
-	if err := needTS(updateMessage, m.ExternalMessageID); err != nil {
+	ts, err := c.target(ctx, m)
+	if err != nil {
 		return tasks.Delivery{}, err
 	}
 	id, err := c.upload(ctx, m)
@@ -76,7 +72,7 @@ func (c *Channel) EditMedia(ctx context.Context, m tasks.Message) (tasks.Deliver
 	if _, err := c.callJSON(ctx, completeUpload, completeArgs{Files: []fileArgs{{ID: id, Title: m.Content.Filename}}}); err != nil {
 		return tasks.Delivery{}, unsent(err)
 	}
-	d, err := c.update(ctx, m, m.Media.Caption, id)
+	d, err := c.update(ctx, m, ts, m.Media.Caption, id)
 	if err != nil {
 		return tasks.Delivery{}, err
 	}
@@ -147,13 +143,8 @@ func (c *Channel) uploadRefused(r httpsend.Reply, to *url.URL) error {
 // share is the ts of the message that a file stands in.
 func (a *answer) share(id, channel string) string {
 	for _, f := range a.Files {
-		if f.ID != id {
-			continue
-		}
-		for _, kind := range []string{"public", "private"} {
-			if s := f.Shares[kind][channel]; len(s) > 0 {
-				return s[0].TS
-			}
+		if f.ID == id {
+			return f.in(channel)
 		}
 	}
 	return ""

@@ -14,13 +14,12 @@ import (
 )
 
 func TestMediaIsUploadedAndShared(t *testing.T) {
-	f, c := start(t, slack.Config{})
+	f, c := sharing(t, 0)
 	d := send(t, c, picture("PNG", "a <cat>"))
-	want := tasks.Delivery{MessageID: "F000000001", Result: map[string]any{"channel": room, "file_id": "F000000001"}}
-	if diff := cmp.Diff(want, d); diff != "" {
+	got := standing(f)
+	if diff := cmp.Diff(sent(got[0].ID), d); diff != "" {
 		t.Errorf("the delivery (-want +got):\n%s", diff)
 	}
-	got := standing(f)
 	wantRoom(t, f, stands{ID: got[0].ID, Text: "a &lt;cat&gt;", Format: "mrkdwn", Media: "cat.png", Bytes: 3})
 }
 
@@ -48,6 +47,7 @@ func TestShareOfThisRoomIsTheMessage(t *testing.T) {
 		`"ok": true, "file_id": "F123ABC456", "upload_url": "http://HOST/upload/1",`, 1)
 	u, got := record(t, 200, answer)
 	c := channel(t, slack.Config{BaseURL: u})
+	c.ShareWaits()
 	m := picture("PNG", "a & b")
 	m.Opts.ThreadID = "1.000001"
 	want := tasks.Delivery{

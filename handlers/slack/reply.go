@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/outgate/outgate/classify"
@@ -38,6 +39,7 @@ type answer struct {
 	UploadURL string `json:"upload_url"`
 	FileID    string `json:"file_id"`
 	Files     []file `json:"files"`
+	File      file   `json:"file"`
 
 	Messages []message `json:"messages"`
 }
@@ -140,8 +142,8 @@ func refuse(method string, reason classify.Reason, why string) error {
 	}
 }
 
-// hasCode is true for an answer of Slack with that code.
-func hasCode(err error, code string) bool {
+// hasCode is true for an answer of Slack with one of those codes.
+func hasCode(err error, codes ...string) bool {
 	e, ok := errors.AsType[*classify.Error](err)
-	return ok && e.Code == code
+	return ok && slices.Contains(codes, e.Code)
 }

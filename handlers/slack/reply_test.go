@@ -117,18 +117,25 @@ func TestReply(t *testing.T) {
 }
 
 func FuzzReply(f *testing.F) {
-	for _, s := range []string{``, `{}`, `{"ok":true}`, `{"ok":true,"ts":"1.2"}`, `{"ok":false,"error":"no_text"}`, `{"ok":true,"files":[{"shares":{"public":{}}}]}`, `{"ok":true,"messages":[{"metadata":[]}]}`} {
+	for _, s := range []string{
+		``, `{}`, `{"ok":true}`, `{"ok":true,"ts":"1.2"}`, `{"ok":false,"error":"no_text"}`,
+		`{"ok":true,"files":[{"shares":{"public":{}}}]}`, `{"ok":true,"messages":[{"metadata":[]}]}`,
+		`{"ok":true,"file":{"id":"F1","shares":{"public":{"C1":[{"ts":"2.1"},{"ts":"1.2"}]},"private":{"C1":[{"ts":""}]}}}}`,
+		`{"ok":true,"files":[{"id":"F1","shares":{"private":{"C1":[{"ts":"1.2"}]}}}],"file":{"shares":{"public":{"C1":[null]}}}}`,
+	} {
 		f.Add(200, []byte(s))
 		f.Add(500, []byte(s))
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		a, err := slack.Read(status, body)
+		a, ts, err := slack.Read(status, body)
 		e, failed := errors.AsType[*classify.Error](err)
 		switch {
 		case err != nil && !failed:
 			t.Fatalf("got %T", err)
 		case err == nil && (!json.Valid(body) || status/100 != 2):
 			t.Errorf("status %d, %q is taken for an answer: %+v", status, body, a)
+		case err != nil && len(ts) > 0:
+			t.Errorf("status %d, %q is refused and tells of the messages %q", status, body, ts)
 		case failed && e.Sent == classify.SentUnknown && (status/100 != 2 || e.Reason != classify.ReasonInvalidReply):
 			t.Errorf("status %d, %q leaves it open: %v", status, body, err)
 		}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
-	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/internal/httpsend"
 	"github.com/outgate/outgate/tasks"
 )
@@ -30,12 +28,13 @@ const (
 	readReplies    = "conversations.replies"
 	getUploadURL   = "files.getUploadURLExternal"
 	completeUpload = "files.completeUploadExternal"
+	fileInfo       = "files.info"
 )
 
 // Config says as whom to post.
 type Config struct {
 	// Token is the bot's token. It needs the scopes chat:write and, for media,
-	// files:write. It is required.
+	// files:write; with files:read what was sent can be edited, too. It is required.
 	Token string
 	// BaseURL is where /api/chat.postMessage is; empty is DefaultBaseURL. One that is
 	// given may be a private address.
@@ -56,6 +55,8 @@ type Channel struct {
 	token     string
 	reconcile bool
 	sender    *httpsend.Sender
+	// shareWaits are the pauses before each question where a file is shared.
+	shareWaits []time.Duration
 }
 
 // New makes a Channel. An error is a *tasks.ConfigError.
@@ -82,6 +83,7 @@ func New(cfg Config) (*Channel, error) {
 			MaxBody:      maxBody,
 			Now:          cfg.Now,
 		}),
+		shareWaits: shareWaits,
 	}, nil
 }
 
@@ -150,19 +152,20 @@ func (c *Channel) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, er
 	return delivery(a.channel(m), a.TS), nil
 }
 
-// Edit changes a text that was posted before. The id has to be a ts.
+// Edit changes a text that was posted before, or the caption of a file.
 func (c *Channel) Edit(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
-	return c.update(ctx, m, m.Text)
+	ts, err := c.target(ctx, m)
+	if err != nil {
+		return tasks.Delivery{}, err
+	}
+	return c.update(ctx, m, ts, m.Text)
 }
 
 // update gives a message a new text, and new files where there are any.
-func (c *Channel) update(ctx context.Context, m tasks.Message, text string, files ...string) (tasks.Delivery, error) {
-	if err := needTS(updateMessage, m.ExternalMessageID); err != nil {
-		return tasks.Delivery{}, err
-	}
+func (c *Channel) update(ctx context.Context, m tasks.Message, ts, text string, files ...string) (tasks.Delivery, error) {
 	a, err := c.callJSON(ctx, updateMessage, updateArgs{
 		Channel:     m.ExternalRoomID,
-		TS:          m.ExternalMessageID,
+		TS:          ts,
 		Text:        convert(text, m.Opts.Format),
 		Mrkdwn:      formatted(m.Opts.Format),
 		Parse:       "none",
@@ -174,19 +177,19 @@ func (c *Channel) update(ctx context.Context, m tasks.Message, text string, file
 		return tasks.Delivery{}, err
 	}
 	// An update keeps its ts, whatever the reply holds.
-	return delivery(a.channel(m), m.ExternalMessageID), nil
+	return delivery(a.channel(m), ts), nil
 }
 
-// Delete takes back a message by its ts. One that is gone already is no error.
+// Delete takes back a message. One that is gone already is no error.
 func (c *Channel) Delete(ctx context.Context, m tasks.Message) error {
-	if err := needTS(deleteMessage, m.ExternalMessageID); err != nil {
-		return err
+	ts, err := c.target(ctx, m)
+	if err == nil {
+		_, err = c.callJSON(ctx, deleteMessage, struct {
+			Channel string `json:"channel"`
+			TS      string `json:"ts"`
+		}{m.ExternalRoomID, ts})
 	}
-	_, err := c.callJSON(ctx, deleteMessage, struct {
-		Channel string `json:"channel"`
-		TS      string `json:"ts"`
-	}{m.ExternalRoomID, m.ExternalMessageID})
-	if hasCode(err, "message_not_found") {
+	if hasCode(err, "message_not_found", "file_not_found", "file_deleted") {
 		return nil
 	}
 	return err
@@ -198,15 +201,6 @@ func thread(o tasks.Opts) string {
 		return o.ThreadID
 	}
 	return o.ReplyTo
-}
-
-// needTS refuses the id of a file, which looks like F0123ABCD where a ts is a number.
-func needTS(method, id string) error {
-	if strings.HasPrefix(id, "F") {
-		return refuse(method, classify.ReasonUnsupportedOperation,
-			"the id is that of a file, and Slack knows messages by their ts alone")
-	}
-	return nil
 }
 
 func delivery(channel, ts string) tasks.Delivery {

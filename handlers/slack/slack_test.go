@@ -122,21 +122,6 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-func TestFileCannotBeEditedOrDeletedAsAMessage(t *testing.T) {
-	url, got := record(t, 200, `{"ok":true}`)
-	c := channel(t, slack.Config{BaseURL: url})
-	_, edit := c.Edit(t.Context(), edited("F123ABC456", "a"))
-	_, editMedia := c.EditMedia(t.Context(), editedPicture("F123ABC456", "PNG", "a"))
-	for name, err := range map[string]error{
-		"edit": edit, "edit_media": editMedia, "delete": c.Delete(t.Context(), edited("F123ABC456", "")),
-	} {
-		wantRefusal(t, name, err, "unsupported_operation", "the id is that of a file")
-	}
-	if len(*got) != 0 {
-		t.Errorf("Slack was asked: %v", *got)
-	}
-}
-
 func TestDeletionThatIsRefused(t *testing.T) {
 	url, _ := record(t, 200, `{"ok":false,"error":"cant_delete_message"}`)
 	err := channel(t, slack.Config{BaseURL: url}).Delete(t.Context(), edited("1.000002", ""))

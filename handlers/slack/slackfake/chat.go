@@ -80,6 +80,7 @@ func (c *call) update() (reply, string) {
 		return nil, "message_not_found"
 	}
 	c.fake.merge(room, ts, e)
+	c.fake.share(ids, room, ts)
 	c.room = true
 	return reply{"channel": room, "ts": ts, "text": text, "message": c.fake.show(m, true)}, ""
 }

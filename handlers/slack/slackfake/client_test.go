@@ -164,6 +164,64 @@ func TestClientUploads(t *testing.T) {
 	}
 }
 
+// shares are the ts of the messages that a file stands in, as slack-go reads them.
+func shares(t *testing.T, c *slack.Client, id string) []string {
+	t.Helper()
+	file, _, _, err := c.GetFileInfoContext(t.Context(), id, 1, 1)
+	if err != nil || file.ID != id {
+		t.Fatalf("got %+v, %v", file, err)
+	}
+	var all []string
+	for _, s := range file.Shares.Public[room] {
+		all = append(all, s.Ts)
+	}
+	return all
+}
+
+func TestClientAsksForTheMessageOfAFile(t *testing.T) {
+	for _, after := range []int{0, 2, -1} {
+		f, c := client(t, slackfake.Config{Limits: slackfake.Unlimited, SharesAfter: after})
+		ctx := t.Context()
+		upload := func(to string) string {
+			got, err := c.UploadFileContext(ctx, slack.UploadFileParameters{
+				Reader: strings.NewReader("PNG"), FileSize: 3, Filename: "cat.png", Channel: to,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.ID
+		}
+		first, private := upload(room), upload("")
+		want := []string{standing(f)[0].ID}
+		if after < 0 {
+			want = nil
+		}
+		for range max(after, 0) {
+			if got := shares(t, c, first); got != nil {
+				t.Errorf("after %d: told %q too soon", after, got)
+			}
+		}
+		if d := cmp.Diff(want, shares(t, c, first)); d != "" {
+			t.Errorf("after %d: %s", after, d)
+		}
+		if got := shares(t, c, private); got != nil {
+			t.Errorf("a private file stands in %q", got)
+		}
+		// An update shares its files, too.
+		if _, _, _, err := c.UpdateMessageContext(ctx, room, standing(f)[0].ID, slack.MsgOptionFileIDs([]string{private})); err != nil {
+			t.Error(err)
+		}
+		for range max(after, 0) {
+			shares(t, c, private)
+		}
+		if d := cmp.Diff(want, shares(t, c, private)); d != "" {
+			t.Errorf("after %d: %s", after, d)
+		}
+		_, _, _, err := c.GetFileInfoContext(ctx, "F0", 1, 1)
+		wantCode(t, "an unknown file", err, "file_not_found")
+	}
+}
+
 func TestClientReadsHistory(t *testing.T) {
 	f, c := client(t, slackfake.Config{Limits: slackfake.Unlimited})
 	ctx := t.Context()

@@ -33,6 +33,9 @@ type Config struct {
 	// SharesAtOnce has files.completeUploadExternal answer with the ts of the message
 	// it made. Slack mostly has not made it by then.
 	SharesAtOnce bool
+	// SharesAfter is how often files.info is asked before it answers with that ts; a
+	// negative number is for ever.
+	SharesAfter int
 }
 
 // Limits are requests per time. One that is nil is as Slack documents it, one that is
@@ -44,6 +47,8 @@ type Limits struct {
 	Update, Delete, History []ratelimit.Limit
 	// Files is for each of the two methods of an upload: 20/60s.
 	Files []ratelimit.Limit
+	// Info is for files.info: 100/60s.
+	Info []ratelimit.Limit
 }
 
 // Unlimited is no limit at all.
@@ -53,6 +58,7 @@ var Unlimited = Limits{
 	Delete:  []ratelimit.Limit{},
 	History: []ratelimit.Limit{},
 	Files:   []ratelimit.Limit{},
+	Info:    []ratelimit.Limit{},
 }
 
 // Fake is an http.Handler that answers as Slack does. Its methods may be called from
@@ -61,6 +67,7 @@ type Fake struct {
 	fakes.Base
 
 	sharesAtOnce bool
+	sharesAfter  int
 
 	mu      sync.Mutex
 	token   string
@@ -76,6 +83,7 @@ type Fake struct {
 func New(cfg Config) *Fake {
 	f := &Fake{
 		sharesAtOnce: cfg.SharesAtOnce,
+		sharesAfter:  cfg.SharesAfter,
 		token:        cfg.Token,
 		rooms:        slices.Clone(cfg.Rooms),
 		closed:       make(map[string]string),
@@ -102,6 +110,7 @@ func (f *Fake) Limit(l Limits) {
 		Delete:  or(l.Delete, "50/60s"),
 		History: or(l.History, "50/60s"),
 		Files:   or(l.Files, "20/60s"),
+		Info:    or(l.Info, "100/60s"),
 	}
 }
 
@@ -146,6 +155,7 @@ var methods = map[string]func(*call) (reply, string){
 	"conversations.replies":        (*call).replies,
 	"files.getUploadURLExternal":   (*call).getUploadURL,
 	"files.completeUploadExternal": (*call).completeUpload,
+	"files.info":                   (*call).info,
 }
 
 // ServeHTTP answers a request.
@@ -226,6 +236,8 @@ func (f *Fake) take(method string, a args) (time.Duration, bool) {
 		limits = f.limits.History
 	case "files.getUploadURLExternal", "files.completeUploadExternal":
 		limits = f.limits.Files
+	case "files.info":
+		limits = f.limits.Info
 	}
 	f.mu.Unlock()
 	if len(limits) == 0 {

@@ -83,6 +83,7 @@ func TestArguments(t *testing.T) {
 		"a file without bytes":            {"POST", "/api/files.getUploadURLExternal", form, "filename=a&length=0", "missing_argument"},
 		"a completion of no file":         {"POST", "/api/files.completeUploadExternal", form, "files=[]", "invalid_arguments"},
 		"a completion of an unknown file": {"POST", "/api/files.completeUploadExternal", form, `files=[{"id":"F1"}]`, "file_not_found"},
+		"an unknown file":                 {"POST", "/api/files.info", form, "file=F1", "file_not_found"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -154,6 +155,7 @@ func TestDocumentedLimits(t *testing.T) {
 		"conversations.replies":        {page, 50, time.Minute},
 		"files.getUploadURLExternal":   {file, 20, time.Minute},
 		"files.completeUploadExternal": {file, 20, time.Minute},
+		"files.info":                   {file, 100, time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := slackfake.New(slackfake.Config{Token: token})

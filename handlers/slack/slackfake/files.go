@@ -21,6 +21,10 @@ type file struct {
 	// uploaded is true once its bytes are there, complete once the upload was
 	// completed.
 	uploaded, complete bool
+	// shares are the messages it stands in, by room, and asked is how often the fake
+	// was asked for them.
+	shares map[string][]string
+	asked  int
 }
 
 func (c *call) getUploadURL() (reply, string) {
@@ -36,7 +40,7 @@ func (c *call) getUploadURL() (reply, string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := fmt.Sprintf("F0%08d", len(f.files)+1)
-	f.files[id] = &file{id: id, name: name, length: length}
+	f.files[id] = &file{id: id, name: name, length: length, shares: make(map[string][]string)}
 	scheme := "http"
 	if c.r.TLS != nil {
 		scheme = "https"
@@ -131,6 +135,7 @@ func (c *call) completeUpload() (reply, string) {
 	media.Room, media.Thread = room, thread
 	media.Text, media.Format = c.args.text("initial_comment"), "mrkdwn"
 	m := c.fake.add(media, extra{})
+	c.fake.share(ids, room, m.ID)
 	c.room = true
 	if c.fake.sharesAtOnce {
 		for _, a := range answers {
@@ -138,6 +143,38 @@ func (c *call) completeUpload() (reply, string) {
 		}
 	}
 	return reply{"files": answers}, ""
+}
+
+// share notes the message that files stand in.
+func (f *Fake) share(ids []string, room, ts string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range ids {
+		f.files[id].shares[room] = append(f.files[id].shares[room], ts)
+	}
+}
+
+// info answers what is known of a file, its messages once it was asked often enough.
+func (c *call) info() (reply, string) {
+	f := c.fake
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x := f.files[c.args.text("file")]
+	if c.args.json || x == nil || !x.complete {
+		return nil, "file_not_found"
+	}
+	x.asked++
+	public := reply{}
+	if f.sharesAfter >= 0 && x.asked > f.sharesAfter {
+		for room, all := range x.shares {
+			list := make([]reply, len(all))
+			for i, ts := range all {
+				list[i] = reply{"ts": ts}
+			}
+			public[room] = list
+		}
+	}
+	return reply{"file": reply{"id": x.id, "name": x.name, "size": x.length, "shares": reply{"public": public}}}, ""
 }
 
 // complete ends the upload of files; all that were not uploaded are unknown.
