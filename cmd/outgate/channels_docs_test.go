@@ -214,7 +214,7 @@ func TestThePageOfChannelsHasASectionOfEach(t *testing.T) {
 		}
 		c, err := knownChannels[channel].open(BridgeConfig{
 			Channel: channel, Token: Secret{hide("1:t")}, URL: SecretURL{hide("http://h/")},
-			BaseURL: "http://h", JID: "a@b", Password: Secret{hide("p")},
+			BaseURL: "http://h:80", JID: "a@b", Password: Secret{hide("p")},
 		}, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -114,7 +114,11 @@ func (b *BridgeConfig) readBaseURL(s *section) {
 	if !s.text(key, &b.BaseURL) || b.BaseURL == "" {
 		return
 	}
-	if why := faultOfURL(b.BaseURL, "http", "https"); why != "" {
+	schemes := s.doc.channels[b.Channel].baseSchemes
+	if schemes == nil {
+		schemes = []string{"http", "https"}
+	}
+	if why := faultOfURL(b.BaseURL, schemes...); why != "" {
 		s.fault(key, "%s", why)
 	} else if strings.ContainsAny(b.BaseURL, "@?#") {
 		s.fault(key, "want a scheme, a host and a path, nothing else")

@@ -13,6 +13,8 @@ type channelSpec struct {
 	takes, needs []string
 	// coalesces is true where edits are coalesced unless the configuration says not.
 	coalesces bool
+	// baseSchemes are the schemes that base_url may have; nil is those of HTTP.
+	baseSchemes []string
 	// open makes the channel of a bridge; out is for a channel that prints.
 	open func(b BridgeConfig, out io.Writer) (handlers.Channel, error)
 }

@@ -54,7 +54,7 @@ func (a *app) devCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8080", "host:port of the web pages")
 	cmd.Flags().StringVar(&f.redisAddr, "redis-addr", "127.0.0.1:6390", "host:port of the Redis")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
-	cmd.Flags().StringSliceVar(&f.fakes, "fake", nil, "also bridges to providers in this process, with their limits: telegram, slack, discord, matrix")
+	cmd.Flags().StringSliceVar(&f.fakes, "fake", nil, "also bridges to providers in this process, with their limits: telegram, slack, discord, matrix, xmpp")
 	cmd.Flags().BoolVar(&f.noTour, "no-tour", false, "leave out the tour")
 	return cmd
 }
@@ -91,7 +91,7 @@ func (a *app) dev(ctx context.Context, f devFlags, fakes []fake) error {
 	channel := sandbox.New(sandbox.Config{Writer: out, Keep: devKeep})
 	worker.Bridges = []*handlers.Bridge{{ID: devBridge, Channel: channel, Policy: worker.Policy}}
 	for _, fake := range fakes {
-		bridge, err := fake.serve(ctx, cfg)
+		bridge, err := fake.bridge(ctx, cfg)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/outgate/outgate/handlers/matrix/matrixfake"
 	"github.com/outgate/outgate/handlers/slack/slackfake"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
+	"github.com/outgate/outgate/handlers/xmpp/xmppfake"
 )
 
 const fakeToken = "1:outgate-dev"
@@ -25,28 +26,51 @@ const fakeToken = "1:outgate-dev"
 type fake struct {
 	channel string
 	// room is one that the tour writes to.
-	room     string
-	provider interface {
-		http.Handler
-		// Lines are what stands in a room.
-		Lines(room string) []string
+	room string
+	// credentials are those of a bridge to it, in YAML, and scheme is that of its
+	// address.
+	credentials, scheme string
+	// serve serves it until the listener is closed.
+	serve func(net.Listener) error
+	// lines are what stands in a room.
+	lines func(room string) []string
+}
+
+// webProvider is a fake that is reached over HTTP, which most are.
+type webProvider interface {
+	http.Handler
+	Lines(room string) []string
+}
+
+// overHTTP is the fake of a channel with a token.
+func overHTTP(channel, room string, provider webProvider) fake {
+	serve := func(l net.Listener) error {
+		server := &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second}
+		defer func() { _ = server.Close() }()
+		return server.Serve(l)
 	}
+	return fake{channel, room, fmt.Sprintf("token: %q", fakeToken), "http", serve, provider.Lines}
 }
 
 // fakes are those that there are, by channel.
 var fakes = map[string]func() fake{
 	"telegram": func() fake {
-		return fake{"telegram", "1001", telegramfake.New(telegramfake.Config{Token: fakeToken})}
+		return overHTTP("telegram", "1001", telegramfake.New(telegramfake.Config{Token: fakeToken}))
 	},
 	"slack": func() fake {
-		return fake{"slack", "C0LOBBY", slackfake.New(slackfake.Config{Token: fakeToken, SharesAtOnce: true})}
+		return overHTTP("slack", "C0LOBBY", slackfake.New(slackfake.Config{Token: fakeToken, SharesAtOnce: true}))
 	},
 	"discord": func() fake {
-		return fake{"discord", "1001", discordfake.New(discordfake.Config{Token: fakeToken})}
+		return overHTTP("discord", "1001", discordfake.New(discordfake.Config{Token: fakeToken}))
 	},
 	"matrix": func() fake {
 		const room = "!lobby:fake"
-		return fake{"matrix", room, matrixfake.New(matrixfake.Config{Token: fakeToken, Rooms: []string{room}})}
+		return overHTTP("matrix", room, matrixfake.New(matrixfake.Config{Token: fakeToken, Rooms: []string{room}}))
+	},
+	"xmpp": func() fake {
+		server := xmppfake.New(xmppfake.Config{Domain: "fake", Password: fakeToken})
+		credentials := fmt.Sprintf("jid: outgate@fake, password: %q", fakeToken)
+		return fake{"xmpp", "lobby@rooms.fake", credentials, "xmpp", server.Serve, server.Lines}
 	},
 }
 
@@ -63,22 +87,21 @@ func fakesOf(channels []string) ([]fake, error) {
 	return list, nil
 }
 
-// serve lets the fake be reached on this machine until ctx ends, and answers a bridge
-// to it.
-func (f fake) serve(ctx context.Context, cfg *Config) (*handlers.Bridge, error) {
+// bridge lets the fake be reached on this machine until ctx ends, and answers a
+// bridge to it.
+func (f fake) bridge(ctx context.Context, cfg *Config) (*handlers.Bridge, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the fake of %s: %w", f.channel, err)
 	}
-	server := &http.Server{Handler: f.provider, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	go func() { _ = server.Serve(listener) }()
-	text := fmt.Sprintf("bridges: [{id: %s, channel: %s, token: %q, base_url: \"http://%s\"}]",
-		f.channel, f.channel, fakeToken, listener.Addr())
+	context.AfterFunc(ctx, func() { _ = listener.Close() })
+	go func() { _ = f.serve(listener) }()
+	text := fmt.Sprintf("bridges: [{id: %s, channel: %[1]s, %s, base_url: \"%s://%s\"}]",
+		f.channel, f.credentials, f.scheme, listener.Addr())
 	read, err := ParseConfig("fake", []byte(text), func(string) string { return "" })
 	if err != nil {
-		return nil, errors.Join(err, server.Close())
+		return nil, errors.Join(err, listener.Close())
 	}
 	return read.Bridges[0].bridge(cfg.Delivery, nil)
 }

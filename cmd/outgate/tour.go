@@ -70,7 +70,7 @@ func (t tour) play(ctx context.Context) error {
 			return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, Data: devPicture, Filename: "picture.gif", Caption: caption}}
 		})
 		t.printf("In the room stands now:\n")
-		for _, line := range f.provider.Lines(f.room) {
+		for _, line := range f.lines(f.room) {
 			t.printf("  %s\n", line)
 		}
 		t.printf("\n")

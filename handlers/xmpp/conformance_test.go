@@ -16,7 +16,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	srv := prosody(t)
-	login(t, srv, "alice").join(t, hall)
+	srv.Login(t, "alice").Join(t, hall)
 	for name, room := range map[string]string{"a person": alice, "a room": hall} {
 		t.Run(name, func(t *testing.T) {
 			channeltest.Run(t, channeltest.Harness{

@@ -41,15 +41,15 @@ func fetch(t testing.TB, url string) (string, string) {
 
 func TestMediaIsUploadedAndItsAddressSent(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
-	peer.join(t, hall)
+	peer := srv.Login(t, "alice")
+	peer.Join(t, hall)
 	ch := channel(t, srv.Addr)
 	for _, room := range []string{alice, hall} {
 		d, err := ch.SendMedia(t.Context(), picture(room, "007-1f", "\x89PNG", "a cat & a dog"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, caption := peer.next(t), peer.next(t)
+		got, caption := peer.Next(t), peer.Next(t)
 		if got.OOB.URL == "" || got.OOB.URL != got.Body || got.ID != "007-1f" || d.Result["url"] != got.Body || d.MessageID != "007-1f" {
 			t.Errorf("got %+v for %+v", got, d)
 		}
@@ -65,7 +65,7 @@ func TestMediaIsUploadedAndItsAddressSent(t *testing.T) {
 		if d, err = ch.EditMedia(t.Context(), m); err != nil || d.MessageID != "007-1f" {
 			t.Fatalf("got %+v, %v", d, err)
 		}
-		edited, captioned := peer.next(t), peer.next(t)
+		edited, captioned := peer.Next(t), peer.Next(t)
 		if edited.Replace.ID != "007-1f" || captioned.Replace.ID != "007-1f-caption" || edited.Body == got.Body || captioned.Body != "a dog" {
 			t.Errorf("got %+v, %+v", edited, captioned)
 		}

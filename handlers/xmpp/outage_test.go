@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/xmpp/prosodytest"
 )
 
 // A worker's rooms go on while their server is killed and started again: each sends
@@ -73,10 +74,10 @@ func TestAServerThatIsKilledAndStartedAgainLosesNothing(t *testing.T) {
 	}
 	// Both were away: the server has kept what it took.
 	for _, room := range rooms {
-		peer := login(t, srv, strings.TrimSuffix(room, "@localhost"))
+		peer := srv.Login(t, strings.TrimSuffix(room, "@localhost"))
 		seen := map[string]bool{}
 		for len(seen) < each {
-			m := peer.next(t)
+			m := peer.Next(t)
 			if want := fmt.Sprintf("%03d", len(seen)); !seen[m.Body] && m.Body != want {
 				t.Fatalf("%s got %s in the place of %s", room, m.Body, want)
 			}
@@ -88,14 +89,14 @@ func TestAServerThatIsKilledAndStartedAgainLosesNothing(t *testing.T) {
 
 func TestAServerThatStallsGetsNoMessageTwice(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
-	peer.join(t, hall)
+	peer := srv.Login(t, "alice")
+	peer.Join(t, hall)
 	ch := channel(t, srv.Addr)
 	for _, room := range []string{alice, hall} {
 		if _, err := ch.Send(t.Context(), text(room, room+"-1", "one")); err != nil {
 			t.Fatal(err)
 		}
-		peer.next(t)
+		peer.Next(t)
 		srv.Pause()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		_, err := ch.Send(ctx, text(room, room+"-2", "two"))
@@ -108,7 +109,7 @@ func TestAServerThatStallsGetsNoMessageTwice(t *testing.T) {
 			}
 		}
 		for _, want := range []string{"two", "-3"} {
-			if got := peer.next(t); got.Body != want {
+			if got := peer.Next(t); got.Body != want {
 				t.Errorf("got %q, want %q", got.Body, want)
 			}
 		}
@@ -117,19 +118,19 @@ func TestAServerThatStallsGetsNoMessageTwice(t *testing.T) {
 
 func TestARoomIsEnteredAgainOnTheNextStream(t *testing.T) {
 	srv := prosody(t)
-	login(t, srv, "alice").join(t, hall, field("muc#roomconfig_persistentroom", "1"))
+	srv.Login(t, "alice").Join(t, hall, prosodytest.Lasting)
 	ch := channel(t, srv.Addr)
 	if _, err := ch.Send(t.Context(), text(hall, "007-1f", "one")); err != nil {
 		t.Fatal(err)
 	}
 	srv.Stop()
 	srv.Resume()
-	peer := login(t, srv, "alice")
-	peer.join(t, hall)
+	peer := srv.Login(t, "alice")
+	peer.Join(t, hall)
 	if _, err := ch.Send(t.Context(), text(hall, "007-20", "two")); err != nil {
 		t.Fatal(err)
 	}
-	if got := peer.next(t); got.ID != "007-20" || got.From != hall+"/bot" {
+	if got := peer.Next(t); got.ID != "007-20" || got.From != hall+"/bot" {
 		t.Errorf("got %+v", got)
 	}
 }

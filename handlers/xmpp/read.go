@@ -59,7 +59,7 @@ func (s *stream) message(st *stanza) {
 			}
 			close(a.done)
 		}
-	case st.Type == "groupchat" && st.From == a.from:
+	case st.Type == "groupchat" && a.from != "" && st.From == a.from:
 		if st.ID == a.ids[0] || st.Origin.ID == a.ids[0] {
 			a.stableID = st.stableID(a.to)
 		}

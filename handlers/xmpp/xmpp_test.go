@@ -49,7 +49,7 @@ func text(room, token, text string) tasks.Message {
 
 func TestATextToAPersonArrivesAsItIs(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
+	peer := srv.Login(t, "alice")
 	d, err := channel(t, srv.Addr).Send(t.Context(), text(alice, "007-1f", "a < b & \"c\"\x00\n]]> \U0001F600"))
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestATextToAPersonArrivesAsItIs(t *testing.T) {
 	if diff := cmp.Diff(tasks.Delivery{MessageID: "007-1f"}, d); diff != "" {
 		t.Error(diff)
 	}
-	got := peer.next(t)
+	got := peer.Next(t)
 	if got.Body != "a < b & \"c\"\n]]> \U0001F600" || got.ID != "007-1f" || got.Origin.ID != "007-1f" || got.Type != "chat" {
 		t.Errorf("got %+v", got)
 	}
@@ -65,13 +65,13 @@ func TestATextToAPersonArrivesAsItIs(t *testing.T) {
 
 func TestATextToARoomIsReflected(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
-	peer.join(t, hall)
+	peer := srv.Login(t, "alice")
+	peer.Join(t, hall)
 	d, err := channel(t, srv.Addr).Send(t.Context(), text(hall, "007-1f", "hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := peer.next(t)
+	got := peer.Next(t)
 	if got.Body != "hello" || got.ID != "007-1f" || got.Type != "groupchat" || got.From != hall+"/bot" {
 		t.Errorf("got %+v", got)
 	}
@@ -83,19 +83,19 @@ func TestATextToARoomIsReflected(t *testing.T) {
 
 func TestOptionsAndFormats(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
+	peer := srv.Login(t, "alice")
 	ch := channel(t, srv.Addr)
 	cases := map[string]struct {
 		text string
 		opts tasks.Opts
-		want func(*received)
+		want func(*prosodytest.Message)
 	}{
-		"an answer":   {"yes", tasks.Opts{ReplyTo: "q<1>"}, func(m *received) { m.Reply.ID = "q<1>" }},
-		"a thread":    {"yes", tasks.Opts{ThreadID: "t&1"}, func(m *received) { m.Thread = "t&1" }},
-		"silence":     {"yes", tasks.Opts{Silent: true}, func(*received) {}},
-		"Markdown":    {"*yes* `no`", tasks.Opts{Format: tasks.Markdown}, func(*received) {}},
-		"HTML":        {"<b>yes</b> &amp; <i>no</i>", tasks.Opts{Format: tasks.HTML}, func(m *received) { m.Body = markup.Text("<b>yes</b> &amp; <i>no</i>") }},
-		"end of line": {"a\r\nb\rc", tasks.Opts{}, func(m *received) { m.Body = "a\nb\nc" }},
+		"an answer":   {"yes", tasks.Opts{ReplyTo: "q<1>"}, func(m *prosodytest.Message) { m.Reply.ID = "q<1>" }},
+		"a thread":    {"yes", tasks.Opts{ThreadID: "t&1"}, func(m *prosodytest.Message) { m.Thread = "t&1" }},
+		"silence":     {"yes", tasks.Opts{Silent: true}, func(*prosodytest.Message) {}},
+		"Markdown":    {"*yes* `no`", tasks.Opts{Format: tasks.Markdown}, func(*prosodytest.Message) {}},
+		"HTML":        {"<b>yes</b> &amp; <i>no</i>", tasks.Opts{Format: tasks.HTML}, func(m *prosodytest.Message) { m.Body = markup.Text("<b>yes</b> &amp; <i>no</i>") }},
+		"end of line": {"a\r\nb\rc", tasks.Opts{}, func(m *prosodytest.Message) { m.Body = "a\nb\nc" }},
 	}
 	n := 0
 	for name, c := range cases {
@@ -106,10 +106,10 @@ func TestOptionsAndFormats(t *testing.T) {
 			if _, err := ch.Send(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
-			want := received{Body: c.text, ID: m.Token, Type: "chat"}
+			want := prosodytest.Message{Body: c.text, ID: m.Token, Type: "chat"}
 			want.Origin.ID = m.Token
 			c.want(&want)
-			got := peer.next(t)
+			got := peer.Next(t)
 			got.XMLName, got.From = xml.Name{}, ""
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
@@ -120,15 +120,15 @@ func TestOptionsAndFormats(t *testing.T) {
 
 func TestAnEditReplacesTheFirstVersion(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
-	peer.join(t, hall)
+	peer := srv.Login(t, "alice")
+	peer.Join(t, hall)
 	ch := channel(t, srv.Addr)
 	for _, room := range []string{alice, hall} {
 		first, err := ch.Send(t.Context(), text(room, "007-1f", "helo"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		peer.next(t)
+		peer.Next(t)
 		for _, token := range []string{"007-20", "007-21"} {
 			m := text(room, token, "hello")
 			m.Operation, m.ExternalMessageID = tasks.Edit, first.MessageID
@@ -136,7 +136,7 @@ func TestAnEditReplacesTheFirstVersion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := peer.next(t); got.Replace.ID != "007-1f" || got.ID != token || got.Body != "hello" {
+			if got := peer.Next(t); got.Replace.ID != "007-1f" || got.ID != token || got.Body != "hello" {
 				t.Errorf("got %+v", got)
 			}
 			if d.MessageID != "007-1f" {
@@ -148,24 +148,24 @@ func TestAnEditReplacesTheFirstVersion(t *testing.T) {
 
 func TestAPersonInARoomGetsAPrivateMessage(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
-	peer.join(t, hall)
+	peer := srv.Login(t, "alice")
+	peer.Join(t, hall)
 	if _, err := channel(t, srv.Addr).Send(t.Context(), text(hall+"/alice", "007-1f", "psst")); err != nil {
 		t.Fatal(err)
 	}
-	if got := peer.next(t); got.Type != "chat" || got.From != hall+"/bot" || got.Body != "psst" {
+	if got := peer.Next(t); got.Type != "chat" || got.From != hall+"/bot" || got.Body != "psst" {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestTheServersRefusalsHaveTheirVerdicts(t *testing.T) {
 	srv := prosody(t)
-	owner := login(t, srv, "alice")
-	owner.join(t, "members@"+prosodytest.Rooms, field("muc#roomconfig_membersonly", "1"))
-	owner.join(t, "locked@"+prosodytest.Rooms, field("muc#roomconfig_passwordprotectedroom", "1"), field("muc#roomconfig_roomsecret", "sesame"))
-	owner.join(t, "talk@"+prosodytest.Rooms, field("muc#roomconfig_moderatedroom", "1"))
-	owner.join(t, "banned@"+prosodytest.Rooms)
-	owner.admin(t, "banned@"+prosodytest.Rooms, `<item affiliation="outcast" jid="bot@localhost"/>`)
+	owner := srv.Login(t, "alice")
+	owner.Join(t, "members@"+prosodytest.Rooms, prosodytest.Field("muc#roomconfig_membersonly", "1"))
+	owner.Join(t, "locked@"+prosodytest.Rooms, prosodytest.Field("muc#roomconfig_passwordprotectedroom", "1"), prosodytest.Field("muc#roomconfig_roomsecret", "sesame"))
+	owner.Join(t, "talk@"+prosodytest.Rooms, prosodytest.Field("muc#roomconfig_moderatedroom", "1"))
+	owner.Join(t, "banned@"+prosodytest.Rooms)
+	owner.Admin(t, "banned@"+prosodytest.Rooms, `<item affiliation="outcast" jid="bot@localhost"/>`)
 	ch := channel(t, srv.Addr)
 	for room, code := range map[string]string{
 		"nobody@" + prosodytest.Domain:   "service-unavailable",
@@ -196,16 +196,16 @@ func TestAWrongPasswordIsFatal(t *testing.T) {
 
 func TestARoomThatThrewUsOutIsEnteredAgain(t *testing.T) {
 	srv := prosody(t)
-	peer := login(t, srv, "alice")
-	peer.join(t, hall)
+	peer := srv.Login(t, "alice")
+	peer.Join(t, hall)
 	ch := channel(t, srv.Addr)
 	for _, token := range []string{"007-1f", "007-20"} {
 		if _, err := ch.Send(t.Context(), text(hall, token, "hello")); err != nil {
 			t.Fatal(err)
 		}
-		if got := peer.next(t); got.ID != token {
+		if got := peer.Next(t); got.ID != token {
 			t.Errorf("got %+v", got)
 		}
-		peer.admin(t, hall, `<item nick="bot" role="none"/>`)
+		peer.Admin(t, hall, `<item nick="bot" role="none"/>`)
 	}
 }

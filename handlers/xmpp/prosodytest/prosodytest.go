@@ -52,6 +52,8 @@ type Config struct {
 	Accounts []string
 	// Certificate and Key are files for TLS, which is then required; empty is none.
 	Certificate, Key string
+	// Archive keeps all that people get, as rooms do anyway.
+	Archive bool
 	// Global is added to the configuration, before the hosts.
 	Global string
 }
@@ -81,15 +83,23 @@ func Start(tb TB, cfg Config) *Server {
 	s := &Server{tb: tb, dir: tb.TempDir()}
 	clients, web := port(tb), port(tb)
 	s.Addr = fmt.Sprintf("127.0.0.1:%d", clients)
-	accounts := filepath.Join(s.dir, "data", Domain, "accounts")
-	s.must(os.MkdirAll(accounts, 0o700))
+	s.must(os.MkdirAll(s.accounts(), 0o700))
 	for _, name := range cfg.Accounts {
-		s.must(os.WriteFile(filepath.Join(accounts, name+".dat"), fmt.Appendf(nil, "return { [\"password\"] = %q; }\n", Password), 0o600))
+		s.SetPassword(name, Password)
 	}
 	s.must(os.WriteFile(filepath.Join(s.dir, "prosody.cfg.lua"), []byte(s.config(cfg, clients, web)), 0o600))
 	s.Resume()
 	tb.Cleanup(s.Kill)
 	return s
+}
+
+// accounts is the folder of those.
+func (s *Server) accounts() string { return filepath.Join(s.dir, "data", Domain, "accounts") }
+
+// SetPassword changes the password of an account. Who is logged in stays so.
+func (s *Server) SetPassword(account, password string) {
+	s.tb.Helper()
+	s.must(os.WriteFile(filepath.Join(s.accounts(), account+".dat"), fmt.Appendf(nil, "return { [\"password\"] = %q; }\n", password), 0o600))
 }
 
 // config is the server's configuration.
@@ -117,7 +127,9 @@ func (s *Server) config(cfg Config, clients, web int) string {
 			fmt.Sprintf("ssl = { certificate = %q; key = %q }", cfg.Certificate, cfg.Key))
 	}
 	lines = append(lines, cfg.Global,
+		"max_archive_query_results = 1000000",
 		fmt.Sprintf("VirtualHost %q", Domain),
+		when(cfg.Archive, `modules_enabled = { "mam" }`),
 		fmt.Sprintf("Component %q \"muc\"", Rooms),
 		`modules_enabled = { "muc_mam" }`,
 		fmt.Sprintf("Component %q \"http_file_share\"", upload),

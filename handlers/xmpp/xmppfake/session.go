@@ -193,11 +193,11 @@ func (s *session) iq(e *element) {
 	case e.Request != nil:
 		address, token := s.slot(e.Request.Filename, e.Request.Size)
 		answer = fmt.Sprintf(`<slot xmlns="urn:xmpp:http:upload:0"><put url="%s"><header name="Authorization">Bearer %s</header></put><get url="%[1]s"/></slot>`, attr(address), token)
-	case ns == items && s.uploads != "":
+	case ns == items:
 		answer = `<query xmlns="` + items + `"><item jid="` + upload + `"/></query>`
 	case ns == info && e.To == "rooms."+s.domain:
 		answer = `<query xmlns="` + info + `"><identity category="conference" type="text"/></query>`
-	case ns == info && e.To == upload && s.uploads != "":
+	case ns == info && e.To == upload:
 		answer = fmt.Sprintf(`<query xmlns="%s"><feature var="urn:xmpp:http:upload:0"/><x xmlns="jabber:x:data" type="result"><field var="max-file-size"><value>%d</value></field></x></query>`, info, limit)
 	case ns == info:
 		answer = `<query xmlns="` + info + `"/>`

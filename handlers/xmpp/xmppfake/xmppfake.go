@@ -8,6 +8,7 @@
 package xmppfake
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/outgate/outgate/handlers/internal/fakes"
 )
@@ -31,9 +33,6 @@ type Config struct {
 	Domain string
 	// Password is that of every account; empty takes any.
 	Password string
-	// Uploads is the address where the Fake is served over HTTP,
-	// "http://127.0.0.1:1234" for instance; empty takes no uploads.
-	Uploads string
 	// MaxUpload is the size of the largest file; 0 is DefaultMaxUpload.
 	MaxUpload int64
 }
@@ -43,15 +42,17 @@ type Config struct {
 type Fake struct {
 	fakes.Base
 
-	domain, uploads string
-	maxUpload       int64
+	domain    string
+	maxUpload int64
 
 	mu       sync.Mutex
 	password string
 	closed   map[string]bool
-	files    map[string]int64
-	conns    map[net.Conn]bool
-	slots    int
+	// uploads is the address of the files, and files how large each is to be.
+	uploads string
+	files   map[string]int64
+	conns   map[net.Conn]bool
+	slots   int
 }
 
 // New makes a Fake.
@@ -63,7 +64,7 @@ func New(cfg Config) *Fake {
 		cfg.MaxUpload = DefaultMaxUpload
 	}
 	return &Fake{
-		domain: cfg.Domain, uploads: cfg.Uploads, maxUpload: cfg.MaxUpload, password: cfg.Password,
+		domain: cfg.Domain, maxUpload: cfg.MaxUpload, password: cfg.Password,
 		closed: make(map[string]bool), files: make(map[string]int64), conns: make(map[net.Conn]bool),
 	}
 }
@@ -98,9 +99,20 @@ func (f *Fake) HangUp() {
 	}
 }
 
-// Serve takes connections until the listener is closed, whose error it returns.
+// Serve takes connections until the listener is closed, whose error it returns. It
+// takes uploads at another port of the loopback.
 func (f *Fake) Serve(l net.Listener) error {
 	defer f.HangUp()
+	files, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	web := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second}
+	defer func() { _ = web.Close() }()
+	go func() { _ = web.Serve(files) }()
+	f.mu.Lock()
+	f.uploads = "http://" + files.Addr().String()
+	f.mu.Unlock()
 	for {
 		conn, err := l.Accept()
 		if err != nil {

@@ -31,12 +31,8 @@ const (
 // start starts a fake, and makes a channel for it.
 func start(t *testing.T, cfg xmppfake.Config) (*xmppfake.Fake, *xmpp.Channel, string) {
 	t.Helper()
-	files := httptest.NewUnstartedServer(nil)
-	cfg.Password, cfg.Uploads = "pa55word", "http://"+files.Listener.Addr().String()
+	cfg.Password = "pa55word"
 	f := xmppfake.New(cfg)
-	files.Config.Handler = f
-	files.Start()
-	t.Cleanup(files.Close)
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
