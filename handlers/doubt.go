@@ -57,7 +57,7 @@ func (h *handler) reconcile(ctx context.Context, d *delivery, i int) (tasks.Deli
 	switch {
 	case err == nil:
 		d.noteStart(ctx, h, since)
-		h.log.Info("delivery.reconciled", zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.Bool("found", found))
+		h.about(d).Info("delivery.reconciled", zap.Bool("found", found))
 		return delivered, found, nil
 	case d.policy.OnAmbiguous == Fail:
 		return tasks.Delivery{}, false, &end{failure: &classify.Error{
@@ -66,6 +66,6 @@ func (h *handler) reconcile(ctx context.Context, d *delivery, i int) (tasks.Deli
 		}}
 	}
 	d.progress.Doubled = true
-	h.log.Warn("delivery.not_reconciled", zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.Error(err))
+	h.about(d).Warn("delivery.not_reconciled", zap.Error(err))
 	return tasks.Delivery{}, false, nil
 }

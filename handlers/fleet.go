@@ -62,6 +62,12 @@ func (w *Worker) Reload(ctx context.Context, bridges []*Bridge) error {
 	return w.health.refresh(ctx, w.fleet.Load().bridges)
 }
 
+// replaced is true for a bridge that another has taken the place of: what its provider
+// says of the old credential says nothing of the new one.
+func (w *Worker) replaced(b *Bridge) bool {
+	return b != nil && w.fleet.Load().bridges[b.ID] != b
+}
+
 // retire closes channels once nothing is sent over them any more.
 func (w *Worker) retire(old *fleet, after time.Duration) {
 	w.wg.Go(func() {

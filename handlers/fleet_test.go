@@ -7,6 +7,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -49,4 +50,46 @@ func TestOtherBridgesTakeThePlaceOfTheWorkers(t *testing.T) {
 		t.Errorf("announced bridges %v", known)
 	}
 	w.metric(t, "outgate_bridge_up", 1, "bridge", "new")
+}
+
+func TestWhatIsSaidOfAnOldCredentialSaysNothingOfTheNewOne(t *testing.T) {
+	t.Parallel()
+	for name, fatal := range map[string]bool{"a refusal burns nothing": true, "a success resumes nothing": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			old, fresh := newGated(t), newScripted(nil)
+			if fatal {
+				old.scripted = newScripted(always(sandbox.Behavior{Fail: classify.Fatal}))
+			}
+			g := newGateway(t, onePartition(testBridge("b", old)))
+			w := g.work()
+			inHand := g.enqueue(toRoom("b", "gated", "x"))
+			until(t, "it is in flight", func() bool { return old.hung() == 1 })
+			if err := w.Reload(t.Context(), []*handlers.Bridge{testBridge("b", fresh)}); err != nil {
+				t.Fatal(err)
+			}
+			if !fatal {
+				_, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", handlers.Suspension{By: "gateway"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				until(t, "the worker knows", func() bool { return w.value(t, "outgate_bridge_up", "bridge", "b") == 0 })
+			}
+			old.open()
+			if fatal {
+				until(t, "it is held", func() bool { return g.rdb.ZCard(t.Context(), g.keys(0).Asynq("retry")).Val() == 1 })
+				g.hurry("b")
+			}
+			g.delivered(inHand)
+			if got := fresh.texts("gated"); fatal && got != "x" {
+				t.Errorf("delivered %q over the new one", got)
+			}
+			if n := g.rdb.HLen(t.Context(), handlers.FatalsKey).Val(); n != 0 {
+				t.Error("a fatal error is counted against the new one")
+			}
+			if suspended := g.suspension("b") != nil; suspended == fatal {
+				t.Errorf("suspended is %t", suspended)
+			}
+		})
+	}
 }

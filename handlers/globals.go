@@ -3,12 +3,12 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -17,16 +17,20 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// globals reports what is true of a partition whoever asks: it is read from Redis
-// at each scrape, by the one worker that sweeps the partition, so that sums over
-// workers count nothing twice. What is true of the gateway as a whole is reported by
-// whoever sweeps the first partition.
+// globals reports what is true of a partition whoever asks: it is read from Redis by
+// the one worker that sweeps the partition, so that sums over workers count nothing
+// twice. What is true of the gateway as a whole is reported by whoever sweeps the
+// first partition. It is read ahead of the scrapes, so that a scrape waits for nobody.
 type globals struct {
 	*Worker
 
-	mu       sync.Mutex
-	owned    []bool
-	rejected map[[3]string]int // partition, reason, priority
+	reading *Ahead[reading]
+	labels  labels // of what is read
+
+	mu        sync.Mutex
+	owned     []bool
+	rejected  []map[refusal]float64 // by partition
+	refusedAs labels                // of rejected
 
 	// of a partition
 	enqueued, rejections, duplicates, depth, capacity, level, transitions *prometheus.Desc
@@ -42,8 +46,9 @@ func newGlobals(w *Worker) *globals {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("outgate_"+name, help, labels, nil)
 	}
-	return &globals{
-		Worker: w, owned: make([]bool, w.cfg.Scheme.Count), rejected: make(map[[3]string]int),
+	g := &globals{
+		Worker: w, labels: make(labels),
+		owned: make([]bool, w.cfg.Scheme.Count), rejected: newRejected(w.cfg), refusedAs: make(labels),
 		enqueued:    desc("enqueued_total", "Envelopes admitted, by any client.", "partition", "operation", "priority"),
 		rejections:  desc("rejected_total", "Envelopes refused, by any client, since this worker began.", "partition", "reason", "priority"),
 		duplicates:  desc("duplicates_total", "Enqueues answered as duplicates.", "partition"),
@@ -61,7 +66,7 @@ func newGlobals(w *Worker) *globals {
 		workers:     desc("workers", "Worker processes that were heard of in the last seconds."),
 		suspended:   desc("bridge_suspended", "1 where the bridge is suspended, by whom.", "bridge", "by"),
 		closed:      desc("bridge_closed_seconds", "How much longer the provider told the bridge to wait; 0 for not at all.", "bridge"),
-		up:          desc("redis_up", "1 where Redis answered this worker at this scrape."),
+		up:          desc("redis_up", "1 where Redis answered this worker when it last asked, seconds ago."),
 		server: map[string]*prometheus.Desc{
 			"used_memory":      desc("redis_memory_bytes", "Memory that Redis uses."),
 			"maxmemory":        desc("redis_memory_max_bytes", "Memory that Redis may use; 0 is without bound."),
@@ -70,6 +75,8 @@ func newGlobals(w *Worker) *globals {
 			persistence:        desc("redis_persistence_ok", "1 where Redis could write its data the last time it tried."),
 		},
 	}
+	g.reading = &Ahead[reading]{Read: g.read, Every: readEvery, Cheap: readCheap}
+	return g
 }
 
 // Describe implements prometheus.Collector.
@@ -90,8 +97,12 @@ func (g *globals) Describe(ch chan<- *prometheus.Desc) {
 func (g *globals) swept(index int, s partition.Swept) {
 	g.metrics.sweep(s)
 	g.mu.Lock()
+	changed := g.owned[index] != s.Owned
 	g.owned[index] = s.Owned
 	g.mu.Unlock()
+	if changed {
+		g.reading.Forget()
+	}
 }
 
 // Sweeps is true where this worker is the one that mends and reports on a partition.
@@ -124,11 +135,30 @@ func (g *globals) refused(index int, code, priority string) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.rejected[[3]string{strconv.Itoa(index), reason, priority}]++
+	g.rejected[index][refusal{reason, priority}]++
+}
+
+// refusal is what an envelope was refused for.
+type refusal struct{ reason, priority string }
+
+// newRejected begins the series that alerts are made of at zero: the first refusal is
+// to be an increase.
+func newRejected(cfg Config) []map[refusal]float64 {
+	all := make([]map[refusal]float64, cfg.Scheme.Count)
+	for i := range all {
+		all[i] = make(map[refusal]float64)
+		for _, p := range priorities {
+			all[i][refusal{"queue_full", string(p)}] = 0
+		}
+		for _, p := range cfg.Pressure.ShedPriorities {
+			all[i][refusal{"load_shed", p}] = 0
+		}
+	}
+	return all
 }
 
 // event is what a script published: a refusal or a change of pressure.
-func (w *Worker) event(payload string) {
+func (w *Worker) event(ctx context.Context, payload string) {
 	var e struct {
 		Event, Code, Priority, From, To string
 		Partition, Depth, Capacity      int
@@ -145,53 +175,40 @@ func (w *Worker) event(payload string) {
 	if w.globals.owns(e.Partition) {
 		w.log.Warn("pressure.changed", zap.Int("partition", e.Partition), zap.String("from", e.From),
 			zap.String("to", e.To), zap.Int("depth", e.Depth), zap.Int("capacity", e.Capacity))
+		w.tell(ctx, Event{
+			What: PressureChanged, About: w.cfg.Scheme.Queue(e.Partition),
+			Text: fmt.Sprintf("from %s to %s, at %d of %d", e.From, e.To, e.Depth, e.Capacity),
+		})
 	}
 }
-
-// scrapeTimeout is how long Redis may take to answer a scrape.
-const scrapeTimeout = 2 * time.Second
 
 // Collect implements prometheus.Collector.
 func (g *globals) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
-	defer cancel()
-	g.mu.Lock()
-	owned := slices.Clone(g.owned)
-	g.mu.Unlock()
-	out := series{ch}
-	snapshots, err := g.look(ctx, owned)
+	r, err := g.reading.Get()
 	if err != nil {
-		out.gauge(g.up, 0) // no other figure is better than a wrong one
+		ch <- prometheus.MustNewConstMetric(g.up, prometheus.GaugeValue, 0) // no other figure is better than a wrong one
 		return
 	}
-	out.gauge(g.up, 1)
-	for i, s := range snapshots {
-		if owned[i] {
-			g.collectPartition(out, strconv.Itoa(i), s)
-		}
-	}
+	ch <- prometheus.MustNewConstMetric(g.up, prometheus.GaugeValue, 1)
 	g.mu.Lock()
-	for key, n := range g.rejected {
-		// Every worker counts what it hears, and one reports.
-		if index, _ := strconv.Atoi(key[0]); owned[index] {
-			out.counter(g.rejections, float64(n), key[:]...)
+	owned := slices.Clone(g.owned)
+	refused := series{labels: g.refusedAs}
+	for i, counts := range g.rejected {
+		if !owned[i] { // every worker counts what it hears, and one reports
+			continue
+		}
+		for why, n := range counts {
+			refused.counter(g.rejections, n, strconv.Itoa(i), why.reason, why.priority)
 		}
 	}
 	g.mu.Unlock()
-	if owned[0] {
-		g.collectSkew(out, snapshots)
-		g.collectGateway(ctx, out)
-		g.collectServer(ctx, out)
+	refused.send(ch)
+	for i, s := range r.partitions {
+		if owned[i] {
+			s.send(ch)
+		}
 	}
-}
-
-// series are what is sent to a registry.
-type series struct{ ch chan<- prometheus.Metric }
-
-func (s series) gauge(d *prometheus.Desc, v float64, labels ...string) {
-	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-}
-
-func (s series) counter(d *prometheus.Desc, v float64, labels ...string) {
-	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	if owned[0] {
+		r.gateway.send(ch)
+	}
 }

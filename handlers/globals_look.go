@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
 )
 
 // states are asynq's sets that count towards the capacity, and the archive.
@@ -37,15 +39,49 @@ func (s snapshot) held() float64 {
 
 // oldest is the age of the oldest envelope that was looked at, in seconds.
 func (s snapshot) oldest() float64 {
-	age := time.Duration(0)
-	for _, ids := range s.ids {
-		for _, id := range ids.Val() {
-			if at, err := partition.AdmittedAt(id); err == nil {
-				age = max(age, s.now.Val().Sub(at))
-			}
+	at, ok := partition.Earliest(s.ids[0].Val(), s.ids[1].Val(), s.ids[2].Val(), s.ids[3].Val())
+	if !ok {
+		return 0
+	}
+	return max(0, s.now.Val().Sub(at).Seconds())
+}
+
+// reading is what was read of Redis at one time, as what is reported of it.
+type reading struct {
+	partitions []series // of those of this worker
+	gateway    series
+}
+
+// readEvery is how often a Redis that takes longer than readCheap to read is read while
+// somebody scrapes. A figure is so much older than its scrape, and where Redis was slow
+// to answer twice that.
+const (
+	readEvery = 2 * time.Second
+	readCheap = 20 * time.Millisecond
+)
+
+// read reads what there is to report.
+func (g *globals) read(ctx context.Context) (reading, error) {
+	g.mu.Lock()
+	owned := slices.Clone(g.owned)
+	g.mu.Unlock()
+	snapshots, err := g.look(ctx, owned)
+	if err != nil {
+		return reading{}, err
+	}
+	r := reading{partitions: make([]series, len(owned)), gateway: series{labels: g.labels}}
+	for i, s := range snapshots {
+		if owned[i] {
+			r.partitions[i].labels = g.labels
+			g.collectPartition(&r.partitions[i], strconv.Itoa(i), s)
 		}
 	}
-	return age.Seconds()
+	if owned[0] {
+		g.collectSkew(&r.gateway, snapshots)
+		g.collectGateway(ctx, &r.gateway)
+		g.collectServer(ctx, &r.gateway)
+	}
+	return r, nil
 }
 
 // look reads the partitions of this worker, and how full the others are where the
@@ -83,7 +119,7 @@ func (s *snapshot) more(ctx context.Context, pipe redis.Pipeliner, k partition.K
 	s.barring = pipe.HLen(ctx, UnavailableKey(k.Queue))
 }
 
-func (g *globals) collectPartition(out series, index string, s snapshot) {
+func (g *globals) collectPartition(out *series, index string, s snapshot) {
 	number := func(name string) float64 {
 		v, _ := strconv.ParseFloat(s.state.Val()[name], 64)
 		return v
@@ -103,14 +139,18 @@ func (g *globals) collectPartition(out series, index string, s snapshot) {
 		out.counter(g.transitions, number("level:"+string(l)), index, string(l))
 	}
 	out.counter(g.duplicates, number("duplicates"), index)
+	// They live as long as Redis' data, and most never begin: sixteen a partition would
+	// be a third of all series.
 	for _, op := range operations {
 		for _, p := range priorities {
-			out.counter(g.enqueued, number("enqueued:"+string(op)+":"+string(p)), index, string(op), string(p))
+			if n := number("enqueued:" + string(op) + ":" + string(p)); n > 0 || op == tasks.Send && p == tasks.PriorityNormal {
+				out.counter(g.enqueued, n, index, string(op), string(p))
+			}
 		}
 	}
 }
 
-func (g *globals) collectSkew(out series, snapshots []snapshot) {
+func (g *globals) collectSkew(out *series, snapshots []snapshot) {
 	sum, largest := 0.0, 0.0
 	for _, s := range snapshots {
 		sum, largest = sum+s.held(), max(largest, s.held())
@@ -123,7 +163,7 @@ func (g *globals) collectSkew(out series, snapshots []snapshot) {
 }
 
 // collectGateway reports how many workers there are, and what keeps bridges back.
-func (g *globals) collectGateway(ctx context.Context, out series) {
+func (g *globals) collectGateway(ctx context.Context, out *series) {
 	pipe := g.rdb.Pipeline()
 	servers := pipe.ZRangeByScore(ctx, "asynq:servers", &redis.ZRangeBy{
 		Min: strconv.FormatInt(time.Now().Unix(), 10), Max: "+inf",
@@ -192,7 +232,7 @@ const persistence = "persistence"
 
 // collectServer reports what Redis says of itself. A cluster has many servers, and
 // some users may not ask: then there is nothing.
-func (g *globals) collectServer(ctx context.Context, out series) {
+func (g *globals) collectServer(ctx context.Context, out *series) {
 	if _, many := g.rdb.(*redis.ClusterClient); many {
 		return
 	}

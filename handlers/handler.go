@@ -42,8 +42,8 @@ type delivery struct {
 	// content is the media's bytes, where the channel needs them; closed by release.
 	content *tasks.Content
 	release func()
-	// route is the kind of request that the provider counts the message under.
-	route string
+	// paced is how the limiter let the piece through that was sent last.
+	paced paced
 
 	media, security map[string]any
 	// seat is the bridge's place among the partition's deliveries, nil for none.
@@ -144,7 +144,7 @@ func unsent(reason classify.Reason, err error) error {
 // panicked is the error of a panic in a step. Before the send it leaves no doubt.
 func (h *handler) panicked(d *delivery, value any) error {
 	err := &classify.PanicError{Value: value, Stack: debug.Stack()}
-	h.log.Error("delivery.panicked", zap.String("id", d.id), zap.Any("panic", value), zap.ByteString("stack", err.Stack))
+	h.about(d).Error("delivery.panicked", zap.Any("panic", value), zap.ByteString("stack", err.Stack))
 	if d.sent {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,8 @@ const (
 	// FatalsKey counts the fatal errors in a row of each bridge.
 	FatalsKey = "outgate:bridges:fatals"
 	probeKey  = "outgate:bridges:probe:"
+	// probeToldKey is there where it was told of a bridge that its probe failed.
+	probeToldKey = "outgate:bridges:probe_told:"
 )
 
 // Suspension says why a bridge's heads are held.
@@ -35,6 +39,7 @@ type Suspension struct {
 const (
 	suspendAfter = 3
 	probeEvery   = 15 * time.Second
+	probeTold    = time.Hour
 	holdAtLeast  = 5 * time.Second
 	holdSpread   = 5000 // ms
 )
@@ -127,8 +132,42 @@ func (h *health) observe(ctx context.Context, b *Bridge, v classify.Verdict) boo
 	if fresh, err := h.suspend(ctx, b.ID, s); err == nil && fresh {
 		h.log.Error("bridge.suspended", zap.String("bridge", b.ID), zap.String("reason", string(v.Reason)),
 			zap.String("error", v.Provider.Message))
+		h.tell(ctx, Event{What: BridgeSuspended, About: b.ID, By: byGateway, Text: said(v)})
 	}
 	return n > suspendAfter
+}
+
+// probeFailed tells of a probe that showed that the bridge is still broken. The first
+// one follows the suspension at once, and is no news.
+func (h *health) probeFailed(ctx context.Context, bridge string, v classify.Verdict) {
+	h.mu.RLock()
+	since := h.suspended[bridge].SinceMS
+	h.mu.RUnlock()
+	if time.Since(time.UnixMilli(since)) < probeEvery {
+		return
+	}
+	fresh, err := h.rdb.SetNX(ctx, probeToldKey+bridge, "1", probeTold).Result()
+	if err == nil && fresh {
+		h.tell(ctx, Event{What: ProbeFailed, About: bridge, By: byGateway, Text: said(v)})
+	}
+}
+
+func (h *health) tell(ctx context.Context, e Event) {
+	if err := Tell(ctx, h.rdb, e); err != nil {
+		h.log.Warn("event.not_told", zap.String("what", string(e.What)), zap.String("about", e.About), zap.Error(err))
+	}
+}
+
+// said is a verdict in the words of an event.
+func said(v classify.Verdict) string {
+	text := v.Provider.Message
+	if v.Provider.Status > 0 {
+		text = strings.TrimSpace(strconv.Itoa(v.Provider.Status) + " " + text)
+	}
+	if text == "" {
+		return string(v.Reason)
+	}
+	return string(v.Reason) + ": " + text
 }
 
 // suspend leaves a suspension that stands as it is: an operator's has no probes.
@@ -159,7 +198,8 @@ func (h *health) succeeded(ctx context.Context, bridge string) {
 	if !failing && !suspended || suspended && s.By == byOperator {
 		return
 	}
-	if err := ResumeBridge(ctx, h.rdb, bridge); err != nil {
+	resumed, err := resume(ctx, h.rdb, bridge)
+	if err != nil {
 		return
 	}
 	h.mu.Lock()
@@ -169,6 +209,9 @@ func (h *health) succeeded(ctx context.Context, bridge string) {
 	h.metrics.bridgeUp.WithLabelValues(bridge).Set(1)
 	if suspended {
 		h.log.Info("bridge.resumed", zap.String("bridge", bridge))
+	}
+	if resumed {
+		h.tell(ctx, Event{What: BridgeResumed, About: bridge, By: byGateway, Text: "its probe was delivered"})
 	}
 }
 
@@ -183,17 +226,29 @@ func SuspendBridge(ctx context.Context, rdb redis.UniversalClient, bridge string
 	if err != nil {
 		return false, fmt.Errorf("suspend %s: %w", bridge, err)
 	}
+	// It is suspended whether or not it is told.
+	_ = Tell(ctx, rdb, Event{What: BridgeSuspended, About: bridge, By: s.By, Text: s.Text})
 	return n == 1, nil
 }
 
 // ResumeBridge lets the heads of a bridge go again.
 func ResumeBridge(ctx context.Context, rdb redis.UniversalClient, bridge string) error {
+	resumed, err := resume(ctx, rdb, bridge)
+	if resumed {
+		_ = Tell(ctx, rdb, Event{What: BridgeResumed, About: bridge, By: byOperator})
+	}
+	return err
+}
+
+// resume answers whether the bridge was suspended.
+func resume(ctx context.Context, rdb redis.UniversalClient, bridge string) (bool, error) {
 	pipe := rdb.Pipeline()
-	pipe.HDel(ctx, SuspendedKey, bridge)
+	suspended := pipe.HDel(ctx, SuspendedKey, bridge)
 	pipe.HDel(ctx, FatalsKey, bridge)
 	pipe.Del(ctx, probeKey+bridge)
+	pipe.Del(ctx, probeToldKey+bridge)
 	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("resume %s: %w", bridge, err)
+		return false, fmt.Errorf("resume %s: %w", bridge, err)
 	}
-	return nil
+	return suspended.Val() > 0, nil
 }

@@ -14,16 +14,16 @@ import (
 // metrics are what this process counts itself: they add up over workers. What is
 // read from Redis is in globals.go, what both mean in docs/telemetry.md.
 type metrics struct {
-	deliveries, attempts, retries, failures *prometheus.CounterVec
-	ambiguous, deadLetters, limitWaits      *prometheus.CounterVec
-	slow, fenced, mended                    *prometheus.CounterVec
-	redisErrors                             prometheus.Counter
-	attemptSeconds, deliverySeconds, tries  *prometheus.HistogramVec
-	limitWait, roundTrip                    prometheus.Observer
-	queueWait                               []prometheus.Observer
-	bridgeUp                                *prometheus.GaugeVec
-	slots                                   *slotGauge
-	ahead                                   *aheadGauge
+	deliveries, attempts, retries, failures    *prometheus.CounterVec
+	ambiguous, deadLetters, limitWaits, slowed *prometheus.CounterVec
+	slow, fenced, mended                       *prometheus.CounterVec
+	redisErrors                                prometheus.Counter
+	attemptSeconds, deliverySeconds, tries     *prometheus.HistogramVec
+	limitWait, roundTrip                       prometheus.Observer
+	queueWait                                  []prometheus.Observer
+	bridgeUp                                   *prometheus.GaugeVec
+	slots                                      *slotGauge
+	ahead                                      *aheadGauge
 }
 
 var (
@@ -31,6 +31,11 @@ var (
 	priorities = []tasks.Priority{tasks.PriorityCritical, tasks.PriorityHigh, tasks.PriorityNormal, tasks.PriorityLow}
 	categories = []classify.Category{classify.Retryable, classify.Terminal, classify.Fatal}
 	mendings   = []string{"recovered", "ghost", "head", "line"}
+	// retried are the reasons that what is made again fails for, but for rare ones.
+	retried = []classify.Reason{
+		classify.ReasonRateLimited, classify.ReasonTimeout, classify.ReasonConnectionFailed,
+		classify.ReasonConnectionLost, classify.ReasonUnavailable,
+	}
 )
 
 var (
@@ -78,6 +83,7 @@ func newMetrics(w *Worker) *metrics {
 		ambiguous:       r.counter("ambiguous_total", "Attempts that the provider may have accepted without our knowing.", "bridge"),
 		deadLetters:     r.counter("dead_letters_total", "Envelopes set aside as dead letters.", "partition", "category"),
 		limitWaits:      r.counter("ratelimit_waits_total", "Sends that had to wait for a limit.", "bridge"),
+		slowed:          r.counter("ratelimit_slowed_total", "Refusals after which less of the limits is used.", "bridge"),
 		slow:            r.counter("slow_attempts_total", "Requests that took more than half of their timeout.", "bridge"),
 		fenced:          r.counter("fenced_total", "Settlements refused because another worker had taken the envelope over.", "partition"),
 		mended:          r.counter("mended_total", "What this worker's sweeper put right.", "kind"),
@@ -114,11 +120,15 @@ func (m *metrics) zero(bridge string) {
 	m.bridgeUp.WithLabelValues(bridge).Set(1)
 	m.ambiguous.WithLabelValues(bridge)
 	m.limitWaits.WithLabelValues(bridge)
+	m.slowed.WithLabelValues(bridge)
 	m.slow.WithLabelValues(bridge)
 	m.attemptSeconds.WithLabelValues(bridge)
 	m.deliverySeconds.WithLabelValues(bridge)
 	m.tries.WithLabelValues(bridge)
 	m.ahead.of(bridge)
+	for _, r := range retried {
+		m.retries.WithLabelValues(bridge, string(r))
+	}
 	m.deliveries.WithLabelValues(bridge, string(tasks.Edit), "superseded", "")
 	for _, op := range operations {
 		m.deliveries.WithLabelValues(bridge, string(op), "delivered", "")

@@ -130,7 +130,7 @@ func TestAHandOverUnderAHostileProviderKeepsEveryPromise(t *testing.T) {
 		},
 	}
 	cfg := testConfig(receiver(t, "b", sink, func(b *handlers.Bridge) {
-		b.Policy.MaxAttempts, b.Policy.Timeout = 20, 300*time.Millisecond
+		b.Policy.MaxAttempts, b.Policy.Timeout = 20, 1500*time.Millisecond
 	}))
 	cfg.Scheme.Count = 2
 	g := newGateway(t, cfg)

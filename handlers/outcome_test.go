@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/sandbox"
@@ -14,12 +16,14 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
+const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 // routed is an envelope with all that is carried through.
 func routed(text string) tasks.Envelope {
 	e := toRoom("b", "42", text)
 	e.RouteResolution = json.RawMessage(`{"binding":"<r&1>","n":12345678901234567890,"deep":{"x":[1.50,null]}}`)
 	e.SessionKey = json.RawMessage(`{"agent":"é","thread":"007"}`)
-	e.CorrelationID = "c-42"
+	e.CorrelationID, e.Traceparent = "c-42", traceparent
 	return e
 }
 
@@ -38,17 +42,27 @@ func TestRouteMetadataReachesTheOutcomeUntouched(t *testing.T) {
 	w := g.work()
 	want := routed("")
 	good, bad := g.send(routed("good")), g.fail(routed("bad"))
-	for name, got := range map[string][3]string{
-		"success": {string(good.RouteResolution), string(good.SessionKey), good.CorrelationID},
-		"error":   {string(bad.RouteResolution), string(bad.SessionKey), bad.CorrelationID},
+	for name, got := range map[string][4]string{
+		"success": {string(good.RouteResolution), string(good.SessionKey), good.CorrelationID, good.Traceparent},
+		"error":   {string(bad.RouteResolution), string(bad.SessionKey), bad.CorrelationID, bad.Traceparent},
 	} {
-		if d := cmp.Diff([3]string{string(want.RouteResolution), string(want.SessionKey), "c-42"}, got); d != "" {
+		if d := cmp.Diff([4]string{string(want.RouteResolution), string(want.SessionKey), "c-42", traceparent}, got); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
-	for _, line := range w.logs.FilterMessage("delivery.attempted").All() {
-		if got := line.ContextMap()["correlation_id"]; got != "c-42" {
-			t.Errorf("a line has the correlation id %v", got)
+	about := func() (lines []observer.LoggedEntry) {
+		for _, line := range w.logs.All() {
+			if strings.HasPrefix(line.Message, "delivery.") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	// Two attempts, one of which failed for good.
+	until(t, "all is logged", func() bool { return len(about()) == 3 })
+	for _, line := range about() {
+		if got := line.ContextMap(); got["correlation_id"] != "c-42" || got["traceparent"] != traceparent {
+			t.Errorf("%s has the correlation id %v and the traceparent %v", line.Message, got["correlation_id"], got["traceparent"])
 		}
 	}
 }
@@ -140,7 +154,7 @@ func TestAnOutcomeHasEveryPromisedField(t *testing.T) {
 		"status", "type", "id", "category", "disposition", "operation", "reason", "provider", "attempt", "max_attempts",
 		"partition", "routing_key", "retryable", "ambiguous", "dead_letter_id",
 	}
-	carried := []string{"route_resolution", "session_key", "correlation_id"}
+	carried := []string{"route_resolution", "session_key", "correlation_id", "traceparent"}
 	cases := map[string]struct {
 		envelope tasks.Envelope
 		want     []string

@@ -13,7 +13,7 @@ import (
 // then costs one call, and none where it was marked as it was taken.
 func (h *handler) clear(ctx context.Context, d *delivery, piece int) *end {
 	limits := d.limits(piece)
-	d.route = limits.Route
+	d.paced = paced{request: limits}
 	start := time.Now()
 	for {
 		if !h.limiter.Applies(limits) {
@@ -74,6 +74,7 @@ func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Re
 		// whether the slot is still good.
 		open := slot.Wait == 0 || !h.limiter.MayBeClosed(d.bridge.ID)
 		if slot.Reserved && open && time.Now().Before(slot.Deadline) {
+			d.paced.given = slot.Given
 			return slot.Deadline, nil
 		}
 	}

@@ -148,7 +148,7 @@ func (h *handler) remember(ctx context.Context, d *delivery) {
 		return struct{}{}, err
 	})
 	if err != nil {
-		h.log.Warn("delivery.pieces_not_kept", zap.String("id", d.id), zap.Error(err))
+		h.about(d).Warn("delivery.pieces_not_kept", zap.Error(err))
 	}
 }
 

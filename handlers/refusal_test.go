@@ -11,6 +11,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
@@ -165,5 +166,28 @@ func TestAnEnvelopeThatAsynqAdmittedIsDelivered(t *testing.T) {
 	g.send(toRoom("b", "1", "as it should be"))
 	if got := ch.texts("1"); got != "around as it should be" {
 		t.Errorf("delivered %q", got)
+	}
+}
+
+func TestAnEnvelopeThatExpiresBeforeItsNextAttemptIsSettledThen(t *testing.T) {
+	t.Parallel()
+	const hour = 3_600_000
+	for name, behavior := range map[string]sandbox.Behavior{
+		"told to wait": {Throttle: time.Hour},
+		"that failed":  {Fail: classify.Retryable},
+	} {
+		for way, in := range map[string]time.Duration{"in hand": time.Second, "in asynq": 4 * time.Second} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				t.Parallel()
+				g := newGateway(t, testConfig(testBridge("b", newScripted(always(behavior)))))
+				g.work()
+				e := toRoom("b", "1", "late")
+				e.BaseBackoffMS, e.MaxBackoffMS = hour, hour
+				e.ExpiresAtMS = time.Now().Add(in).UnixMilli()
+				if o := g.fail(e); o.Reason != classify.ReasonExpired || time.Now().UnixMilli() < e.ExpiresAtMS {
+					t.Errorf("outcome %+v", o)
+				}
+			})
+		}
 	}
 }

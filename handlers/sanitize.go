@@ -162,7 +162,7 @@ func (h *handler) sanitize(ctx context.Context, d *delivery) *end {
 		return nil
 	}
 	if d.bridge.SanitizeAnyway {
-		h.log.Warn("delivery.not_sanitized", zap.String("id", d.id), zap.String("bridge", d.bridge.ID), zap.Error(err))
+		h.about(d).Warn("delivery.not_sanitized", zap.Error(err))
 		d.security = map[string]any{"sanitized": false, "cause": string(classify.Classify(unsent(classify.ReasonSanitizeFailed, err)).Reason)}
 		return nil
 	}

@@ -44,7 +44,7 @@ func (h *handler) deliverPiece(ctx context.Context, d *delivery, i int) *end {
 		}
 	}
 	if delivered.Pause > 0 {
-		h.closeLimiter(ctx, d, classify.ScopeRoomRoute, delivered.Pause, false)
+		h.pause(ctx, d, classify.ScopeRoomRoute, delivered.Pause)
 	}
 	d.record(d.pieces[i], delivered)
 	if d.progress.Done == len(d.pieces) {

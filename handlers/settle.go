@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -40,7 +40,12 @@ func (h *handler) conclude(ctx context.Context, d *delivery, e *end) verdict {
 			return h.conclude(ctx, d, e)
 		}
 	}
-	if h.health.observe(ctx, d.bridge, v) {
+	if d.probing && v.Category == classify.Fatal {
+		h.health.probeFailed(ctx, d.bridge.ID, v)
+	}
+	if h.replaced(d.bridge) {
+		d.probing = true // over the bridge as it is now it may go
+	} else if h.health.observe(ctx, d.bridge, v) {
 		d.probing = true
 	}
 	if h.triesAgain(d, v) {
@@ -100,65 +105,19 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
 	}
 	switch {
-	case v.After > 0:
-		h.closeLimiter(ctx, d, v.Scope, v.After, true)
 	case v.Reason == classify.ReasonRateLimited:
-		h.closeLimiter(ctx, d, v.Scope, delay, true)
+		h.tooFast(ctx, d, v.Scope, cmp.Or(v.After, delay))
+	case v.After > 0:
+		h.pause(ctx, d, v.Scope, v.After)
+	}
+	if at := d.env.ExpiresAtMS; at > 0 { // then it is settled, and no later
+		delay = min(delay, max(time.Until(time.UnixMilli(at)), 0)+time.Millisecond)
 	}
 	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
 	if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {
 		return h.conclude(ctx, d, e)
 	}
 	return retryIn(delay, string(v.Reason))
-}
-
-// closeLimiter tells every worker of the delay a provider asked for; refused is true
-// where it did so by a refusal.
-func (h *handler) closeLimiter(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration, refused bool) {
-	closing := ratelimit.Scope{Bridge: d.bridge.ID}
-	if scope == classify.ScopeRoom || scope == classify.ScopeRoomRoute {
-		closing.Room = d.env.ExternalRoomID
-	}
-	if scope == classify.ScopeRoute || scope == classify.ScopeRoomRoute {
-		closing.Route = d.route
-	}
-	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
-		err := h.limiter.Close(ctx, closing, delay)
-		if err == nil && refused && closing.Room != "" && h.press(d.bridge.ID, closing.Room, time.Now()) {
-			err = h.limiter.Close(ctx, ratelimit.Scope{Bridge: d.bridge.ID}, min(delay, pressPause))
-		}
-		return struct{}{}, err
-	})
-	if err != nil {
-		h.log.Warn("ratelimit.close_failed", zap.String("bridge", d.bridge.ID), zap.Error(err))
-	}
-}
-
-// pressed are the rooms of a bridge that were told to wait lately.
-type pressed struct {
-	since time.Time
-	rooms map[string]bool
-}
-
-const (
-	pressRooms  = 3
-	pressWindow = time.Second
-	pressPause  = time.Second
-)
-
-// press notes that a room was refused. It answers true where several were in
-// one second: then it is the bridge that is too fast, and the provider only names
-// the room. The bridge pauses for a moment, no longer: it may be chance.
-func (w *Worker) press(bridge, room string, now time.Time) bool {
-	w.pressMu.Lock()
-	defer w.pressMu.Unlock()
-	p := w.pressed[bridge]
-	if p == nil || now.Sub(p.since) > pressWindow {
-		p = &pressed{since: now, rooms: make(map[string]bool)}
-		w.pressed[bridge] = p
-	}
-	p.rooms[room] = true
-	return len(p.rooms) >= pressRooms
 }
 
 func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
@@ -168,7 +127,7 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 		MessageIDs: d.progress.IDs, Result: d.progress.Result, Partition: h.index, Attempts: d.turn.Try,
 		RoutingKey: d.env.RoutingKey(), PressureLevel: h.tallies[h.index].pressure(),
 		RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey, Security: d.security, Media: d.media,
-		CorrelationID: d.env.CorrelationID, QueuedMS: *d.progress.QueuedMS,
+		CorrelationID: d.env.CorrelationID, Traceparent: d.env.Traceparent, QueuedMS: *d.progress.QueuedMS,
 		LatencyMS:         max(0, now.Sub(d.admitted).Milliseconds()),
 		PossibleDuplicate: d.progress.Doubled,
 	}
@@ -176,7 +135,9 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 		success.MessageID = success.MessageIDs[0]
 	}
 	h.remember(ctx, d)
-	h.health.succeeded(ctx, d.bridge.ID)
+	if !h.replaced(d.bridge) {
+		h.health.succeeded(ctx, d.bridge.ID)
+	}
 	h.rooms.available(ctx, h.Worker, h.index, d.line)
 	return h.finish(ctx, d, tasks.Outcome{Success: &success}, partition.Settlement{Kind: partition.Done})
 }
@@ -194,7 +155,7 @@ func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) v
 		Disposition: classify.DispositionTerminal, Operation: d.operation, Reason: v.Reason, Provider: v.Provider,
 		Attempt: d.turn.Try, MaxAttempts: d.policy.MaxAttempts, Partition: h.index, RoutingKey: d.env.RoutingKey(),
 		Retryable: v.Category == classify.Retryable, Ambiguous: v.Ambiguous || d.turn.Ambiguous, DeadLetterID: d.id,
-		CorrelationID: d.env.CorrelationID, RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey,
+		CorrelationID: d.env.CorrelationID, Traceparent: d.env.Traceparent, RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey,
 	}
 	kind := partition.Dead
 	if d.policy.OnFailure == HoldLine && v.Reason != classify.ReasonExpired {
@@ -207,7 +168,7 @@ func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) v
 		MessageIDs: d.progress.IDs, Line: d.line, Envelope: rawEnvelope(d.raw), Outcome: &failure,
 	})
 	if err != nil {
-		h.log.Error("dead_letter.unencodable", zap.String("id", d.id), zap.Error(err))
+		h.about(d).Error("dead_letter.unencodable", zap.Error(err))
 	}
 	text := string(v.Reason)
 	if v.Provider.Message != "" {
@@ -244,7 +205,7 @@ func encode(o tasks.Outcome) ([]byte, error) {
 func (h *handler) finish(ctx context.Context, d *delivery, o tasks.Outcome, s partition.Settlement) verdict {
 	var err error
 	if s.Outcome, err = encode(o); err != nil {
-		h.log.Error("outcome.unencodable", zap.String("id", d.id), zap.Error(err))
+		h.about(d).Error("outcome.unencodable", zap.Error(err))
 		return retryIn(time.Minute, "its outcome cannot be encoded")
 	}
 	s.KeyHash, s.Fingerprint, s.Window = d.keyHash, d.fingerprint, d.policy.IdempotencyWindow
@@ -263,7 +224,7 @@ func (h *handler) finish(ctx context.Context, d *delivery, o tasks.Outcome, s pa
 	}
 	if settled.Fenced {
 		h.metrics.fenced.WithLabelValues(strconv.Itoa(h.index)).Inc()
-		h.log.Warn("delivery.fenced", zap.String("id", d.id))
+		h.about(d).Warn("delivery.fenced")
 	}
 	if settled.OK {
 		h.settled(d, o)

@@ -25,9 +25,9 @@ func (t *tally) pressure() partition.Level {
 // counterTTL is how long asynq keeps its daily counters.
 const counterTTL = 90 * 24 * time.Hour
 
-// tellAsynq adds what was settled to asynq's counters, which asynqmon shows. They
-// are figures for people: to write them with each settlement would cost more than
-// they are worth.
+// tellAsynq adds what was settled to asynq's counters, which asynqmon shows, and what
+// was attempted to those of the running minute. They are figures for people: to write
+// them with each settlement would cost more than they are worth.
 func (w *Worker) tellAsynq(ctx context.Context) {
 	now := time.Now().UTC()
 	day := ":" + now.Format(time.DateOnly)
@@ -45,6 +45,7 @@ func (w *Worker) tellAsynq(ctx context.Context) {
 			}
 		}
 	}
+	w.recent.tell(ctx, pipe, now)
 	if _, err := pipe.Exec(ctx); err != nil {
 		w.redisTrouble(err)
 	}

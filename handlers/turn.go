@@ -40,12 +40,12 @@ func (h *handler) begun(d *delivery, turn partition.Begun, mark bool) *end {
 	d.turn, d.begun, d.marked = turn, true, mark
 	if turn.Progress != "" {
 		if err := json.Unmarshal([]byte(turn.Progress), &d.progress); err != nil {
-			h.log.Warn("delivery.progress_unreadable", zap.String("id", d.id), zap.Error(err))
+			h.about(d).Warn("delivery.progress_unreadable", zap.Error(err))
 		}
 	}
 	if turn.Lost {
 		h.metrics.ambiguous.WithLabelValues(d.bridgeID()).Inc()
-		h.log.Warn("delivery.ambiguous", zap.String("id", d.id), zap.String("bridge", d.bridgeID()),
+		h.about(d).Warn("delivery.ambiguous",
 			zap.Int("crashes", turn.Crashes))
 	}
 	switch {

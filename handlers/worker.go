@@ -68,6 +68,7 @@ type Worker struct {
 	servers []*asynq.Server
 
 	tallies []tally
+	recent  recent
 	pressMu sync.Mutex
 	pressed map[string]*pressed // by bridge
 
@@ -132,6 +133,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.wg.Go(func() { w.keep(background) })
 	w.wg.Go(func() { w.watchLimits(background) })
 	w.wg.Go(func() { w.drain(background) })
+	w.tellOfItself(ctx, WorkerJoined)
 	return nil
 }
 
@@ -160,6 +162,7 @@ func (w *Worker) Shutdown() {
 	}
 	if w.cancel != nil {
 		w.cancel()
+		w.tellOfItself(context.Background(), WorkerLeft)
 	}
 	w.wg.Wait()
 }
@@ -204,19 +207,19 @@ func (w *Worker) listen(ctx context.Context) {
 			}
 			switch m := message.(type) {
 			case *redis.Subscription: // what was told before it stands was not heard
-				w.hear(channels, m.Channel, "")
+				w.hear(ctx, channels, m.Channel, "")
 			case *redis.Message:
-				w.hear(channels, m.Channel, m.Payload)
+				w.hear(ctx, channels, m.Channel, m.Payload)
 			}
 		}
 	}
 }
 
-func (w *Worker) hear(wakes map[string]int, channel, payload string) {
+func (w *Worker) hear(ctx context.Context, wakes map[string]int, channel, payload string) {
 	if i, wake := wakes[channel]; wake {
 		w.door.wake(i)
 	} else {
-		w.event(payload)
+		w.event(ctx, payload)
 	}
 }
 

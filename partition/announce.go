@@ -156,7 +156,8 @@ func ReadScheme(ctx context.Context, rdb redis.UniversalClient) (Scheme, error) 
 var ErrNotReady = errors.New("no gateway has configured this Redis yet: start one with outgate serve")
 
 // Missing tells whether Redis has lost what Announce wrote: after FLUSHALL, or a
-// restart without persistence, or, for the script alone, any restart.
+// restart without persistence, or, for the script alone, any restart. A Redis that
+// knows no functions, or does not let us ask, misses none.
 func (s Setup) Missing(ctx context.Context, rdb redis.UniversalClient) (bool, error) {
 	pipe := rdb.Pipeline()
 	script := pipe.ScriptExists(ctx, redis.NewScript(s.Enqueue).Hash())
@@ -165,6 +166,10 @@ func (s Setup) Missing(ctx context.Context, rdb redis.UniversalClient) (bool, er
 	queues := pipe.SCard(ctx, "asynq:queues")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("look for the setup: %w", err)
+	}
+	functions, err := rdb.FunctionList(ctx, redis.FunctionListQuery{LibraryNamePattern: "outgate"}).Result()
+	if err == nil && len(functions) == 0 {
+		return true, nil
 	}
 	return !script.Val()[0] || api.Val() == 0 || !first.Val() || queues.Val() < int64(s.Scheme.Count), nil
 }

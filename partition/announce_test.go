@@ -142,6 +142,19 @@ func TestMissingSeesWhatRedisLost(t *testing.T) {
 	}
 }
 
+// The embedded Redis knows no functions.
+func TestMissingSeesThatRedisLostTheFunction(t *testing.T) {
+	g := newGateway(t, redistest.Start(t).Client())
+	g.do("FUNCTION", "FLUSH")
+	if missing, err := g.setup.Missing(g.Context(), g.rdb); err != nil || !missing {
+		t.Errorf("missing: %t, %v", missing, err)
+	}
+	g.must(g.setup.Announce(g.Context(), g.rdb))
+	if missing, err := g.setup.Missing(g.Context(), g.rdb); err != nil || missing {
+		t.Errorf("announced again: missing %t, %v", missing, err)
+	}
+}
+
 func TestTheSchemeIsReadBack(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		if s, err := partition.ReadScheme(g.Context(), g.rdb); err != nil || s != g.setup.Scheme {

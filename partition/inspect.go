@@ -101,10 +101,8 @@ func (r statsReplies) stats(index int, queue string, now time.Time) Stats {
 	if rank := number(r.state.Val(), 1); rank > 0 && rank < int64(len(Levels)) {
 		s.Level = Levels[rank]
 	}
-	for _, ids := range r.ids {
-		for _, id := range ids.Val() {
-			s.OldestMS = max(s.OldestMS, ageMS(id, now))
-		}
+	if at, ok := Earliest(r.ids[0].Val(), r.ids[1].Val(), r.ids[2].Val(), r.ids[3].Val()); ok {
+		s.OldestMS = max(0, now.Sub(at).Milliseconds())
 	}
 	return s
 }
@@ -138,6 +136,25 @@ func AdmittedAt(id string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("envelope id %q: %w", id, err)
 	}
 	return time.UnixMicro(us), nil
+}
+
+// Earliest is when the first of a partition's envelopes was admitted, false where none
+// of the ids is ours. An id is a partition and a time: those of one partition sort by
+// time, and so only few of many are read.
+func Earliest(ids ...[]string) (time.Time, bool) {
+	var first string
+	var earliest time.Time
+	for _, some := range ids {
+		for _, id := range some {
+			if first != "" && id >= first {
+				continue
+			}
+			if at, err := AdmittedAt(id); err == nil {
+				first, earliest = id, at
+			}
+		}
+	}
+	return earliest, first != ""
 }
 
 // ageMS is the age of an envelope in ms, 0 for an id that is not ours.

@@ -63,6 +63,26 @@
 // its slot, or whose bridge has no limits, learns of them without asking. What it
 // missed while it was not connected it learns by asking once.
 //
+// # Refusals
+//
+// A provider that refuses what the limits let through has tighter limits than we know.
+// Refuse closes the scope, and cuts the share of the limits that is used: of the room's
+// where the provider names a room, else of the bridge's list and of those of all rooms
+// that share it. A share s of N in w is ceil(N s) in w ceil(N s) / (N s): fewer sends
+// first, since providers mind bursts, then longer windows.
+//
+//	after a refusal                        s = 0.9 s
+//	another, within 10 s of the closure    s = 0.7 s, 0.02 at the least
+//	each 0.4 s after the closure           s = s + 0.001, 1 at the most
+//
+// A refused send tells of the share under which its slot was given, so those that were
+// under way together count once. The slots of the bridge that were given ahead are called
+// back: they count as used now, their tokens are void, and who waits in hand is told of a
+// closure, asks and gets another. Without that the old rate would go on for as long as
+// the slots reach ahead.
+//
+// The share is never above 1: no limit is ever exceeded because of one.
+//
 // # When things fail
 //
 //   - Redis is away: Reserve fails and nothing may be sent. Wait and ask again;
@@ -85,6 +105,7 @@
 //
 //	slots, slots:<room>    lists of times, at most the largest N each
 //	closed, closed:<room>  closed-until
-//	closures               the latest closed-until of any scope of the bridge
-//	token:<token>          the slot given to the token
+//	share, share:<room>    share of the limits, since when, from when on it grows
+//	closures               until when closures are to be heeded on the bridge
+//	token:<token>          the slot given to the token, and when it was
 package ratelimit

@@ -83,7 +83,7 @@ func TestTimeOnTheWayShortensTheDeadline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := ratelimit.New(answering{after: tc.took * time.Millisecond, reply: []any{int64(1), tc.now, tc.at, int64(0)}})
+				l := ratelimit.New(answering{after: tc.took * time.Millisecond, reply: []any{int64(1), tc.now, tc.at, int64(0), tc.now}})
 				s := ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")})
 				if s.Wait != tc.wait*time.Millisecond || time.Until(s.Deadline) != tc.end*time.Millisecond {
 					t.Errorf("wait %s, %s to the deadline; want %d and %d ms", s.Wait, time.Until(s.Deadline), tc.wait, tc.end)

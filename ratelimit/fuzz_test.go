@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -22,11 +23,28 @@ type model struct {
 	trim   bool
 	slots  map[string][]int64 // by room and route, the bridge's own under ""
 	closed map[ratelimit.Scope]int64
-	tokens map[string]int64
+	tokens map[string]held
+	shares map[string]share // by the same names as slots
+}
+
+// held is a slot that is remembered for a token.
+type held struct{ at, given int64 }
+
+// share is which part of the limits is used, in thousandths: since when, and from
+// when on it grows.
+type share struct{ of, since, from int64 }
+
+func (s share) at(now int64) int64 {
+	if s.of == 0 {
+		return 1000
+	}
+	return min(1000, s.of+max(0, now-s.from)/400)
 }
 
 func newModel() *model {
-	return &model{slots: map[string][]int64{}, closed: map[ratelimit.Scope]int64{}, tokens: map[string]int64{}}
+	return &model{
+		slots: map[string][]int64{}, closed: map[ratelimit.Scope]int64{}, tokens: map[string]held{}, shares: map[string]share{},
+	}
 }
 
 func pad(l ratelimit.Limit) int64 { return min(max(l.Window.Milliseconds()*3/100, 5), 100) }
@@ -47,14 +65,22 @@ func longest(limits []ratelimit.Limit) (n int) {
 	return n
 }
 
-func earliest(slots []int64, limits []ratelimit.Limit) int64 {
+// limited is a share of a limit: fewer sends in the same window as far as that goes.
+func limited(l ratelimit.Limit, share int64) (n int, window int64) {
+	part := float64(int64(l.N)*share) / 1000
+	n = int(math.Ceil(part))
+	return n, int64(math.Ceil(float64(l.Window.Milliseconds()+pad(l)) * float64(n) / part))
+}
+
+func earliest(slots []int64, limits []ratelimit.Limit, share int64) int64 {
 	if len(limits) == 0 || len(slots) == 0 {
 		return 0
 	}
 	at := slots[len(slots)-1]
 	for _, l := range limits {
-		if len(slots) >= l.N {
-			at = max(at, slots[len(slots)-l.N]+l.Window.Milliseconds()+pad(l))
+		n, window := limited(l, share)
+		if len(slots) >= n {
+			at = max(at, slots[len(slots)-n]+window)
 		}
 	}
 	return at
@@ -62,8 +88,8 @@ func earliest(slots []int64, limits []ratelimit.Limit) int64 {
 
 // spread is earliest for a slot of the bridge: one that is waited for keeps a little
 // apart from the one before it.
-func spread(slots []int64, limits []ratelimit.Limit, now int64) int64 {
-	at, apart := earliest(slots, limits), int64(3)
+func spread(slots []int64, limits []ratelimit.Limit, share, now int64) int64 {
+	at, apart := earliest(slots, limits, share), int64(3)
 	for _, l := range limits {
 		apart = min(apart, (l.Window.Milliseconds()+pad(l))/int64(l.N))
 	}
@@ -81,23 +107,24 @@ func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64
 			closed = max(closed, until)
 		}
 	}
-	bridge, room := "", r.Room
-	if r.BridgePerRoute && r.Route != "" {
-		bridge = "@" + r.Route
-	}
-	if r.RoomPerRoute && r.Route != "" {
-		room = "@" + r.Route + ":" + r.Room
-	}
+	bridge, room := lists(r)
+	ofBridge := m.shares[bridge].at(now)
+	ofRoom := min(ofBridge, m.shares[room].at(now))
 	if slot, known := m.tokens[r.Token]; known {
-		if slot >= now-grace(r) && slot >= closed {
-			return true, slot
+		recalled := slot.given <= m.shares[bridge].since
+		if !recalled && slot.at >= now-grace(r) && slot.at >= closed {
+			return true, slot.at
 		}
 		delete(m.tokens, r.Token)
+		if mine := m.slots[room]; recalled && len(mine) > 0 && mine[len(mine)-1] == slot.at {
+			// The list is a place shorter than its memory from now on.
+			m.slots[room] = mine[max(0, len(mine)-longest(r.RoomLimits)) : len(mine)-1]
+		}
 	}
-	if wait := max(closed, earliest(m.slots[room], r.RoomLimits)); wait > now {
+	if wait := max(closed, earliest(m.slots[room], r.RoomLimits, ofRoom)); wait > now {
 		return false, wait
 	}
-	at = spread(m.slots[bridge], r.BridgeLimits, now)
+	at = spread(m.slots[bridge], r.BridgeLimits, ofBridge, now)
 	if r.MaxWait != 0 && at-now > max(r.MaxWait.Milliseconds(), 0) {
 		return false, at
 	}
@@ -111,9 +138,42 @@ func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64
 		}
 	}
 	if at > now && r.Token != "" {
-		m.tokens[r.Token] = at
+		m.tokens[r.Token] = held{at, now}
 	}
 	return true, at
+}
+
+// lists names what the limits of a request count.
+func lists(r ratelimit.Request) (bridge, room string) {
+	room = r.Room
+	if r.BridgePerRoute && r.Route != "" {
+		bridge = "@" + r.Route
+	}
+	if r.RoomPerRoute && r.Route != "" {
+		room = "@" + r.Route + ":" + r.Room
+	}
+	return bridge, room
+}
+
+// cut is what close.lua makes of a share at that time, 0 for nothing.
+func (m *model) cut(list string, given, now, closed int64) int64 {
+	s := m.shares[list]
+	if given <= s.since {
+		return 0
+	}
+	keep := int64(900)
+	if s.since > 0 && now-s.from < 10_000 {
+		keep = 700
+	}
+	m.shares[list] = share{max(20, s.at(now)*keep/1000), now, max(now, closed)}
+	return m.shares[list].of
+}
+
+// recall makes the slots of a list that are ahead used.
+func (m *model) recall(list string, now int64) {
+	for i, at := range m.slots[list] {
+		m.slots[list][i] = min(at, now)
+	}
 }
 
 // run is a limiter and its model, side by side on one bridge.
@@ -123,6 +183,10 @@ type run struct {
 	l      *ratelimit.Limiter
 	m      *model
 	bridge string
+	// last is what was asked last that was given a slot, and when.
+	last  ratelimit.Request
+	given time.Time
+	cuts  int
 }
 
 func (r *run) reserve(req ratelimit.Request) {
@@ -139,6 +203,7 @@ func (r *run) reserve(req ratelimit.Request) {
 	if !reserved {
 		return
 	}
+	r.last, r.given = req, got.Given
 	left := time.Duration(at-now+grace(req)) * time.Millisecond
 	if got.Deadline.Before(asked.Add(left)) || got.Deadline.After(answered.Add(left)) {
 		r.t.Fatalf("%+v: deadline %s after the question, want %s", req, got.Deadline.Sub(asked), left)
@@ -151,15 +216,21 @@ func (r *run) close(scope ratelimit.Scope, d time.Duration) {
 	if err := r.l.Close(context.Background(), scope, d); err != nil {
 		r.t.Fatal(err)
 	}
+	r.learnClosure(scope, d, before)
+}
+
+// learnClosure takes over from Redis until when the scope is closed.
+func (r *run) learnClosure(scope ratelimit.Scope, d time.Duration, before int64) {
+	r.t.Helper()
 	later := clock(r.t, r.rdb).UnixMilli()
-	key := "outgate:limit:{" + r.bridge + "}:closed"
+	name := "closed"
 	if scope.Route != "" {
-		key += "@" + scope.Route
+		name += "@" + scope.Route
 	}
 	if scope.Room != "" {
-		key += ":" + scope.Room
+		name += ":" + scope.Room
 	}
-	until, err := r.rdb.Get(context.Background(), key).Int64()
+	until, err := r.rdb.Get(context.Background(), r.key(name)).Int64()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -167,6 +238,61 @@ func (r *run) close(scope ratelimit.Scope, d time.Duration) {
 		r.t.Fatalf("closed between %d and %d for %s: until %d, known %d", before, later, d, until, known)
 	}
 	r.m.closed[scope] = until
+}
+
+func (r *run) key(name string) string { return "outgate:limit:{" + r.bridge + "}:" + name }
+
+// mostCuts keeps the shares so large that no window becomes longer than slots are
+// kept.
+const mostCuts = 3
+
+// refuse refuses the last send, of its room or of the bridge.
+func (r *run) refuse(wide bool, d time.Duration) {
+	r.t.Helper()
+	if r.given.IsZero() || r.cuts >= mostCuts {
+		return
+	}
+	list, name, scope, limits := r.refused(wide)
+	before := clock(r.t, r.rdb).UnixMilli()
+	got, err := r.l.Refuse(context.Background(), ratelimit.Refusal{Scope: scope, After: d, Request: r.last, Given: r.given})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.learnClosure(scope, d, before)
+	if limits == 0 {
+		return
+	}
+	now := before
+	if kept := r.rdb.Get(context.Background(), r.key(name)).Val(); kept != "" {
+		if _, err := fmt.Sscan(kept, new(int64), &now); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	want := r.m.cut(list, r.given.UnixMilli(), now, r.m.closed[scope])
+	if got != float64(want)/1000 || want > 0 && now < before {
+		r.t.Fatalf("refused at %d: share %v, want %d; kept since %d", before, got, want, now)
+	}
+	if want > 0 {
+		r.cuts++
+		if wide {
+			r.m.recall(list, now)
+		}
+	}
+}
+
+// refused is what the refusal of the last send is about: the list whose share is cut
+// and its key, the scope, and how many limits there are.
+func (r *run) refused(wide bool) (list, name string, scope ratelimit.Scope, limits int) {
+	bridge, room := lists(r.last)
+	scope = ratelimit.Scope{Bridge: r.bridge}
+	if wide {
+		return bridge, "share" + bridge, scope, len(r.last.BridgeLimits) + len(r.last.RoomLimits)
+	}
+	scope.Room = r.last.Room
+	if room == r.last.Room {
+		return room, "share:" + room, scope, len(r.last.RoomLimits)
+	}
+	return room, "share" + room, scope, len(r.last.RoomLimits)
 }
 
 func (r *run) open(scope ratelimit.Scope) {
@@ -222,6 +348,8 @@ func (r *run) play(play []byte) {
 			r.close(ratelimit.Scope{Bridge: r.bridge, Route: route}, time.Duration(how%20+1)*time.Millisecond)
 		case 2:
 			r.open(ratelimit.Scope{Bridge: r.bridge, Room: []string{"", room}[how%2], Route: route})
+		case 6:
+			r.refuse(how%2 == 0, time.Duration(how%20+1)*time.Millisecond)
 		case 3, 4:
 			r.pass(time.Duration(how%8) * time.Millisecond)
 		default:

@@ -10,10 +10,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed reserve.lua
-var reserveSource string
+var (
+	//go:embed share.lua
+	shareSource string
+	//go:embed reserve.lua
+	reserveSource string
+)
 
-var reserveScript = redis.NewScript(reserveSource)
+var reserveScript = redis.NewScript(shareSource + reserveSource)
 
 // unhurried is the grace of a slot that no limit applies to.
 const unhurried = time.Hour
@@ -39,7 +43,7 @@ func New(rdb Client) *Limiter { return &Limiter{rdb: rdb} }
 type Request struct {
 	// Bridge is the bridge's id. It must not be empty and holds no braces.
 	Bridge string
-	// Room is the provider's room id, any bytes.
+	// Room is the provider's room id, any bytes. It must not be empty.
 	Room string
 	// Route is the kind of request, where the provider tells kinds apart; empty where
 	// it does not. It holds no colon. A closure of the route holds for it.
@@ -87,6 +91,9 @@ type Slot struct {
 	// At is when the wait ends and Now when it began, by the clock of Redis in
 	// milliseconds.
 	At, Now time.Time
+	// Given is when the slot was reserved, by the clock of Redis in milliseconds: Now,
+	// or earlier where the token was known. It is zero where nothing is reserved.
+	Given time.Time
 }
 
 // Reserve returns the next slot that the limits of the bridge and of the room
@@ -115,14 +122,8 @@ func (l *Limiter) Reserve(ctx context.Context, r Request) (Slot, error) {
 }
 
 func (r *Request) keys() []string {
-	bridge, room := "slots", "slots:"+r.Room
-	if r.BridgePerRoute && r.Route != "" {
-		bridge = "slots@" + r.Route
-	}
-	if r.RoomPerRoute && r.Route != "" {
-		room = "slots@" + r.Route + ":" + r.Room
-	}
-	keys := append(make([]string, 0, 8), key(r.Bridge, bridge), key(r.Bridge, room), closuresKey(r.Bridge))
+	bridge, room := r.bridge(), r.room()
+	keys := append(make([]string, 0, 10), bridge.slots(), room.slots(), closuresKey(r.Bridge), bridge.share(), room.share())
 	for _, s := range r.scopes() {
 		keys = append(keys, s.key())
 	}
@@ -130,6 +131,23 @@ func (r *Request) keys() []string {
 		keys = append(keys, key(r.Bridge, "token:"+r.Token))
 	}
 	return keys
+}
+
+// bridge and room are what the limits of the request count the sends of.
+func (r *Request) bridge() Scope {
+	s := Scope{Bridge: r.Bridge}
+	if r.BridgePerRoute {
+		s.Route = r.Route
+	}
+	return s
+}
+
+func (r *Request) room() Scope {
+	s := Scope{Bridge: r.Bridge, Room: r.Room}
+	if r.RoomPerRoute {
+		s.Route = r.Route
+	}
+	return s
 }
 
 // scopes are all that the send is in.
@@ -178,8 +196,8 @@ func (r *Request) patience() int64 {
 // a deadline counted from the question is never too late, however long the
 // answer took.
 func decodeSlot(reply []int64, grace time.Duration, asked time.Time) (Slot, time.Duration, error) {
-	if len(reply) != 4 {
-		return Slot{}, 0, fmt.Errorf("reply of %d numbers, want 4", len(reply))
+	if len(reply) != 5 {
+		return Slot{}, 0, fmt.Errorf("reply of %d numbers, want 5", len(reply))
 	}
 	now, at, closures := reply[1], reply[2], reply[3]
 	s := Slot{
@@ -190,6 +208,7 @@ func decodeSlot(reply []int64, grace time.Duration, asked time.Time) (Slot, time
 	}
 	if s.Reserved {
 		s.Deadline = asked.Add(millis(at-now) + grace)
+		s.Given = time.UnixMilli(reply[4])
 	}
 	return s, millis(max(closures-now, 0)), nil
 }

@@ -1,10 +1,12 @@
 -- Reserves the next slot of a send under the limits of its bridge and its room.
+-- Stands after share.lua.
 --
 -- KEYS[1] slots of the bridge: list of the latest reservations, oldest first
 -- KEYS[2] slots of the room: the same
 -- KEYS[3] the latest closed-until of any scope of the bridge
--- KEYS[4..3+n] closed-until of each scope that the send is in
--- KEYS[4+n] the slot remembered for the token; absent without a token
+-- KEYS[4] share of the bridge's limits, KEYS[5] share of the room's
+-- KEYS[6..5+n] closed-until of each scope that the send is in
+-- KEYS[6+n] the slot remembered for the token, "<slot> <given>"; absent without a token
 --
 -- ARGV[1] grace: how late a slot may be used
 -- ARGV[2] the longest wait to reserve for, -1 for any
@@ -12,14 +14,12 @@
 -- ARGV[4] number of room limits
 -- ARGV[5..] count and padded window of each limit, the room's first
 --
--- Reply: {reserved, now, at, closures}. reserved is 1 for a slot at `at`, 0 for
--- "nothing reserved, ask again at `at`"; closures is KEYS[3], 0 for none.
+-- Reply: {reserved, now, at, closures, given}. reserved is 1 for a slot at `at`, 0 for
+-- "nothing reserved, ask again at `at`"; closures is KEYS[3], 0 for none; given is
+-- when the slot was reserved.
 --
 -- All times are integer milliseconds of this server's clock. Numbers decide and
--- expiry only sweeps: every key outlives its last use by SLACK, so that the two
--- clocks of a script, TIME and expiry's, may differ.
-
-local SLACK = 1000
+-- expiry only sweeps.
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -27,29 +27,38 @@ local grace, patience = tonumber(ARGV[1]), tonumber(ARGV[2])
 local scopes = tonumber(ARGV[3])
 local room_from = 5
 local bridge_from = room_from + 2 * tonumber(ARGV[4])
-local token = KEYS[4 + scopes]
+local token = KEYS[6 + scopes]
 
 local known = redis.call('MGET', unpack(KEYS, 3))
 local closures, closed = tonumber(known[1]) or 0, 0
-for i = 2, scopes + 1 do closed = math.max(closed, tonumber(known[i]) or 0) end
-local slot = tonumber(known[scopes + 2])
-
-local function integer(n) return string.format('%d', n) end
+local bridge_share, recalled = share_of(known[2], now)
+local room_share = math.min(bridge_share, (share_of(known[3], now)))
+for i = 4, scopes + 3 do closed = math.max(closed, tonumber(known[i]) or 0) end
 
 -- SPREAD is how far apart the slots of a bridge are that are waited for: if all of a
 -- window fell due at the same instant, not all could be used in time.
 local SPREAD = 3
 
+-- limit is the one at ARGV[i], or the share of it: of 30 in a second a third is 10 in a
+-- second, for a provider minds bursts too, and of 1 in a second it is 1 in three.
+local function limit(i, share)
+  local n, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  if share == FULL then return n, window end
+  local part = n * share / FULL
+  n = math.ceil(part)
+  return n, math.ceil(window * n / part)
+end
+
 -- earliest is the first moment at which the limits ARGV[from..to] let another
 -- slot be. It is never before the latest slot: the n-th last entry is the n-th
 -- latest only while the list is in order of time, whatever became of the clock,
 -- a closure or the limits since.
-local function earliest(key, from, to)
+local function earliest(key, from, to, share)
   if from > to then return 0, 0 end
   local last = tonumber(redis.call('LINDEX', key, -1)) or 0
   local at = last
   for i = from, to, 2 do
-    local n, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+    local n, window = limit(i, share)
     local nth = tonumber(redis.call('LINDEX', key, integer(-n)))
     if nth then at = math.max(at, nth + window) end
   end
@@ -67,38 +76,47 @@ end
 
 -- record appends the slot `at`, and keeps as many as the limits look back on for
 -- as long as they do.
-local function record(key, from, to, at)
+local function record(key, from, to, at, share)
   if from > to then return end
-  local keep, window = 0, 0
+  local keep, longest = 0, 0
   for i = from, to, 2 do
+    local _, window = limit(i, share)
     keep = math.max(keep, tonumber(ARGV[i]))
-    window = math.max(window, tonumber(ARGV[i + 1]))
+    longest = math.max(longest, window)
   end
   if redis.call('RPUSH', key, integer(at)) > keep then
     redis.call('LTRIM', key, integer(-keep), -1)
   end
-  redis.call('PEXPIRE', key, integer(at - now + window + SLACK))
+  redis.call('PEXPIRE', key, integer(at - now + longest + SLACK))
 end
 
-if slot then
-  if slot >= now - grace and slot >= closed then return {1, now, slot, closures} end
+if known[scopes + 4] then
+  local slot, given = string.match(known[scopes + 4], '^(%d+) (%d+)$')
+  slot, given = tonumber(slot), tonumber(given)
+  if given > recalled and slot >= now - grace and slot >= closed then
+    return {1, now, slot, closures, given}
+  end
   redis.call('DEL', token)
+  -- What was recalled was never used: the room was free for it when it was given.
+  if given <= recalled and redis.call('LINDEX', KEYS[2], -1) == integer(slot) then
+    redis.call('RPOP', KEYS[2])
+  end
 end
 
 -- Nothing is reserved ahead for a room that must wait or for a closed scope. Only
 -- the head of a room asks, so nobody competes for the room's next slot, and a far
 -- one would hold up the other rooms of the bridge. A slot behind a closure could
 -- not be taken back when the closure is lifted.
-local room = math.max(closed, earliest(KEYS[2], room_from, bridge_from - 1))
-if room > now then return {0, now, room, closures} end
+local room = math.max(closed, earliest(KEYS[2], room_from, bridge_from - 1, room_share))
+if room > now then return {0, now, room, closures, 0} end
 
-local at, last = earliest(KEYS[1], bridge_from, #ARGV)
+local at, last = earliest(KEYS[1], bridge_from, #ARGV, bridge_share)
 at = at > now and math.max(at, last + apart()) or now
-if patience >= 0 and at - now > patience then return {0, now, at, closures} end
+if patience >= 0 and at - now > patience then return {0, now, at, closures, 0} end
 
-record(KEYS[1], bridge_from, #ARGV, at)
-record(KEYS[2], room_from, bridge_from - 1, at)
+record(KEYS[1], bridge_from, #ARGV, at, bridge_share)
+record(KEYS[2], room_from, bridge_from - 1, at, room_share)
 if at > now and token then
-  redis.call('SET', token, integer(at), 'PX', integer(at - now + grace + SLACK))
+  redis.call('SET', token, integer(at) .. ' ' .. integer(now), 'PX', integer(at - now + grace + SLACK))
 end
-return {1, now, at, closures}
+return {1, now, at, closures, now}

@@ -129,6 +129,11 @@ func stale(results []result, err error) bool {
 	return misled
 }
 
+// notAskedError is a failure before anything was asked to be admitted.
+type notAskedError struct{ error }
+
+func (e *notAskedError) Unwrap() error { return e.error }
+
 func (c *Client) schemeOf(ctx context.Context, fresh bool) (partition.Scheme, error) {
 	if s := c.scheme.Load(); s != nil && !fresh {
 		return *s, nil
@@ -138,7 +143,7 @@ func (c *Client) schemeOf(ctx context.Context, fresh bool) (partition.Scheme, er
 		return s, &Refusal{Code: CodeNotReady, Text: err.Error()}
 	}
 	if err != nil {
-		return s, err
+		return s, &notAskedError{err}
 	}
 	c.scheme.Store(&s)
 	return s, nil
@@ -248,10 +253,14 @@ func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Succes
 	receipt, err := c.Enqueue(ctx, e)
 	if err != nil {
 		out := refusedError(&e, err)
+		if s := c.scheme.Load(); s != nil {
+			out.Partition = s.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID())
+		}
 		// Without an answer it may be admitted and delivered all the same.
 		var refusal *Refusal
 		var reply redis.Error
-		out.Ambiguous = !errors.As(err, &refusal) && !errors.As(err, &reply)
+		var unasked *notAskedError
+		out.Ambiguous = !errors.As(err, &refusal) && !errors.As(err, &reply) && !errors.As(err, &unasked)
 		return nil, out
 	}
 	outcome, err := c.Wait(ctx, receipt)
@@ -295,6 +304,6 @@ func refusedError(e *Envelope, err error) *OutboundError {
 	return &OutboundError{
 		Status: StatusError, Type: "outbound_error", Category: category, Disposition: category.Disposition(),
 		Operation: e.Operation, Reason: reason, RoutingKey: e.RoutingKey(), Retryable: category == classify.Retryable,
-		CorrelationID: e.CorrelationID, SessionKey: e.SessionKey, RouteResolution: e.RouteResolution, cause: err,
+		CorrelationID: e.CorrelationID, Traceparent: e.Traceparent, SessionKey: e.SessionKey, RouteResolution: e.RouteResolution, cause: err,
 	}
 }

@@ -189,6 +189,18 @@ func TestSynchronousCallsExplainARefusal(t *testing.T) {
 	}
 }
 
+func TestARefusalNamesThePartitionOfItsRoom(t *testing.T) {
+	rdb := embedded(t)
+	announce(t, rdb, capacity(1))
+	c := newClient(t, rdb)
+	receipt := enqueue(t, c, message("42", "x"))
+	_, err := c.SendMessage(t.Context(), message("42", "y"))
+	failed, ok := errors.AsType[*tasks.OutboundError](err)
+	if !ok || failed.Reason != classify.ReasonQueueFull || receipt.Partition == 0 || failed.Partition != receipt.Partition {
+		t.Errorf("%#v, the partition is %d", err, receipt.Partition)
+	}
+}
+
 func TestSynchronousCallThatGivesUpSaysWhatMayStillHappen(t *testing.T) {
 	for reason, end := range map[classify.Reason]func(*testing.T, *redis.Client) (context.Context, context.CancelFunc){
 		classify.ReasonTimeout: func(t *testing.T, _ *redis.Client) (context.Context, context.CancelFunc) {

@@ -135,6 +135,22 @@ func TestLostReplyAdmitsNothingTwice(t *testing.T) {
 	}
 }
 
+func TestSendThatNeverReachedRedisIsNotAmbiguous(t *testing.T) {
+	nobody, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, nobody.Close())
+	rdb := redis.NewClient(&redis.Options{Addr: nobody.Addr().String(), MaxRetries: -1, DialerRetries: 1})
+	closeAfter(t, rdb)
+	_, err = newClient(t, rdb).SendMessage(t.Context(), message("1", "x"))
+	failed, ok := errors.AsType[*tasks.OutboundError](err)
+	if !ok || failed.Ambiguous || failed.Reason != classify.ReasonPartitionUnavailable || !failed.Retryable {
+		t.Errorf("SendMessage: %#v", err)
+	}
+	if refused := new(*net.OpError); !errors.As(err, refused) {
+		t.Errorf("%v does not say why", err)
+	}
+}
+
 func TestSendWithALostReplyIsAmbiguous(t *testing.T) {
 	server := redistest.Start(t)
 	announce(t, server.Client())

@@ -159,6 +159,8 @@ type Success struct {
 	Security        map[string]any  `json:"security,omitempty"`
 	Media           map[string]any  `json:"media,omitempty"`
 	CorrelationID   string          `json:"correlation_id,omitempty"`
+	// Traceparent is the envelope's own.
+	Traceparent string `json:"traceparent,omitempty"`
 	// QueuedMS is the time from admission to the first attempt, LatencyMS to the
 	// outcome, both in milliseconds.
 	QueuedMS  int64 `json:"queued_ms"`
@@ -199,6 +201,7 @@ type OutboundError struct {
 	Ambiguous     bool   `json:"ambiguous"`
 	DeadLetterID  string `json:"dead_letter_id,omitempty"`
 	CorrelationID string `json:"correlation_id,omitempty"`
+	Traceparent   string `json:"traceparent,omitempty"`
 	// RouteResolution and SessionKey are carried through here too.
 	RouteResolution json.RawMessage `json:"route_resolution,omitempty"`
 	SessionKey      json.RawMessage `json:"session_key,omitempty"`
@@ -222,6 +225,7 @@ func NewOutboundError(e *Envelope, v classify.Verdict, cause error) *OutboundErr
 		Retryable:       v.Category == classify.Retryable,
 		Ambiguous:       v.Ambiguous,
 		CorrelationID:   e.CorrelationID,
+		Traceparent:     e.Traceparent,
 		RouteResolution: e.RouteResolution,
 		SessionKey:      e.SessionKey,
 		cause:           cause,

@@ -52,11 +52,11 @@ func TestOutcomeSchemaWantsEveryPromisedField(t *testing.T) {
 	}{
 		{
 			"outcome", "testdata/outcomes/02-success-every-field.json",
-			[]string{"route_resolution", "session_key", "security", "media", "correlation_id"},
+			[]string{"route_resolution", "session_key", "security", "media", "correlation_id", "traceparent"},
 		},
 		{
 			"outcome", "testdata/outcomes/05-error-every-field.json",
-			[]string{"dead_letter_id", "correlation_id", "route_resolution", "session_key"},
+			[]string{"dead_letter_id", "correlation_id", "traceparent", "route_resolution", "session_key"},
 		},
 		{"outcome", "testdata/outcomes/07-superseded.json", nil},
 		{"receipt", "testdata/receipts/03-duplicate-with-outcome.json", []string{"outcome"}},

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/outgate/outgate/classify"
@@ -72,14 +73,24 @@ func (r *Refusal) Is(target error) bool { return refusals[r.Code].err == target 
 // Reason is the refusal as the reason of an outcome.
 func (r *Refusal) Reason() classify.Reason { return refusals[r.Code].reason }
 
-// As fills an *InvalidError for CodeInvalid, so that a refusal by the gateway and
-// one by Validate read alike.
+// As fills an *InvalidError for CodeInvalid and a *TooLargeError for CodeTooLarge, so
+// that a refusal by the gateway and one by Validate or DecodeEnvelope read alike.
 func (r *Refusal) As(target any) bool {
-	t, ok := target.(**InvalidError)
-	if ok && r.Code == CodeInvalid {
-		*t = &InvalidError{Field: r.Field, Why: r.Text}
+	switch t := target.(type) {
+	case **InvalidError:
+		if r.Code == CodeInvalid {
+			*t = &InvalidError{Field: r.Field, Why: r.Text}
+			return true
+		}
+	case **TooLargeError:
+		if r.Code == CodeTooLarge {
+			*t = &TooLargeError{}
+			// Both stay 0 where another gateway words it otherwise.
+			_, _ = fmt.Sscanf(r.Text, "%d bytes, the limit is %d", &(*t).Size, &(*t).Limit)
+			return true
+		}
 	}
-	return ok && r.Code == CodeInvalid
+	return false
 }
 
 // ParseRefusal reads an error reply of the enqueue script, nil if it is none. A

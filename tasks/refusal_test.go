@@ -73,6 +73,9 @@ func TestParseRefusalReadsTheRepliesOfTheScript(t *testing.T) {
 			if ok != (got.Code == tasks.CodeInvalid) || ok && (invalid.Field != got.Field || invalid.Why != got.Text) {
 				t.Errorf("errors.As finds the InvalidError %v", invalid)
 			}
+			if _, ok := errors.AsType[*tasks.TooLargeError](wrapped); ok != (got.Code == tasks.CodeTooLarge) {
+				t.Errorf("errors.As finds a TooLargeError: %v", ok)
+			}
 			if other := new(*tasks.BatchError); errors.As(wrapped, other) {
 				t.Error("errors.As finds a BatchError")
 			}
@@ -86,6 +89,17 @@ func TestRefusalReadsAsOnTheWire(t *testing.T) {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
+}
+
+func TestATooLargeEnvelopeSaysHowLargeItIs(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		announce(t, rdb, small)
+		err := enqueue1(message("1", strings.Repeat("x", 5000)))(t.Context(), rdb, newClient(t, rdb))
+		tooLarge, ok := errors.AsType[*tasks.TooLargeError](err)
+		if !ok || tooLarge.Size <= 5000 || tooLarge.Limit != 1000 {
+			t.Errorf("%v is the TooLargeError %+v", err, tooLarge)
+		}
+	})
 }
 
 // refused makes every kind of refusal, each against a Redis in the state it needs.

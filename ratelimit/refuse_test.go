@@ -1,0 +1,188 @@
+package ratelimit_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/outgate/outgate/ratelimit"
+)
+
+// refuse is Refuse of the whole bridge or, with a room, of the room; it must succeed.
+func refuse(t *testing.T, l *ratelimit.Limiter, r ratelimit.Request, room string, s ratelimit.Slot, d time.Duration) float64 {
+	t.Helper()
+	share, err := l.Refuse(context.Background(), ratelimit.Refusal{
+		Scope: ratelimit.Scope{Bridge: r.Bridge, Room: room}, After: d, Request: r, Given: s.Given,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return share
+}
+
+// apart is how far the next slot is from one that is given now.
+func apart(t *testing.T, s store, l *ratelimit.Limiter, r ratelimit.Request) time.Duration {
+	t.Helper()
+	for {
+		first := ask(t, l, r)
+		s.pass(t, first.Wait)
+		if first.Reserved {
+			return after(first, ask(t, l, r))
+		}
+	}
+}
+
+var refuseCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
+	"a refusal closes its scope": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/10ms")}
+		refuse(t, l, r, "", ask(t, l, r), time.Minute)
+		if got := ask(t, l, r); got.Reserved || got.Wait < 50*time.Second {
+			t.Errorf("got %+v", got)
+		}
+	},
+	"the bridge's limits and those of its rooms are used by nine parts of ten": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		bridge := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/100ms")}
+		room := ratelimit.Request{Bridge: "tg", Room: "2", RoomLimits: limits(t, "1/100ms")}
+		if share := refuse(t, l, bridge, "", ask(t, l, bridge), time.Millisecond); share != 0.9 {
+			t.Errorf("share %v", share)
+		}
+		for _, r := range []ratelimit.Request{bridge, room} {
+			// a pad of 5 ms; the share may have grown by a part of a thousandth
+			if d := apart(t, s, l, r); d < 116*time.Millisecond || d > 117*time.Millisecond {
+				t.Errorf("%s: slots %s apart", r.Room, d)
+			}
+		}
+	},
+	"a room's refusal slows that room alone": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		for _, room := range []string{"1", "2"} {
+			r := ratelimit.Request{Bridge: "tg", Room: room, RoomLimits: limits(t, "1/100ms")}
+			if room == "1" {
+				refuse(t, l, r, room, ask(t, l, r), time.Millisecond)
+			}
+			if d := apart(t, s, l, r); (d > 110*time.Millisecond) != (room == "1") {
+				t.Errorf("room %s: slots %s apart", room, d)
+			}
+		}
+	},
+	"a route is slowed where limits count it alone": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{
+			Bridge: "sl", Room: "1", Route: "post", RoomLimits: limits(t, "1/100ms"), RoomPerRoute: true, BridgePerRoute: true,
+		}
+		refuse(t, l, r, "", ask(t, l, r), time.Millisecond)
+		for _, route := range []string{"post", "update"} {
+			r.Route = route
+			if d := apart(t, s, l, r); (d > 110*time.Millisecond) != (route == "post") {
+				t.Errorf("%s: slots %s apart", route, d)
+			}
+		}
+	},
+	"refusals of sends that were under way together count once": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "5/100ms")}
+		first, second := ask(t, l, r), ask(t, l, r)
+		if share := refuse(t, l, r, "", first, time.Millisecond); share != 0.9 {
+			t.Errorf("share %v", share)
+		}
+		if share := refuse(t, l, r, "", second, time.Millisecond); share != 0 {
+			t.Errorf("share %v again", share)
+		}
+	},
+	"refusals that follow each other cut deeper, to a fiftieth at the least": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/10ms")}
+		for i, want := range []float64{0.9, 0.63, 0.441, 0.308, 0.215, 0.15, 0.105, 0.073, 0.051, 0.035, 0.024, 0.02, 0.02} {
+			slot := ask(t, l, r)
+			for ; !slot.Reserved; slot = ask(t, l, r) {
+				s.pass(t, slot.Wait)
+			}
+			s.pass(t, slot.Wait+time.Millisecond)
+			// now and then a thousandth has grown back
+			if got := refuse(t, l, r, "", slot, 2*time.Millisecond); got < want || got > want+0.01 {
+				t.Errorf("share %v after %d refusals, want %v", got, i+1, want)
+			}
+			s.pass(t, 3*time.Millisecond)
+		}
+	},
+	"slots of the bridge that are ahead are called back": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", BridgeLimits: limits(t, "1/100ms"), RoomLimits: limits(t, "1/50ms")}
+		var slots []ratelimit.Slot
+		for i := range 40 {
+			r.Room, r.Token = fmt.Sprint(i), fmt.Sprint("t", i)
+			slots = append(slots, ask(t, l, r))
+		}
+		now := slots[0]
+		refuse(t, l, r, "", now, 10*time.Millisecond)
+		s.pass(t, 10*time.Millisecond)
+		// The last of 40 asks first: its slot would have been in four seconds.
+		got := ask(t, l, r)
+		if !got.Reserved || got.Wait > 130*time.Millisecond || !got.At.Before(slots[39].At) {
+			t.Errorf("its slot was %s ahead, now %s", slots[39].Wait, got.Wait)
+		}
+		if again := ask(t, l, r); !again.At.Equal(got.At) || !again.Given.Equal(got.Given) {
+			t.Errorf("asked again: %+v, before %+v", again, got)
+		}
+		r.Room, r.Token = "38", "t38"
+		if next := ask(t, l, r); after(got, next) < 116*time.Millisecond {
+			t.Errorf("the next is %s later", after(got, next))
+		}
+	},
+	"who waits in hand for a slot that is called back is told to ask": func(t *testing.T, s store, other *ratelimit.Limiter) {
+		l := watching(t, s.rdb)
+		knowOpen(t, l, "tg")
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/100ms")}
+		slot := ask(t, l, r)
+		refuse(t, other, r, "", slot, time.Millisecond)
+		eventually(t, "the refusal to be heard", closed(l, "tg"))
+		s.pass(t, 10*time.Millisecond)
+		if !l.MayBeClosed("tg") {
+			t.Error("it is heeded only while the closure lasts")
+		}
+	},
+	"a bridge without limits has nothing to be slowed": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1"}
+		if share := refuse(t, l, r, "", ask(t, l, r), time.Second); share != 0 {
+			t.Errorf("share %v", share)
+		}
+		if share := refuse(t, l, r, "1", ratelimit.Slot{}, time.Second); share != 0 {
+			t.Errorf("share %v of a send without a slot", share)
+		}
+		if n := s.rdb.Exists(context.Background(), "outgate:limit:{tg}:share", "outgate:limit:{tg}:share:1").Val(); n != 0 {
+			t.Errorf("%d shares", n)
+		}
+	},
+	"no delay is no refusal": func(t *testing.T, _ store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/10ms")}
+		if share := refuse(t, l, r, "", ask(t, l, r), 0); share != 0 {
+			t.Errorf("share %v", share)
+		}
+	},
+}
+
+func TestRefuse(t *testing.T) { onBoth(t, refuseCases) }
+
+// Only an embedded clock can be turned on by minutes.
+func TestAShareGrowsBackAfterTheClosure(t *testing.T) {
+	s := embedded(t)
+	l := ratelimit.New(s.rdb)
+	r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")}
+	refuse(t, l, r, "", ask(t, l, r), 30*time.Second)
+	s.pass(t, 30*time.Second)
+	for _, step := range []struct{ pass, want time.Duration }{
+		{0, 1145},                // 1030 ms over 0.9
+		{18 * time.Second, 1085}, // 20 s: 50 thousandths
+		{time.Minute, 1030},
+	} {
+		s.pass(t, step.pass)
+		if got := apart(t, s, l, r); got != step.want*time.Millisecond {
+			t.Errorf("%s later: slots %s apart, want %d ms", step.pass, got, step.want)
+		}
+		s.pass(t, 2*time.Second)
+	}
+	if n := s.rdb.Exists(context.Background(), "outgate:limit:{tg}:share").Val(); n != 0 {
+		t.Error("the share is kept for ever")
+	}
+	slot := ask(t, l, r)
+	s.pass(t, slot.Wait)
+	if share := refuse(t, l, r, "", slot, time.Second); share != 0.9 {
+		t.Errorf("a refusal long after the others leaves %v", share)
+	}
+}
