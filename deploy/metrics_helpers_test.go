@@ -92,7 +92,7 @@ func exposed(t *testing.T) series {
 	}
 	until(t, "what has happened is counted", func() bool {
 		s := scrape()
-		return s["outgate_rejected_total"] != nil && s["outgate_retries_total"] != nil
+		return s["outgate_failures_total"] != nil
 	})
 	exposedOnce.series = scrape()
 	return maps.Clone(exposedOnce.series)

@@ -157,8 +157,9 @@ func (a *app) root() *cobra.Command {
 			"at the pace the provider allows, each one exactly where it belongs.\n\n" +
 			"Flags count for more than the environment (OUTGATE_CONFIG, OUTGATE_REDIS_URL, OUTGATE_HTTP_ADDR,\n" +
 			"OUTGATE_HTTP_TOKEN, OUTGATE_LOG_LEVEL), and that counts for more than the file.",
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: thisBuild().String(),
 	}
+	root.SetVersionTemplate("outgate {{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

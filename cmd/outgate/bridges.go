@@ -1,31 +1,16 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 )
-
-// bridgeView is a bridge as outgate bridges list shows it.
-type bridgeView struct {
-	ID      string `json:"id"`
-	Channel string `json:"channel"`
-	// State is "up" or "suspended".
-	State string `json:"state"`
-	// Fatals counts the fatal errors in a row.
-	Fatals     int                  `json:"fatals"`
-	Suspension *handlers.Suspension `json:"suspension,omitempty"`
-}
 
 func (a *app) bridgesCommand() *cobra.Command {
 	return group("bridges", "Show the health of the bridges, suspend and resume them",
@@ -43,16 +28,16 @@ func (a *app) bridgesListCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			views, err := session.bridges(cmd.Context())
+			all, err := session.views(0).AllBridges(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return a.printJSON(views)
+				return a.printJSON(all)
 			}
-			rows := make([][]string, len(views))
-			for i, v := range views {
-				rows[i] = bridgeRow(v, time.Now())
+			rows := make([][]string, len(all))
+			for i, b := range all {
+				rows[i] = bridgeRow(b, time.Now())
 			}
 			return a.printTable("no bridges are configured", "BRIDGE CHANNEL STATE FATALS BY SINCE WHY", rows)
 		},
@@ -62,53 +47,24 @@ func (a *app) bridgesListCommand() *cobra.Command {
 	return cmd
 }
 
-func bridgeRow(v bridgeView, now time.Time) []string {
-	row := []string{v.ID, v.Channel, v.State, strconv.Itoa(v.Fatals), "", "", ""}
-	if s := v.Suspension; s != nil {
+func bridgeRow(b api.Bridge, now time.Time) []string {
+	row := []string{b.ID, b.Channel, b.State, strconv.Itoa(b.Fatals), "", "", ""}
+	if s := b.Suspension; s != nil {
 		row[4], row[5] = s.By, age(now.UnixMilli()-s.SinceMS)
 		row[6] = strings.TrimSpace(string(s.Reason) + " " + s.Text)
+	} else if b.ClosedUntilMS > 0 {
+		row[6] = "its provider said to wait, for " + age(max(1, b.ClosedUntilMS-now.UnixMilli()))
 	}
 	return row
 }
 
-// bridges are those that the workers announced, and any that is suspended.
-func (s *session) bridges(ctx context.Context) ([]bridgeView, error) {
-	suspended, err := s.suspensions(ctx)
-	if err != nil {
-		return nil, err
+// noBridge says which bridges there are.
+func noBridge(id string, all []api.Bridge) error {
+	ids := make([]string, len(all))
+	for i, b := range all {
+		ids[i] = b.ID
 	}
-	channels, err := s.channels(ctx)
-	if err != nil {
-		return nil, err
-	}
-	fatals, err := s.rdb.HGetAll(ctx, handlers.FatalsKey).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read the fatal errors of the bridges: %w", err)
-	}
-	for id := range suspended {
-		if _, announced := channels[id]; !announced {
-			channels[id] = ""
-		}
-	}
-	views := make([]bridgeView, 0, len(channels))
-	for _, id := range slices.Sorted(maps.Keys(channels)) {
-		v := bridgeView{ID: id, Channel: channels[id], State: "up"}
-		v.Fatals, _ = strconv.Atoi(cmp.Or(fatals[id], "0"))
-		if suspension, ok := suspended[id]; ok {
-			v.State, v.Suspension = "suspended", &suspension
-		}
-		views = append(views, v)
-	}
-	return views, nil
-}
-
-// channels maps the bridges to their channels, as the workers announced them.
-func (s *session) channels(ctx context.Context) (map[string]string, error) {
-	channels, err := s.rdb.HGetAll(ctx, partition.Keys{Queue: s.scheme.Queue(0)}.Bridges()).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read the bridges: %w", err)
-	}
-	return channels, nil
+	return fmt.Errorf("no bridge %s; there are %s", plain(id), strings.Join(ids, ", "))
 }
 
 func (a *app) bridgesSuspendCommand() *cobra.Command {
@@ -122,16 +78,14 @@ func (a *app) bridgesSuspendCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			channels, err := session.channels(cmd.Context())
-			if err != nil {
-				return err
+			views := session.views(0)
+			fresh, err := views.Suspend(cmd.Context(), args[0], reason)
+			if isMissing(err) {
+				var all []api.Bridge
+				if all, err = views.AllBridges(cmd.Context()); err == nil {
+					err = noBridge(args[0], all)
+				}
 			}
-			if _, known := channels[args[0]]; !known {
-				return fmt.Errorf("no bridge %s; there are %s", plain(args[0]), strings.Join(slices.Sorted(maps.Keys(channels)), ", "))
-			}
-			fresh, err := handlers.SuspendBridge(cmd.Context(), session.rdb, args[0], handlers.Suspension{
-				By: "operator", Text: reason, SinceMS: time.Now().UnixMilli(),
-			})
 			if err != nil {
 				return err
 			}
@@ -158,14 +112,15 @@ func (a *app) bridgesResumeCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			suspended, err := session.suspensions(cmd.Context())
-			if err != nil {
+			// Why it is suspended has to be readable: then it is known what ends.
+			if _, err := session.suspensions(cmd.Context()); err != nil {
 				return err
 			}
-			if _, ok := suspended[args[0]]; !ok {
+			err = session.views(0).Resume(cmd.Context(), args[0])
+			if isMissing(err) || isFault(err, http.StatusConflict) {
 				return fmt.Errorf("bridge %s is not suspended (outgate bridges list)", plain(args[0]))
 			}
-			if err := handlers.ResumeBridge(cmd.Context(), session.rdb, args[0]); err != nil {
+			if err != nil {
 				return err
 			}
 			a.printf("bridge %s is resumed: its messages go on within ten seconds\n", args[0])

@@ -134,7 +134,8 @@ type LogConfig struct {
 type BridgeConfig struct {
 	ID      string `yaml:"id"`
 	Channel string `yaml:"channel"`
-	// BaseURL stands in for the provider's address; empty is the channel's own.
+	// BaseURL stands in for the provider's address; empty is the channel's own. It is
+	// one of HTTP, or, for xmpp, xmpp://host:port.
 	BaseURL string `yaml:"base_url,omitempty"`
 
 	// The credentials; which of them a channel takes is in knownChannels.
@@ -229,14 +230,22 @@ func DefaultConfig() *Config {
 // LoadConfig reads the file at path; an empty path is an empty file. Its errors
 // are those of ParseConfig, or that the file cannot be read.
 func LoadConfig(path string, env func(string) string, overrides ...Override) (*Config, error) {
-	if path == "" {
-		return ParseConfig("(no file)", nil, env, overrides...)
-	}
-	data, err := os.ReadFile(path)
+	name, data, err := readConfigFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, err
 	}
-	return ParseConfig(path, data, env, overrides...)
+	return ParseConfig(name, data, env, overrides...)
+}
+
+func readConfigFile(path string) (name string, data []byte, err error) {
+	if path == "" {
+		return "(no file)", nil, nil
+	}
+	data, err = os.ReadFile(path)
+	if err != nil {
+		return "", nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return path, data, nil
 }
 
 // ParseConfig reads a configuration. The name stands in the faults, and files
@@ -244,13 +253,19 @@ func LoadConfig(path string, env func(string) string, overrides ...Override) (*C
 // environment, empty if it is not set. The error joins every Fault there is, in
 // the order of the file.
 func ParseConfig(name string, data []byte, env func(string) string, overrides ...Override) (*Config, error) {
-	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: knownChannels, overrides: overrides}
-	c := DefaultConfig()
-	d.parse(data, c.read)
-	if err := d.err(); err != nil {
+	c, faults := readConfig(name, data, env, overrides)
+	if err := joinFaults(faults); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// readConfig is the configuration as far as it can be read, and what is wrong with it.
+func readConfig(name string, data []byte, env func(string) string, overrides []Override) (*Config, []Fault) {
+	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: knownChannels, overrides: overrides}
+	c := DefaultConfig()
+	d.parse(data, c.read)
+	return c, d.faults
 }
 
 // Redacted is the configuration in effect as YAML, without its secrets.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,8 +25,6 @@ type document struct {
 	overrides []Override
 	faults    []Fault
 }
-
-func (d *document) err() error { return joinFaults(d.faults) }
 
 // fault records one fault. Positions start at 1, also where YAML knows none.
 func (d *document) fault(line, column int, path, format string, args ...any) {
@@ -142,7 +141,9 @@ func (s *section) reportUnknown(node *yaml.Node) {
 
 // get is the value of a key, nil if there is none.
 func (s *section) get(key string) *yaml.Node {
-	s.asked = append(s.asked, key)
+	if !slices.Contains(s.asked, key) {
+		s.asked = append(s.asked, key)
+	}
 	return given(s.values[key].value)
 }
 

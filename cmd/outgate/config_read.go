@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"regexp"
 	"slices"
@@ -41,6 +42,13 @@ func (c *Config) read(root *section) {
 func (r *RedisConfig) read(s *section) {
 	s.secretURL("url", &r.URL, "redis", "rediss",
 		"redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+	rdb, err := newRedis(r.URL.Reveal()) // it connects when it is used, so never
+	var unusable *RedisURLError
+	if errors.As(err, &unusable) {
+		s.fault(s.source("url"), "%s", unusable.Why)
+		return
+	}
+	_ = rdb.Close()
 }
 
 func (h *HTTPConfig) read(s *section) {

@@ -178,7 +178,7 @@ func TestEachChannelTakesItsOwnCredentials(t *testing.T) {
 	want := `c.yaml:4:3: bridges[2].password: missing; channel xmpp needs it
 c.yaml:4:43: bridges[2].token: channel xmpp does not use it
 c.yaml:5:20: bridges[3].channel: "webhook" is none of telegram, xmpp`
-	if err := d.err(); err == nil || err.Error() != want {
+	if err := joinFaults(d.faults); err == nil || err.Error() != want {
 		t.Errorf("faults (-want +got):\n%s", cmp.Diff(want, fmt.Sprint(err)))
 	}
 	got := []string{c.Bridges[0].Token.Reveal(), c.Bridges[1].JID, c.Bridges[1].Password.Reveal(), c.Bridges[1].Server}
@@ -270,6 +270,7 @@ func TestRedisAddresses(t *testing.T) {
 	for address, good := range map[string]bool{
 		"redis://h": true, "rediss://u:p@h:1/0": true, "redis+sentinel://a:1,b:2/0?master=m": true,
 		"redis+cluster://a:1,b:2": true, "rediss+cluster://a": true,
+		"redis://h/x": false, "redis://a:1,b:2": false, "redis+sentinel://a:1": false, "redis+cluster://a:1/3": false,
 		"h:6379": false, "redis:///0": false, "unix:///tmp/redis.sock": false, "http://h": false,
 	} {
 		_, err := ParseConfig("c.yaml", fmt.Appendf(nil, "redis: {url: %q}", address), testEnv)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -27,6 +29,18 @@ func (s *settings) flags(cmd *cobra.Command) {
 
 // load reads the configuration: flags over the environment over the file.
 func (a *app) load(s settings) (*Config, error) {
+	cfg, faults, err := a.read(s)
+	if err == nil {
+		err = joinFaults(faults)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// read is load, with the faults apart.
+func (a *app) read(s settings) (*Config, []Fault, error) {
 	var overrides []Override
 	add := func(path, flag, value, variable string) {
 		switch {
@@ -45,11 +59,12 @@ func (a *app) load(s settings) (*Config, error) {
 			Path: "http.token", Source: "OUTGATE_HTTP_TOKEN", Value: "${OUTGATE_HTTP_TOKEN}",
 		})
 	}
-	cfg, err := LoadConfig(a.configPath(s.config), a.env, overrides...)
-	if err != nil && len(faultsIn(err)) == 0 {
-		return nil, usageError{err}
+	name, data, err := readConfigFile(a.configPath(s.config))
+	if err != nil {
+		return nil, nil, usageError{err}
 	}
-	return cfg, err
+	cfg, faults := readConfig(name, data, a.env, overrides)
+	return cfg, faults, nil
 }
 
 func (a *app) configPath(flag string) string {
@@ -67,9 +82,20 @@ type session struct {
 	client *tasks.Client
 }
 
+// ofWorker tells whether a fault concerns the worker alone: whoever only looks at what
+// is in Redis need not know the secrets of its bridges.
+func ofWorker(f Fault) bool {
+	section, _, _ := strings.Cut(f.Path, ".")
+	section, _, _ = strings.Cut(section, "[")
+	return section == "bridges" || section == "http"
+}
+
 // open connects a command to Redis.
 func (a *app) open(ctx context.Context, s settings) (*session, error) {
-	cfg, err := a.load(s)
+	cfg, faults, err := a.read(s)
+	if err == nil {
+		err = joinFaults(slices.DeleteFunc(faults, ofWorker))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/tasks"
 )
 
 func (a *app) deadLettersCommand() *cobra.Command {
@@ -42,23 +44,19 @@ func (f *filterFlags) given(cmd *cobra.Command) bool {
 	return slices.ContainsFunc(names, cmd.Flags().Changed)
 }
 
-func (f *filterFlags) filter(cmd *cobra.Command, s *session) (handlers.DeadLetterFilter, error) {
-	filter := handlers.DeadLetterFilter{
-		BridgeID: f.bridge, ExternalRoomID: f.room, Category: classify.Category(f.category), Reason: classify.Reason(f.reason),
-	}
-	switch filter.Category {
-	case "", classify.Retryable, classify.Terminal, classify.Fatal:
-	default:
-		return filter, usagef("--category %s is none of retryable, terminal, fatal", f.category)
+func (f *filterFlags) filter(cmd *cobra.Command, s *session) (api.Filter, error) {
+	filter := api.Filter{BridgeID: f.bridge, ExternalRoomID: f.room, Category: f.category, Reason: f.reason}
+	if f.category != "" && !slices.Contains(api.Categories, f.category) {
+		return filter, usagef("--category %s is none of %s", f.category, strings.Join(api.Categories, ", "))
 	}
 	if f.since < 0 {
 		return filter, usagef("--since %s is in the future", f.since)
 	}
 	if f.since > 0 {
-		filter.Since = time.Now().Add(-f.since)
+		filter.SinceMS = max(0, time.Now().Add(-f.since).UnixMilli())
 	}
 	if cmd.Flags().Changed("partition") {
-		filter.Partitions = []int{f.partition}
+		filter.Partition = &f.partition
 		return filter, s.checkPartition(f.partition)
 	}
 	return filter, nil
@@ -91,16 +89,21 @@ func (a *app) deadLettersListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			letters, err := session.deadLetters().List(cmd.Context(), filter, limit)
+			views := session.views(0)
+			letters, err := views.Newest(cmd.Context(), filter, limit)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return a.printJSON(append([]handlers.DeadLetter{}, letters...))
+				records, err := views.Records(cmd.Context(), letters)
+				if err != nil {
+					return err
+				}
+				return a.printJSON(withMessages(letters, records))
 			}
 			rows := make([][]string, len(letters))
-			for i, d := range letters {
-				rows[i] = deadLetterRow(d, time.Now())
+			for i, l := range letters {
+				rows[i] = deadLetterRow(l, time.Now())
 			}
 			return a.printTable("no dead letters", "ID AGE ROOM OPERATION CATEGORY REASON STATE", rows)
 		},
@@ -112,19 +115,47 @@ func (a *app) deadLettersListCommand() *cobra.Command {
 	return cmd
 }
 
-func deadLetterRow(d handlers.DeadLetter, now time.Time) []string {
+// deadLetter is a dead letter as /api/v1 has it, and with its message: whoever may read
+// Redis may read that too.
+type deadLetter struct {
+	api.Letter
+	MessageIDs []string             `json:"message_ids,omitempty"`
+	Line       string               `json:"line"`
+	Envelope   json.RawMessage      `json:"envelope"`
+	Outcome    *tasks.OutboundError `json:"outcome"`
+}
+
+func withMessage(l api.Letter, d handlers.DeadLetter) deadLetter {
+	return deadLetter{Letter: l, MessageIDs: d.MessageIDs, Line: d.Line, Envelope: d.Envelope, Outcome: d.Outcome}
+}
+
+// withMessages adds to letters what their records have. A letter whose record ran out
+// since has no more than it had.
+func withMessages(letters []api.Letter, records []handlers.DeadLetter) []deadLetter {
+	byID := make(map[string]handlers.DeadLetter, len(records))
+	for _, d := range records {
+		byID[d.ID] = d
+	}
+	all := make([]deadLetter, len(letters))
+	for i, l := range letters {
+		all[i] = withMessage(l, byID[l.ID])
+	}
+	return all
+}
+
+func deadLetterRow(l api.Letter, now time.Time) []string {
 	return []string{
-		d.ID, age(max(1, now.UnixMilli()-d.DiedAtMS)), d.BridgeID + ":" + d.ExternalRoomID, string(d.Operation),
-		string(d.Category), string(d.Reason), deadLetterState(d),
+		l.ID, age(max(1, now.UnixMilli()-l.DiedAtMS)), l.BridgeID + ":" + l.ExternalRoomID, string(l.Operation),
+		string(l.Category), string(l.Reason), deadLetterState(l),
 	}
 }
 
 // deadLetterState says what is done about a dead letter so far.
-func deadLetterState(d handlers.DeadLetter) string {
+func deadLetterState(l api.Letter) string {
 	switch {
-	case d.ReplayedAs != "":
-		return "replayed as " + d.ReplayedAs
-	case d.Held:
+	case l.ReplayedAs != "":
+		return "replayed as " + l.ReplayedAs
+	case l.Held:
 		return "held"
 	}
 	return "dead"
@@ -141,10 +172,11 @@ func (a *app) deadLettersShowCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			d, err := session.deadLetters().Show(cmd.Context(), args[0])
+			record, err := session.deadLetters().Show(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
+			d := withMessage(api.LetterOf(record), record)
 			if asJSON {
 				return a.printJSON(d)
 			}
@@ -157,10 +189,10 @@ func (a *app) deadLettersShowCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showDeadLetter(d handlers.DeadLetter) {
-	field := func(name, value string) { a.printf("%-10s %s\n", name, plain(value)) }
+func (a *app) showDeadLetter(d deadLetter) {
+	field := a.printField
 	field("id", d.ID)
-	field("state", deadLetterState(d))
+	field("state", deadLetterState(d.Letter))
 	field("died", time.UnixMilli(d.DiedAtMS).UTC().Format(time.RFC3339))
 	field("room", d.BridgeID+":"+d.ExternalRoomID)
 	field("operation", string(d.Operation))
@@ -179,3 +211,6 @@ func (a *app) showDeadLetter(d handlers.DeadLetter) {
 		a.printf("envelope\n%s\n", text.Bytes())
 	}
 }
+
+// printField prints one of what there is to tell of one thing.
+func (a *app) printField(name, value string) { a.printf("%-10s %s\n", name, plain(value)) }

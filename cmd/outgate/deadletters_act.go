@@ -15,9 +15,12 @@ import (
 type action struct {
 	// verb is what is done, done what it is afterwards.
 	verb, done string
+	event      handlers.EventKind
 	// replayable leaves out what was replayed.
 	replayable bool
-	do         func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error)
+	// final is true for what cannot be undone: where nobody can be asked, it wants --yes.
+	final bool
+	do    func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error)
 }
 
 // actionFlags choose what an action is done to.
@@ -29,7 +32,7 @@ type actionFlags struct {
 
 func (a *app) deadLettersReplayCommand() *cobra.Command {
 	return a.actionCommand(action{
-		verb: "replay", done: "replayed", replayable: true,
+		verb: "replay", done: "replayed", event: handlers.DeadLettersReplay, replayable: true,
 		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
 			return l.Replay(ctx, id)
 		},
@@ -39,7 +42,7 @@ func (a *app) deadLettersReplayCommand() *cobra.Command {
 
 func (a *app) deadLettersPurgeCommand() *cobra.Command {
 	return a.actionCommand(action{
-		verb: "purge", done: "purged",
+		verb: "purge", done: "purged", event: handlers.DeadLettersDropped, final: true,
 		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
 			return deadLetterID{id}, l.Purge(ctx, id)
 		},
@@ -55,7 +58,7 @@ func (a *app) actionCommand(act action, short, long string) *cobra.Command {
 	var f actionFlags
 	cmd := &cobra.Command{
 		Use: act.verb + " ID… | --all | --bridge B …", Short: short,
-		Long: long + "\n\nFilters and --all choose many: their number is told first, and confirmed at a terminal or with --yes.",
+		Long: long + "\n\nFilters and --all choose many: their number is told first, and confirmed at a terminal." + act.unattended(),
 		RunE: func(cmd *cobra.Command, ids []string) error { return a.act(cmd, act, f, ids) },
 	}
 	f.settings.flags(cmd)
@@ -66,6 +69,14 @@ func (a *app) actionCommand(act action, short, long string) *cobra.Command {
 	cmd.Flags().BoolVar(&f.progress, "progress", false, "show the progress, also where nobody looks at a terminal")
 	jsonFlag(cmd, &f.asJSON)
 	return cmd
+}
+
+// unattended says what becomes of many where nobody can be asked.
+func (act action) unattended() string {
+	if act.final {
+		return " Elsewhere give --yes."
+	}
+	return " Elsewhere it is\ndone unasked."
 }
 
 // act does something to the dead letters that are named or chosen.
@@ -84,18 +95,18 @@ func (a *app) act(cmd *cobra.Command, act action, f actionFlags, ids []string) e
 		return err
 	}
 	defer s.close()
-	letters := s.deadLetters()
 	if many := len(ids) == 0; many {
 		filter, err := f.filter(cmd, s)
 		if err != nil {
 			return err
 		}
-		filter.Replayable = act.replayable
-		if ids, err = letters.IDs(ctx, filter); err != nil {
+		all := filter.DeadLetters()
+		all.Replayable = act.replayable
+		if ids, err = s.deadLetters().IDs(ctx, all); err != nil {
 			return err
 		}
 		if len(ids) > 0 && !f.dryRun {
-			if err := a.confirm(ctx, act.verb+" "+count(len(ids), "dead letter"), f.yes); err != nil {
+			if err := a.confirm(ctx, act.verb+" "+count(len(ids), "dead letter"), f.yes || !act.final && !a.inTTY); err != nil {
 				return err
 			}
 		}
@@ -103,7 +114,7 @@ func (a *app) act(cmd *cobra.Command, act action, f actionFlags, ids []string) e
 	if f.dryRun {
 		return a.dryRun(act, ids, f.asJSON)
 	}
-	return a.actOnEach(ctx, act, f, letters, ids)
+	return a.actOnEach(ctx, act, f, s, ids)
 }
 
 func (a *app) dryRun(act action, ids []string, asJSON bool) error {
@@ -122,7 +133,8 @@ func (a *app) dryRun(act action, ids []string, asJSON bool) error {
 }
 
 // actOnEach goes on after a refusal, and ends where Redis is away.
-func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, letters *handlers.DeadLetters, ids []string) error {
+func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *session, ids []string) error {
+	letters := s.deadLetters()
 	bar := a.progressBar(int64(len(ids)), act.verb, f.progress && len(ids) > 1)
 	results := make([]any, 0, len(ids))
 	var last error
@@ -144,6 +156,13 @@ func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, letters 
 		_ = bar.Add(1)
 	}
 	_ = bar.Finish()
+	if len(results) > 0 {
+		// It is done, told or not.
+		_ = handlers.Tell(ctx, s.rdb, handlers.Event{
+			What: act.event, About: count(len(ids), "dead letter"), By: "operator",
+			Text: fmt.Sprintf("%d of %d %s", len(results), len(ids), act.done),
+		})
+	}
 	if f.asJSON {
 		if err := a.printJSON(results); err != nil {
 			return err
@@ -190,7 +209,7 @@ func isRefusal(err error) bool {
 func (a *app) deadLettersDropCommand() *cobra.Command {
 	var f actionFlags
 	act := action{
-		verb: "drop", done: "dropped",
+		verb: "drop", done: "dropped", event: handlers.DeadLettersDropped,
 		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
 			return deadLetterID{id}, l.Drop(ctx, id)
 		},
@@ -204,7 +223,7 @@ func (a *app) deadLettersDropCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			return a.actOnEach(cmd.Context(), act, f, s.deadLetters(), ids)
+			return a.actOnEach(cmd.Context(), act, f, s, ids)
 		},
 	}
 	f.settings.flags(cmd)

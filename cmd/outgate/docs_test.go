@@ -24,7 +24,7 @@ var (
 	// aCommand begins with outgate, or what runs it from the checkout or a container.
 	aCommand = regexp.MustCompile(`(?:^|[;&|(]\s*|\$ |-- |\bwatch )(?:[A-Z_]+=\S+ )*(?:go run \./cmd/outgate|(?:\./|bin/)?outgate)((?: +[^\s;&|#<>()]+)+)`)
 	// spans are what traces show, and look like commands.
-	spans = map[string]bool{"wait": true, "attempt": true}
+	spans = map[string]bool{"enqueue": true, "wait": true, "attempt": true}
 	aFlag = regexp.MustCompile(`^-{1,2}[a-z][a-z-]*`)
 )
 

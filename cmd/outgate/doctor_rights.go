@@ -17,7 +17,8 @@ import (
 var onKeys = []string{
 	"DEL K", "EXISTS K", "EXPIRE K 1", "EXPIREAT K 1", "PEXPIRE K 1", "GET K", "SET K v", "SETEX K 1 v", "INCR K", "INCRBY K 1",
 	"HDEL K f", "HEXISTS K f", "HGET K f", "HGETALL K", "HINCRBY K f 1", "HLEN K", "HMGET K f", "HSCAN K 0", "HSET K f v", "HSETNX K f v",
-	"LINDEX K 0", "LLEN K", "LPOP K", "LPOS K v", "LPUSH K v", "LRANGE K 0 1", "LREM K 0 v", "LTRIM K 0 1", "MGET K", "RPOPLPUSH K K", "RPUSH K v",
+	"LINDEX K 0", "LLEN K", "LPOP K", "LPOS K v", "LPUSH K v", "LRANGE K 0 1", "LREM K 0 v", "LSET K 0 v", "LTRIM K 0 1", "MGET K",
+	"PTTL K", "RPOP K", "RPOPLPUSH K K", "RPUSH K v",
 	"SADD K v", "SCARD K", "SMEMBERS K", "SREM K v",
 	"ZADD K 1 v", "ZCARD K", "ZPOPMIN K", "ZRANGE K 0 1", "ZRANGEBYSCORE K 0 1", "ZREM K v", "ZREMRANGEBYSCORE K 0 1", "ZSCORE K v",
 	"XDEL K 1-1", "XLEN K", "XRANGE K - +",
@@ -32,7 +33,7 @@ var once = []string{
 	"ZADD asynq:servers 1 v", "ZADD asynq:workers 1 v", "SETEX asynq:servers:{v} 1 v", "HSET asynq:workers:{v} f v", "DEL asynq:workers:{v}",
 	"HSET " + handlers.SuspendedKey + " f v", "HINCRBY " + handlers.FatalsKey + " f 1", "SET outgate:bridges:probe:v v",
 	"RPUSH outgate:limit:{v}:slots v", "MGET outgate:limit:{v}:closed", "SET outgate:pieces:v v",
-	"XRANGE outgate:in:TAG - +", "XDEL outgate:in:TAG 1-1", "RPUSH outgate:reply:TAG:v v",
+	"XADD outgate:events * f v", "XREVRANGE outgate:events + -", "HINCRBY outgate:attempts:1 f 1", "XRANGE outgate:in:TAG - +", "XDEL outgate:in:TAG 1-1", "RPUSH outgate:reply:TAG:v v",
 	"SUBSCRIBE asynq:cancel", "SUBSCRIBE outgate:limit:closed", "SUBSCRIBE outgate:TAG:wake", "SUBSCRIBE outgate:TAG:events",
 	"PUBLISH outgate:limit:closed v", "PUBLISH outgate:TAG:wake v", "PUBLISH outgate:TAG:events v", "PUBLISH outgate:TAG:outcomes v",
 }

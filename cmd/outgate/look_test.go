@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 )
@@ -61,22 +63,22 @@ func TestRooms(t *testing.T) {
 	s.enqueue(text("off", "r", "1", ""), text("off", "r", "2", ""))
 	s.enqueue(text("b", "slow", "1", `{"sandbox":{"throttle_ms":600000}}`), text("b", "slow", "2", ""), text("b", "slow", "3", ""))
 	settled := func() bool {
-		views := make(map[string]roomView)
-		list, err := (&session{rdb: s.rdb, scheme: s.cfg.scheme()}).rooms(t.Context(), partition.RoomsQuery{})
+		waits := make(map[string]api.Wait)
+		list, err := (&session{rdb: s.rdb, scheme: s.cfg.scheme()}).views(0).Lines(t.Context(), partition.RoomsQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range list {
-			views[v.Line] = v
+		for _, r := range list {
+			waits[r.Line] = r.WaitsFor
 		}
-		return views["hold:r"].State == partition.HeadHeld && views["b:slow"].State == partition.HeadRetry && views["off:r"].State == partition.HeadRetry
+		return waits["hold:r"] == api.WaitOperator && waits["b:slow"] == api.WaitLimit && waits["off:r"] == api.WaitBridge
 	}
 	eventually(t, "the heads wait", settled)
 	stop()
 	got := s.run(t, "rooms")
 	want := `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
 hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
-b:slow | 1 | 3 | AGE | retry | 0 | its next attempt, in AGE: rate_limited, again in 10m0s
+b:slow | 1 | 3 | AGE | retry | 0 | its turn, in AGE: rate_limited
 off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance)
 `
 	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
@@ -88,14 +90,14 @@ off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance
 	got = s.run(t, "rooms", "--limit", "2")
 	want = `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
 hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
-b:slow | 1 | 3 | AGE | retry | 0 | its next attempt, in AGE: rate_limited, again in 10m0s; the room is unavailable: bot was kicked
+b:slow | 1 | 3 | AGE | retry | 0 | its turn, in AGE: rate_limited; the room is unavailable: bot was kicked
 b:gone | 0 | 0 | AGE | unavailable | 0 | nothing: the room is unavailable: bot was kicked
 `
 	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
 		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
 	}
 	got = s.run(t, "rooms", "--json", "--limit", "1", "--sort", "age", "--partition", "1")
-	var views []roomView
+	var views []api.Room
 	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) == 0 || views[0].Head != held || views[0].Error != "rejected: Bad Request" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -112,20 +114,24 @@ b:gone | 0 | 0 | AGE | unavailable | 0 | nothing: the room is unavailable: bot w
 func TestWhatALineWaitsFor(t *testing.T) {
 	now := time.Now()
 	soon := now.Add(90 * time.Second).UnixMilli()
-	for want, v := range map[string]roomView{
-		"an operator: outgate dead-letters replay or drop 1: gone": {Room: partition.Room{State: partition.HeadHeld, Head: "1"}, Error: "gone"},
-		"the sweeper: its head was removed by hand":                {Room: partition.Room{State: partition.HeadGone}},
-		"bridge b, suspended by gateway (unauthorized)":            {Room: partition.Room{State: partition.HeadRetry, BridgeID: "b"}, Suspended: &handlers.Suspension{By: "gateway", Reason: "unauthorized"}},
-		"bridge b, suspended by operator":                          {Room: partition.Room{State: partition.HeadPending, BridgeID: "b"}, Suspended: &handlers.Suspension{By: "operator"}},
-		"its partition, which is paused":                           {Room: partition.Room{State: partition.HeadPending, Paused: true}},
-		"its next attempt, in 1m30s: timeout":                      {Room: partition.Room{State: partition.HeadRetry, UntilMS: soon}, Error: "timeout"},
-		"its next attempt":                                         {Room: partition.Room{State: partition.HeadRetry, UntilMS: 1}},
-		"its turn, in 1m30s":                                       {Room: partition.Room{State: partition.HeadActive, UntilMS: soon}},
-		"its delivery, under way":                                  {Room: partition.Room{State: partition.HeadActive}, Error: "an old one"},
-		"a worker":                                                 {Room: partition.Room{State: partition.HeadPending}},
+	gateway, operator := &handlers.Suspension{By: "gateway", Reason: "unauthorized"}, &handlers.Suspension{By: "operator"}
+	kicked := &handlers.Unavailable{Text: "bot was kicked"}
+	for want, r := range map[string]api.Room{
+		"an operator: outgate dead-letters replay or drop 1: gone": {WaitsFor: api.WaitOperator, Head: "1", Reason: "gone"},
+		"the sweeper: its head was removed by hand":                {WaitsFor: api.WaitSweeper},
+		"bridge b, suspended by gateway (unauthorized)":            {WaitsFor: api.WaitBridge, BridgeID: "b", Suspended: gateway},
+		"bridge b, suspended by operator":                          {WaitsFor: api.WaitBridge, BridgeID: "b", Suspended: operator},
+		"its partition, which is paused":                           {WaitsFor: api.WaitWorker, Paused: true},
+		"its next attempt, in 1m30s: timeout":                      {WaitsFor: api.WaitRetry, NextMS: soon, Reason: "timeout"},
+		"its next attempt":                                         {WaitsFor: api.WaitRetry, NextMS: 1},
+		"its turn, in 1m30s":                                       {WaitsFor: api.WaitLimit, NextMS: soon},
+		"its delivery, under way":                                  {WaitsFor: api.WaitNothing, Reason: "an old one", Paused: true, Suspended: operator},
+		"a worker":                                                 {WaitsFor: api.WaitWorker},
+		"a worker; the room is unavailable: bot was kicked":        {WaitsFor: api.WaitWorker, Unavailable: kicked},
+		"nothing: the room is unavailable: bot was kicked":         {State: roomUnavailable, Unavailable: kicked},
 	} {
-		if got := v.waitsFor(now); got != want {
-			t.Errorf("%+v waits for %q, want %q", v, got, want)
+		if got := waitsFor(r, now); got != want {
+			t.Errorf("%+v waits for %q, want %q", r, got, want)
 		}
 	}
 }
@@ -146,7 +152,7 @@ func TestBridges(t *testing.T) {
 	run(0, "bridge a is suspended: its messages wait until outgate bridges resume a\n", "", "suspend", "a", "--reason", "moving")
 	run(0, "bridge a was suspended before; now it waits for outgate bridges resume a\n", "", "suspend", "a", "--reason", "moving")
 	got := s.run(t, "bridges", "list", "--json")
-	var views []bridgeView
+	var views []api.Bridge
 	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) != 2 || views[0].State != "suspended" ||
 		views[0].Suspension.By != "operator" || views[0].Suspension.Text != "moving" || views[0].Suspension.SinceMS == 0 || views[1].Fatals != 2 {
 		t.Errorf("%+v, %v", got, err)
@@ -167,6 +173,14 @@ func TestBridges(t *testing.T) {
 		if got := s.run(t, args...); got.code != 1 || !strings.Contains(got.err, "read why bridge old is suspended") {
 			t.Errorf("%v: %+v", args, got)
 		}
+	}
+}
+
+func TestABridgeThatIsClosedSaysForHowLong(t *testing.T) {
+	now := time.Now()
+	got := bridgeRow(api.Bridge{ID: "tg", Channel: "telegram", State: "closed", ClosedUntilMS: now.Add(time.Minute).UnixMilli()}, now)
+	if want := []string{"tg", "telegram", "closed", "0", "", "", "its provider said to wait, for 1m00s"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -34,18 +34,21 @@ type pages struct {
 const readyPatience = 2 * time.Second
 
 func (p pages) handler() http.Handler {
+	guarded := http.NewServeMux()
+	guarded.Handle("GET /metrics", p.metrics)
+	guarded.Handle(monitorRoot+"/", p.monitor)
+	operator := page.New(page.Config{API: p.ops, Version: thisBuild().Version})
+	guarded.Handle("GET /{$}", operator)
+	guarded.Handle("GET /assets/", operator)
+	guarded.Handle(api.Root+"/", p.ops)
+	for path, page := range p.more {
+		guarded.Handle("GET "+path, page)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", p.readyz)
-	mux.Handle("GET /metrics", p.guard(p.metrics))
-	mux.Handle(monitorRoot+"/", p.guard(p.monitor))
-	operator := p.guard(page.New(page.Config{API: p.ops, Version: thisBuild().Version}))
-	mux.Handle("GET /{$}", operator)
-	mux.Handle("GET /assets/", operator)
-	mux.Handle(api.Root+"/", p.guard(p.ops))
-	for path, page := range p.more {
-		mux.Handle("GET "+path, p.guard(page))
-	}
+	// Whatever is not there is behind the token too.
+	mux.Handle("/", p.guard(guarded))
 	return mux
 }
 
@@ -75,8 +78,8 @@ func (p pages) guard(next http.Handler) http.Handler {
 	}
 	want := sha256.Sum256([]byte(p.token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !isBearer {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
 			_, given, _ = r.BasicAuth()
 		}
 		got := sha256.Sum256([]byte(given))

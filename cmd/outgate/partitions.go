@@ -19,16 +19,16 @@ func (a *app) partitionsCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			stats, err := partition.Inspect(cmd.Context(), session.rdb, session.scheme)
+			all, err := session.views(0).Partitions(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return a.printJSON(stats)
+				return a.printJSON(all.Partitions)
 			}
-			rows := make([][]string, len(stats))
-			for i, p := range stats {
-				rows[i] = partitionRow(p)
+			rows := make([][]string, len(all.Partitions))
+			for i, p := range all.Partitions {
+				rows[i] = partitionRow(p.Stats)
 			}
 			return a.printTable("", "PARTITION LEVEL DEPTH CAPACITY PENDING ACTIVE RETRY PARKED DEAD OLDEST OWNER", rows)
 		},

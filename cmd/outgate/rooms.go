@@ -2,30 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/spf13/cobra"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 )
-
-// roomView is a line as outgate rooms shows it.
-type roomView struct {
-	partition.Room
-	// Error is what the last attempt of the head failed with.
-	Error string `json:"error,omitempty"`
-	// Suspended says why the bridge is, if it is.
-	Suspended *handlers.Suspension `json:"suspended,omitempty"`
-	// Unavailable says why nothing can be delivered to the room, if that is so.
-	Unavailable *handlers.Unavailable `json:"unavailable,omitempty"`
-	// WaitsFor is all of it in words.
-	WaitsFor string `json:"waits_for"`
-}
 
 func (a *app) roomsCommand() *cobra.Command {
 	var s settings
@@ -53,14 +39,14 @@ func (a *app) roomsCommand() *cobra.Command {
 				}
 				query.Partitions = []int{index}
 			}
-			views, err := session.rooms(cmd.Context(), query)
+			rooms, err := roomsOf(cmd.Context(), session.views(0), query)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return a.printJSON(views)
+				return a.printJSON(rooms)
 			}
-			return a.printRooms(views)
+			return a.printRooms(rooms)
 		},
 	}
 	s.flags(cmd)
@@ -71,81 +57,88 @@ func (a *app) roomsCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) checkPartition(index int) error {
-	if index < 0 || index >= s.scheme.Count {
-		return usagef("there is no partition %d: they are 0 to %d", index, s.scheme.Count-1)
-	}
-	return nil
-}
+// roomUnavailable is the state of a room that nothing waits for, and that nothing
+// can be delivered to.
+const roomUnavailable = "unavailable"
 
-// rooms finds the lines and what their heads wait for.
-func (s *session) rooms(ctx context.Context, query partition.RoomsQuery) ([]roomView, error) {
-	found, err := partition.Rooms(ctx, s.rdb, s.scheme, query)
+// roomsOf are the lines that a query finds, and after them the rooms without a line that
+// nothing can be delivered to.
+func roomsOf(ctx context.Context, views *api.API, query partition.RoomsQuery) ([]api.Room, error) {
+	rooms, err := views.Lines(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	suspended, err := s.suspensions(ctx)
+	index := -1
+	if len(query.Partitions) == 1 {
+		index = query.Partitions[0]
+	}
+	// Those that have a line are among them.
+	unavailable, _, err := views.Unavailable(ctx, query.Limit+len(rooms), index)
 	if err != nil {
 		return nil, err
 	}
-	inspector := asynq.NewInspectorFromRedisClient(s.rdb)
-	views := make([]roomView, len(found))
-	for i, r := range found {
-		views[i].Room = r
-		// A head that was settled in between has no error to tell.
-		if info, err := inspector.GetTaskInfo(s.scheme.Queue(r.Partition), r.Head); err == nil {
-			views[i].Error = info.LastErr
-		}
-		if suspension, ok := suspended[r.BridgeID]; ok {
-			views[i].Suspended = &suspension
-		}
-		views[i].WaitsFor = views[i].waitsFor(time.Now())
+	shown := make(map[string]bool, len(rooms))
+	for _, r := range rooms {
+		shown[r.Line] = true
 	}
-	return s.unavailable(ctx, query, views)
+	most := len(rooms) + query.Limit
+	for _, u := range unavailable {
+		if !shown[u.Line] && len(rooms) < most {
+			rooms = append(rooms, api.Room{
+				Line: u.Line, BridgeID: u.BridgeID, Partition: u.Partition, State: roomUnavailable, WaitsFor: api.WaitNothing,
+				AgeMS: time.Now().UnixMilli() - u.SinceMS, Unavailable: &handlers.Unavailable{Text: u.Text, SinceMS: u.SinceMS},
+			})
+		}
+	}
+	return rooms, nil
 }
 
-// suspensions are the suspended bridges.
-func (s *session) suspensions(ctx context.Context) (map[string]handlers.Suspension, error) {
-	records, err := s.rdb.HGetAll(ctx, handlers.SuspendedKey).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read which bridges are suspended: %w", err)
+// headState is what the head of a line is doing, in our words.
+func headState(r api.Room) string {
+	switch r.WaitsFor {
+	case api.WaitOperator:
+		return string(partition.HeadHeld)
+	case api.WaitSweeper:
+		return string(partition.HeadGone)
+	default:
+		return r.State
 	}
-	suspended := make(map[string]handlers.Suspension, len(records))
-	for id, record := range records {
-		var suspension handlers.Suspension
-		if err := json.Unmarshal([]byte(record), &suspension); err != nil {
-			return nil, fmt.Errorf("read why bridge %s is suspended: %w", id, err)
-		}
-		suspended[id] = suspension
-	}
-	return suspended, nil
 }
 
 // waitsFor says what keeps a line from moving.
-func (v *roomView) waitsFor(now time.Time) string {
-	wait := ""
-	if until := v.UntilMS - now.UnixMilli(); until > 0 {
+func waitsFor(r api.Room, now time.Time) string {
+	switch {
+	case r.State == roomUnavailable:
+		return "nothing: the room is unavailable: " + r.Unavailable.Text
+	case r.Unavailable != nil:
+		return headWaitsFor(r, now) + "; the room is unavailable: " + r.Unavailable.Text
+	}
+	return headWaitsFor(r, now)
+}
+
+func headWaitsFor(r api.Room, now time.Time) string {
+	wait, because := "", ""
+	if until := r.NextMS - now.UnixMilli(); until > 0 {
 		wait = ", in " + age(until)
 	}
-	because := ""
-	if v.Error != "" {
-		because = ": " + v.Error
+	if r.Reason != "" {
+		because = ": " + r.Reason
 	}
 	switch {
-	case v.State == partition.HeadHeld:
-		return "an operator: outgate dead-letters replay or drop " + v.Head + because
-	case v.State == partition.HeadGone:
+	case r.WaitsFor == api.WaitOperator:
+		return "an operator: outgate dead-letters replay or drop " + r.Head + because
+	case r.WaitsFor == api.WaitSweeper:
 		return "the sweeper: its head was removed by hand"
-	case v.Suspended != nil:
-		return fmt.Sprintf("bridge %s, suspended by %s%s", v.BridgeID, v.Suspended.By, reasonInBrackets(*v.Suspended))
-	case v.Paused:
-		return "its partition, which is paused"
-	case v.State == partition.HeadRetry:
-		return "its next attempt" + wait + because
-	case v.State == partition.HeadActive && wait != "":
-		return "its turn" + wait + because
-	case v.State == partition.HeadActive:
+	case r.WaitsFor == api.WaitNothing:
 		return "its delivery, under way"
+	case r.WaitsFor == api.WaitBridge && r.Suspended != nil:
+		return fmt.Sprintf("bridge %s, suspended by %s%s", r.BridgeID, r.Suspended.By, reasonInBrackets(*r.Suspended))
+	case r.Paused:
+		return "its partition, which is paused"
+	case r.WaitsFor == api.WaitRetry:
+		return "its next attempt" + wait + because
+	case r.WaitsFor == api.WaitLimit:
+		return "its turn" + wait + because
 	}
 	return "a worker"
 }
@@ -160,12 +153,12 @@ func reasonInBrackets(s handlers.Suspension) string {
 	return ""
 }
 
-func (a *app) printRooms(views []roomView) error {
-	rows := make([][]string, len(views))
-	for i, v := range views {
+func (a *app) printRooms(rooms []api.Room) error {
+	rows := make([][]string, len(rooms))
+	for i, r := range rooms {
 		rows[i] = []string{
-			v.Line, strconv.Itoa(v.Partition), strconv.FormatInt(v.Length, 10), age(max(1, v.AgeMS)), string(v.State),
-			strconv.Itoa(v.Attempts), v.WaitsFor,
+			r.Line, strconv.Itoa(r.Partition), strconv.FormatInt(r.Length, 10), age(max(1, r.AgeMS)), headState(r),
+			strconv.Itoa(r.Attempts), waitsFor(r, time.Now()),
 		}
 	}
 	return a.printTable("no line has anything waiting", "ROOM PARTITION LENGTH AGE HEAD ATTEMPTS WAITS-FOR", rows)

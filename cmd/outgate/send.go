@@ -33,10 +33,10 @@ func (a *app) sendCommand() *cobra.Command {
 		Short: "Enqueue a message, or many from a file",
 		Long: "Enqueue a message, print its receipt and, with --wait, its outcome; an error outcome is exit status 1.\n" +
 			"TEXT - is standard input. With --edit the message of that id is edited, with --media the text is the\n" +
-			"caption. --file enqueues envelopes as JSON, one a line (- is standard input).",
+			"caption. --file enqueues envelopes as JSON, one a line (- is standard input), and with --wait waits for all.",
 		Example: `  outgate send --bridge orders --room 42 --wait "your parcel is on its way"
   outgate send --bridge orders --room 42 --media https://example.com/map.png --kind image "here"
-  outgate send --file envelopes.jsonl`,
+  outgate send --file envelopes.jsonl --wait --timeout 10m`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.file != "" {
@@ -87,7 +87,14 @@ func (a *app) sendOne(ctx context.Context, f sendFlags, args []string) error {
 		return err
 	}
 	defer s.close()
+	tracing, err := a.newSendTracing(ctx)
+	if err != nil {
+		return err
+	}
+	defer tracing.close(ctx)
+	span := tracing.start(ctx, &e)
 	receipt, err := s.client.Enqueue(ctx, e)
+	enqueued(span, receipt, err)
 	if err != nil {
 		return explain(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outgate/outgate/tasks"
 )
@@ -23,6 +24,8 @@ type fileReport struct {
 	Accepted   int           `json:"accepted"`
 	Duplicates int           `json:"duplicates"`
 	Failed     []fileFailure `json:"failed"`
+	// Outcomes are there with --wait.
+	Outcomes *outcomesReport `json:"outcomes,omitempty"`
 }
 
 type fileFailure struct {
@@ -34,8 +37,13 @@ type fileFailure struct {
 type fileSender struct {
 	app    *app
 	client *tasks.Client
+	traces *sendTracing
 	bar    *progressbar.ProgressBar
 	report fileReport
+
+	// receipts are kept where their outcomes are waited for.
+	keep     bool
+	receipts []tasks.Receipt
 
 	batch []tasks.Envelope
 	lines []int // of the batch
@@ -65,23 +73,35 @@ func (a *app) sendFile(cmd *cobra.Command, f sendFlags, args []string) error {
 		return err
 	}
 	defer s.close()
+	traces, err := a.newSendTracing(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer traces.close(cmd.Context())
 	sender := &fileSender{
-		app: a, client: s.client, report: fileReport{Failed: []fileFailure{}},
+		app: a, client: s.client, traces: traces, report: fileReport{Failed: []fileFailure{}}, keep: f.wait,
 		bar: a.progressBar(size, "enqueuing", f.progress, progressbar.OptionShowBytes(true)),
 	}
 	err = sender.send(cmd.Context(), in)
 	_ = sender.bar.Finish()
-	if f.asJSON {
-		if err := a.printJSON(sender.report); err != nil {
-			return err
-		}
-	} else {
-		a.printf("%d accepted, %s, %d failed\n", sender.report.Accepted, count(sender.report.Duplicates, "duplicate"), len(sender.report.Failed))
-	}
 	if err == nil && len(sender.report.Failed) > 0 {
 		err = fmt.Errorf("%s not enqueued", count(len(sender.report.Failed), "envelope"))
 	}
+	if f.wait && cmd.Context().Err() == nil {
+		err = errors.Join(err, sender.await(cmd.Context(), f.timeout, f.progress))
+	}
+	if f.asJSON {
+		return errors.Join(a.printJSON(sender.report), err)
+	}
+	a.printFileReport(sender.report)
 	return err
+}
+
+func (a *app) printFileReport(r fileReport) {
+	a.printf("%d accepted, %s, %d failed\n", r.Accepted, count(r.Duplicates, "duplicate"), len(r.Failed))
+	if o := r.Outcomes; o != nil {
+		a.printf("%d delivered, %d superseded, %d failed\n", o.Delivered, o.Superseded, len(o.Failed))
+	}
 }
 
 // onlyForFile refuses what describes one envelope.
@@ -91,7 +111,7 @@ func onlyForFile(cmd *cobra.Command, args []string) error {
 	}
 	for _, name := range []string{
 		"bridge", "room", "edit", "media", "kind", "caption", "thread", "format", "key", "priority",
-		"correlation-id", "metadata", "expires-in", "wait", "timeout",
+		"correlation-id", "metadata", "expires-in",
 	} {
 		if cmd.Flags().Changed(name) {
 			return usagef("--%s does not go with --file", name)
@@ -135,6 +155,10 @@ func (s *fileSender) send(ctx context.Context, in io.Reader) error {
 
 // flush enqueues the batch. Its error is one that the next batch would have too.
 func (s *fileSender) flush(ctx context.Context) error {
+	spans := make([]trace.Span, len(s.batch))
+	for i := range s.batch {
+		spans[i] = s.traces.start(ctx, &s.batch[i])
+	}
 	receipts, err := s.client.EnqueueBatch(ctx, s.batch)
 	errs := make([]error, len(s.batch))
 	var batch *tasks.BatchError
@@ -145,10 +169,15 @@ func (s *fileSender) flush(ctx context.Context) error {
 		for i := range errs {
 			errs[i] = err
 		}
+		receipts = make([]tasks.Receipt, len(errs))
 	}
 	var broken error
 	for i, err := range errs {
 		var refusal *tasks.Refusal
+		enqueued(spans[i], receipts[i], err)
+		if s.keep && err == nil {
+			s.receipts = append(s.receipts, receipts[i])
+		}
 		switch {
 		case err != nil:
 			s.fail(s.lines[i], err)

@@ -80,7 +80,6 @@ func TestSendSaysWhatIsMissing(t *testing.T) {
 		"send --bridge b --room r --priority urgent x":                         "invalid priority: must be critical, high, normal or low",
 		"send --bridge b --room r --metadata nonsense x":                       "invalid opts.metadata: must be valid JSON",
 		"send --file x y":          "--file has the texts: give no TEXT",
-		"send --file x --wait":     "--wait does not go with --file",
 		"send --file x --bridge b": "--bridge does not go with --file",
 		"send --file /no/such":     "open /no/such: no such file or directory",
 	} {
@@ -190,7 +189,11 @@ func TestWaitingHasAnEnd(t *testing.T) {
 	if got := s.run(t, "outcome", id, "--wait", "--timeout", "10ms"); got.code != 1 || got.err != want {
 		t.Errorf("%+v, want %q", got, want)
 	}
-	s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", "archived", "og_held", "1")
+	s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", "archived")
+	if got := s.run(t, "outcome", id); got.code != 1 || !strings.Contains(got.err, "it is archived by hand, which the sweeper mends") {
+		t.Errorf("archived by hand: %+v", got)
+	}
+	s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "og_held", "1")
 	if got := s.run(t, "outcome", id); got.code != 1 || !strings.Contains(got.err, "it failed and is held; outgate dead-letters replay or drop "+id) {
 		t.Errorf("held: %+v", got)
 	}
@@ -264,6 +267,33 @@ func TestAFileOfEnvelopes(t *testing.T) {
 	s.stdin = strings.Repeat("x", maxStdin+1)
 	if got := s.run(t, "send", "--file", "-"); got.code != 1 || !strings.Contains(got.err, "read line 1: ") {
 		t.Errorf("an endless line: %+v", got)
+	}
+}
+
+func TestAFileIsWaitedFor(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	line := `{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"hello"}` + "\n"
+	fails := `{"operation":"send","bridge_id":"b","external_room_id":"f","payload":"x","opts":{"metadata":` + failsForGood + "}}\n"
+	s.stdin = line + fails + "nonsense\n" + line
+	if got := s.run(t, "send", "--file", "-", "--wait", "--timeout", "20ms"); got.code != 1 || !strings.Contains(got.err, "3 envelopes after 20ms without an outcome") {
+		t.Errorf("without a worker: %+v", got)
+	}
+	s.work()
+	got := s.run(t, "send", "--file", "-", "--wait", "--progress")
+	if got.code != 1 || got.out != "3 accepted, 0 duplicates, 1 failed\n2 delivered, 0 superseded, 1 failed\n" ||
+		!strings.Contains(got.err, "1 envelope not enqueued") || !strings.Contains(got.err, "1 envelope not delivered") ||
+		!strings.Contains(got.err, "delivering") {
+		t.Errorf("%+v", got)
+	}
+	got = s.run(t, "send", "--file", "-", "--wait", "--json")
+	var report fileReport
+	if err := json.Unmarshal([]byte(got.out), &report); err != nil || report.Outcomes == nil ||
+		report.Outcomes.Delivered != 2 || len(report.Outcomes.Failed) != 1 || report.Outcomes.Failed[0].ID == "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	s.stdin = line
+	if got := s.run(t, "send", "--file", "-", "--wait"); got.code != 0 {
+		t.Errorf("all is well: %+v", got)
 	}
 }
 

@@ -81,14 +81,33 @@ func tracesURL(env func(string) string) (string, error) {
 
 // newTracing is nil where no receiver of spans is named.
 func newTracing(ctx context.Context, env func(string) string, log *zap.Logger) (*sdktrace.TracerProvider, error) {
+	exporter, err := newSpanExporter(ctx, env)
+	if err != nil || exporter == nil {
+		return nil, err
+	}
+	otel.SetErrorHandler(&traceTrouble{log: log})
+	log.Info("traces.exporting", zap.String("service", "outgate"))
+	return newProvider(ctx, exporter)
+}
+
+// tracerName says whose spans they are.
+const tracerName = "github.com/outgate/outgate"
+
+// newSpanExporter is nil where no receiver of spans is named.
+func newSpanExporter(ctx context.Context, env func(string) string, options ...otlptracehttp.Option) (sdktrace.SpanExporter, error) {
 	address, err := tracesURL(env)
 	if err != nil || address == "" {
 		return nil, err
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address))
+	exporter, err := otlptracehttp.New(ctx, append(options, otlptracehttp.WithEndpointURL(address))...)
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
+	return exporter, nil
+}
+
+// newProvider makes spans, and has them exported in batches.
+func newProvider(ctx context.Context, exporter sdktrace.SpanExporter) (*sdktrace.TracerProvider, error) {
 	// What the environment says of the resource counts for more: it comes last.
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(), resource.WithHost(),
@@ -98,8 +117,6 @@ func newTracing(ctx context.Context, env func(string) string, log *zap.Logger) (
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	otel.SetErrorHandler(&traceTrouble{log: log})
-	log.Info("traces.exporting", zap.String("service", "outgate"))
 	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), nil
 }
 
@@ -188,7 +205,7 @@ func (g *gateway) startTelemetry(ctx context.Context) (stop func(), err error) {
 	}
 	t.serve()
 	if t.provider != nil {
-		g.worker.Tracer = t.provider.Tracer("github.com/outgate/outgate")
+		g.worker.Tracer = t.provider.Tracer(tracerName)
 	}
 	return func() {
 		if err := t.close(ctx); err != nil {

@@ -14,14 +14,18 @@ import (
 // reports on the gateway as a whole.
 type needed struct {
 	worker *handlers.Worker
-	assess func(context.Context) (autoscale.Need, error)
+	assess *handlers.Ahead[autoscale.Need]
 
 	workers, slots *prometheus.Desc
 }
 
+// needEvery is how often it is assessed: it takes a look at heads in all partitions,
+// and scalers ask four times a minute.
+const needEvery = 5 * time.Second
+
 func newNeeded(assess func(context.Context) (autoscale.Need, error), worker *handlers.Worker) *needed {
 	return &needed{
-		worker: worker, assess: assess,
+		worker: worker, assess: &handlers.Ahead[autoscale.Need]{Read: assess, Every: needEvery},
 		workers: prometheus.NewDesc("outgate_required_workers",
 			"How many workers the load can use now; not rounded.", nil, nil),
 		slots: prometheus.NewDesc("outgate_required_slots",
@@ -41,9 +45,7 @@ func (n *needed) Collect(ch chan<- prometheus.Metric) {
 	if !n.worker.Sweeps(0) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	need, err := n.assess(ctx)
+	need, err := n.assess.Get()
 	if err != nil {
 		return
 	}

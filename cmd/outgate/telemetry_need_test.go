@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -24,10 +25,13 @@ func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	worker := handlers.NewWorker(s.rdb, cfg)
-	var trouble error
+	var away atomic.Bool
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newNeeded(func(context.Context) (autoscale.Need, error) {
-		return autoscale.Need{Slots: 20, Workers: 2, Exact: 1.25}, trouble
+		if away.Load() {
+			return autoscale.Need{}, errors.New("Redis is away")
+		}
+		return autoscale.Need{Slots: 20, Workers: 2, Exact: 1.25}, nil
 	}, worker))
 	figures := func() map[string]float64 {
 		families, err := registry.Gather()
@@ -51,9 +55,11 @@ func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
 	if got := figures(); got["outgate_required_workers"] != 1.25 || got["outgate_required_slots"] != 20 {
 		t.Errorf("reports %v", got)
 	}
-	trouble = errors.New("Redis is away")
-	if got := figures(); len(got) > 0 {
-		t.Errorf("reports %v without knowing", got)
+	away.Store(true)
+	eventually(t, "it reports nothing without knowing", func() bool { return len(figures()) == 0 })
+	away.Store(false)
+	if got := figures(); got["outgate_required_workers"] != 1.25 {
+		t.Errorf("reports %v though Redis is back", got)
 	}
 }
 

@@ -74,7 +74,7 @@ func (p *monitoring) scrapes() {
 	p.says(`up{job="outgate"}`, 1)
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,15 +89,20 @@ func TestSpansReachTheReceiverThatTheEnvironmentNames(t *testing.T) {
 	}
 	spans.mu.Lock()
 	defer spans.mu.Unlock()
+	// The command and the worker tell it each in their own time.
+	slices.SortStableFunc(spans.spans, func(a, b *otlp.Span) int { return cmp.Compare(len(a.ParentSpanId), len(b.ParentSpanId)) })
 	var names []string
 	for _, s := range spans.spans {
 		names = append(names, s.Name)
 		if string(s.TraceId) != string(spans.spans[0].TraceId) {
 			t.Errorf("%s is in another trace", s.Name)
 		}
+		if len(s.ParentSpanId) > 0 && string(s.ParentSpanId) != string(spans.spans[0].SpanId) {
+			t.Errorf("%s is not under what was sent", s.Name)
+		}
 	}
 	// The receiver is busy once.
-	if got := strings.Join(names, ", "); got != "outgate wait, outgate attempt, outgate attempt" {
+	if got := strings.Join(names, ", "); got != "outgate enqueue, outgate wait, outgate attempt, outgate attempt" {
 		t.Errorf("spans %s", got)
 	}
 	if len(spans.services) == 0 || spans.services[0] != "outgate" {

@@ -30,7 +30,7 @@ func (a *app) topCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			r := &topReader{session: session, now: time.Now}
+			r := newTopReader(session, interval)
 			out, _ := a.out.(*os.File)
 			switch {
 			case asJSON:

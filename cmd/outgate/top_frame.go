@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -81,7 +82,7 @@ func (s *topSnapshot) table(pane topPane) []line {
 	case 'p':
 		header = "PARTITION FILL DEPTH ACTIVE PENDING RETRY PARKED DEAD OLDEST LEVEL OWNER"
 		for _, p := range s.Partitions {
-			rows, moods = append(rows, topPartition(p)), append(moods, partitionMood(p))
+			rows, moods = append(rows, topPartition(p.Stats)), append(moods, partitionMood(p.Stats))
 		}
 	case 'b':
 		header, none = "BRIDGE CHANNEL STATE FATALS BY SINCE WHY", "no bridges are configured"
@@ -96,11 +97,12 @@ func (s *topSnapshot) table(pane topPane) []line {
 		header, none = "ROOM LENGTH AGE HEAD ATTEMPTS WAITS-FOR", "no line has anything waiting"
 		for _, r := range s.Rooms {
 			m := moodNone
-			if r.State == partition.HeadHeld || r.Suspended != nil || r.Unavailable != nil {
+			if r.WaitsFor == api.WaitOperator || r.Suspended != nil || r.Unavailable != nil {
 				m = moodWarn
 			}
 			rows = append(rows, []string{
-				r.Line, strconv.FormatInt(r.Length, 10), age(max(1, r.AgeMS)), string(r.State), strconv.Itoa(r.Attempts), r.WaitsFor,
+				r.Line, strconv.FormatInt(r.Length, 10), age(max(1, r.AgeMS)), headState(r), strconv.Itoa(r.Attempts),
+				waitsFor(r, time.UnixMilli(s.AtMS)),
 			})
 			moods = append(moods, m)
 		}
@@ -113,7 +115,7 @@ func (s *topSnapshot) table(pane topPane) []line {
 	return align(none, header, rows, moods)
 }
 
-func (s *topSnapshot) deadRow(d topDead) []string {
+func (s *topSnapshot) deadRow(d api.Letter) []string {
 	now := ""
 	switch {
 	case d.ReplayedAs != "":

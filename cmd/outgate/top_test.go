@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
@@ -21,34 +22,37 @@ func busy() *topSnapshot {
 	s := &topSnapshot{
 		Redis: "redis://db.example:6379/0", AtMS: at.UnixMilli(),
 		Rates: &topRates{AdmittedPerS: 120.04, DeliveredPerS: 118.5, FailedPerS: 0.25},
-		Partitions: []partition.Stats{
-			{Queue: "outbound-000", Depth: 12, Capacity: 100, Level: partition.Normal, Active: 1, Pending: 2, Retry: 3, Scheduled: 6, OldestMS: 61_000, Owner: "host:1:a"},
-			{Queue: "outbound-001", Depth: 96, Capacity: 100, Level: partition.Shed, Pending: 6, Scheduled: 90, DeadLetters: 2, OldestMS: 7_200_000, Paused: true},
-			{Queue: "outbound-002", Capacity: 100, Level: partition.Normal, Owner: "host:2:b"},
+		Totals: api.Overview{
+			Depth: 108, Capacity: 300, Level: partition.Shed, Active: 1, Pending: 8, Retry: 3, Parked: 96, OldestMS: 7_200_000,
+			DeadLetters: 2, Workers: 2, Settled: 7, Failed: 2,
 		},
-		Bridges: []bridgeView{
+		Partitions: []api.Partition{
+			{Stats: partition.Stats{Queue: "outbound-000", Depth: 12, Capacity: 100, Level: partition.Normal, Active: 1, Pending: 2, Retry: 3, Scheduled: 6, OldestMS: 61_000, Owner: "host:1:a"}},
+			{Stats: partition.Stats{Queue: "outbound-001", Depth: 96, Capacity: 100, Level: partition.Shed, Pending: 6, Scheduled: 90, DeadLetters: 2, OldestMS: 7_200_000, Paused: true}},
+			{Stats: partition.Stats{Queue: "outbound-002", Capacity: 100, Level: partition.Normal, Owner: "host:2:b"}},
+		},
+		Bridges: []api.Bridge{
 			{ID: "orders", Channel: "webhook", State: "up"},
 			{ID: "tg", Channel: "telegram", State: "suspended", Fatals: 3, Suspension: &handlers.Suspension{
 				By: "fatal", Reason: "unauthorized", Text: "401 Unauthorized", SinceMS: at.Add(-time.Minute).UnixMilli(),
 			}},
 		},
-		Rooms: []roomView{{
-			Room:     partition.Room{Line: "tg:4\x1b[2J2", Length: 91, AgeMS: 7_200_000, State: partition.HeadRetry, Attempts: 2},
-			WaitsFor: "bridge tg, suspended by fatal (unauthorized)",
+		Rooms: []api.Room{{
+			Line: "tg:4\x1b[2J2", BridgeID: "tg", Length: 91, AgeMS: 7_200_000, State: "retry", Attempts: 2,
+			WaitsFor: api.WaitBridge, Suspended: &handlers.Suspension{By: "fatal", Reason: "unauthorized"},
 		}},
-		DeadLetters: []topDead{
+		DeadLetters: []api.Letter{
 			{ID: "001-000660dcce68e4bb", BridgeID: "orders", ExternalRoomID: "7", Category: "terminal", Reason: "rejected", DiedAtMS: at.Add(-5 * time.Second).UnixMilli()},
 			{ID: "001-000660dcce68e4ba", BridgeID: "orders", ExternalRoomID: "8", Category: "retryable", Reason: "timeout", DiedAtMS: at.Add(-time.Hour).UnixMilli(), Held: true},
 		},
 	}
-	s.add()
 	return s
 }
 
 func TestTopFrame(t *testing.T) {
 	want := `outgate top   redis://db.example:6379/0   03:04:05   2 workers
 depth 108 of 300 (36.0 %)   pressure shed   oldest 2h00m   dead letters 2
-active 1   pending 8   retry 3   parked 96   settled 0   failed 0
+active 1   pending 8   retry 3   parked 96   settled 7   failed 2
 admitted 120.0/s   delivered 118.5/s   failed 0.2/s   duplicates 0.0/s
 
 partitions   █ active  ▓ pending  ▒ retry  ░ parked  · free
@@ -104,7 +108,7 @@ func TestTopFillsItsWindowAndScrolls(t *testing.T) {
 	s, v := busy(), newTopView()
 	s.Partitions = nil
 	for i := range 30 {
-		s.Partitions = append(s.Partitions, partition.Stats{Queue: partition.DefaultScheme().Queue(i), Capacity: 10, Owner: "w"})
+		s.Partitions = append(s.Partitions, api.Partition{Stats: partition.Stats{Queue: partition.DefaultScheme().Queue(i), Capacity: 10, Owner: "w"}})
 	}
 	v.width, v.height = 72, 18
 	first := func() string {
@@ -196,31 +200,6 @@ func TestTopPaints(t *testing.T) {
 	}
 }
 
-func TestTopRates(t *testing.T) {
-	r, start := &topReader{}, time.Now()
-	at := func(seconds int, c topCounts) *topRates {
-		return r.rates(topPast{start.Add(time.Duration(seconds) * time.Second), c})
-	}
-	if got := at(0, topCounts{Admitted: 100, Settled: 90, Failed: 10}); got != nil {
-		t.Errorf("at once: %+v", got)
-	}
-	if got := at(2, topCounts{Admitted: 120, Settled: 100, Failed: 10}); got != nil {
-		t.Errorf("too soon: %+v", got)
-	}
-	want := &topRates{AdmittedPerS: 10, DeliveredPerS: 9, FailedPerS: 1, DuplicatesPerS: 0.5}
-	if diff := cmp.Diff(want, at(10, topCounts{Admitted: 200, Settled: 190, Failed: 20, Duplicates: 5})); diff != "" {
-		t.Error(diff)
-	}
-	// The first is older than ten seconds by now, and so is not compared with.
-	want = &topRates{AdmittedPerS: 8}
-	if diff := cmp.Diff(want, at(20, topCounts{Admitted: 280, Settled: 190, Failed: 20, Duplicates: 5})); diff != "" {
-		t.Error(diff)
-	}
-	if got := at(30, topCounts{}); got != nil {
-		t.Errorf("after Redis was emptied: %+v", got)
-	}
-}
-
 func TestTopOnceReadsTheGateway(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	stop := s.work()
@@ -240,9 +219,8 @@ func TestTopOnceReadsTheGateway(t *testing.T) {
 		Operation: tasks.Send, BridgeID: "b", ExternalRoomID: "r3", Payload: tasks.Text("secret text"), IdempotencyKey: "k",
 	})
 	got := read()
-	want := topCounts{Admitted: 5, Settled: 2, Failed: 1}
-	if diff := cmp.Diff(want, got.Totals.topCounts); diff != "" || got.Totals.Depth != 3 || got.Totals.Parked != 1 {
-		t.Errorf("%+v %s", got.Totals, diff)
+	if o := got.Totals; o.Admitted != 5 || o.Settled != 2 || o.Failed != 1 || o.Depth != 3 || o.Parked != 1 {
+		t.Errorf("%+v", o)
 	}
 	if len(got.DeadLetters) != 1 || got.DeadLetters[0].ExternalRoomID != "r2" || len(got.Rooms) != 2 || got.Rooms[0].Line != "b:r1" {
 		t.Errorf("got %+v", got)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -37,6 +38,15 @@ func thisBuild() build {
 	return b
 }
 
+// String is the build in one line.
+func (b build) String() string {
+	commit := ""
+	if b.Commit != "" {
+		commit = ", commit " + b.Commit
+	}
+	return fmt.Sprintf("%s (%s, %s/%s%s)", b.Version, b.Go, b.OS, b.Arch, commit)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -46,11 +56,7 @@ func (a *app) versionCommand() *cobra.Command {
 			if asJSON {
 				return a.printJSON(b)
 			}
-			commit := ""
-			if b.Commit != "" {
-				commit = ", commit " + b.Commit
-			}
-			a.printf("outgate %s (%s, %s/%s%s)\n", b.Version, b.Go, b.OS, b.Arch, commit)
+			a.printf("outgate %s\n", b)
 			return nil
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,7 +33,7 @@ var knownChannels = map[string]channelSpec{
 	matrix.Type:  {takes: tokenKeys, needs: []string{"token", "base_url"}, coalesces: true, open: openMatrix},
 	xmpp.Type: {
 		takes: []string{"jid", "password", "server", "nick", "allow_private", "base_url"}, needs: []string{"jid", "password"},
-		open: openXMPP,
+		baseSchemes: []string{"xmpp"}, open: openXMPP,
 	},
 	webhook.Type: {takes: []string{"url", "secret", "allow_private", "base_url"}, needs: []string{"url"}, open: openWebhook},
 	sandbox.Type: {takes: []string{"base_url"}, open: openSandbox},
@@ -58,7 +59,15 @@ func openMatrix(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
 }
 
 func openXMPP(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {
-	return xmpp.New(xmpp.Config{JID: b.JID, Password: b.Password.Reveal(), Server: b.Server, Nick: b.Nick})
+	server := b.Server
+	if b.BaseURL != "" {
+		u, err := url.Parse(b.BaseURL)
+		if err != nil || u.Port() == "" || strings.Trim(u.Path, "/") != "" {
+			return nil, &tasks.ConfigError{Channel: xmpp.Type, Field: "base_url", Why: "is not of the form xmpp://host:port"}
+		}
+		server = u.Host
+	}
+	return xmpp.New(xmpp.Config{JID: b.JID, Password: b.Password.Reveal(), Server: server, Nick: b.Nick})
 }
 
 func openWebhook(b BridgeConfig, _ io.Writer) (handlers.Channel, error) {

@@ -121,7 +121,7 @@ func (a *API) plan(ctx context.Context, f Filter, action string) (Plan, error) {
 // so that those of a room keep theirs.
 func (a *API) actOnAll(ctx context.Context, p *progress, one func(context.Context, string) error) error {
 	job := p.copy()
-	filter := job.Filter.handlers()
+	filter := job.Filter.DeadLetters()
 	filter.Replayable = job.Action == "replay"
 	ids, err := a.cfg.DeadLetters.IDs(ctx, filter)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/sandbox"
@@ -224,6 +226,18 @@ func TestDeadLettersAreListedNewestFirstPageByPage(t *testing.T) {
 	}
 	if len(ids) != 27 || len(seen) != 27 {
 		t.Errorf("%d listed, %d of them once", len(ids), len(seen))
+	}
+	all := get[api.Letters](g, "/dead-letters").DeadLetters
+	since := all[10].DiedAtMS
+	count := 0
+	for _, l := range all {
+		if l.DiedAtMS >= since {
+			count++
+		}
+	}
+	late := get[api.Letters](g, fmt.Sprint("/dead-letters?since_ms=", since))
+	if diff := cmp.Diff(all[:count], late.DeadLetters); diff != "" || late.NextCursor != "" || late.LookedAt != count {
+		t.Errorf("%d looked at (-want +got):\n%s", late.LookedAt, diff)
 	}
 	if got := get[api.Letters](g, "/dead-letters?reason=timeout"); len(got.DeadLetters) != 0 || got.Total != 31 || got.LookedAt != 31 {
 		t.Errorf("%+v", got)

@@ -32,6 +32,8 @@ type Config struct {
 	// Drain is how soon a backlog is to be worked off where workers are added or
 	// removed by RequiredWorkers; zero is 45 s.
 	Drain time.Duration
+	// ViewAge is how old a view of the partitions may be; zero is a second.
+	ViewAge time.Duration
 	// Now is the clock of this process; nil is time.Now.
 	Now func() time.Time
 }
@@ -71,6 +73,9 @@ func New(cfg Config) *API {
 	if cfg.Drain <= 0 {
 		cfg.Drain = 45 * time.Second
 	}
+	if cfg.ViewAge <= 0 {
+		cfg.ViewAge = viewAge
+	}
 	a := &API{
 		cfg: cfg, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(),
 		rooms:   survey{rdb: cfg.Redis, scheme: cfg.Scheme},
@@ -105,6 +110,7 @@ func (a *API) routes() {
 	get("/envelopes", a.findEnvelope)
 	get("/envelopes/{id}", a.getEnvelope)
 	get("/autoscale", a.getAutoscale)
+	get("/events", a.getEvents)
 	act("POST", "/bridges/{id}/suspend", a.suspendBridge)
 	act("POST", "/bridges/{id}/resume", a.resumeBridge)
 	act("POST", "/dead-letters/replay", a.replayLetters)

@@ -17,8 +17,10 @@ import (
 // Autoscale is how many workers are needed, and what follows from what.
 type Autoscale struct {
 	NowMS int64 `json:"now_ms"`
-	// RequiredWorkers is what a scaler is to read.
-	RequiredWorkers int `json:"required_workers"`
+	// RequiredWorkers is for people. RequiredWorkersExact is the same before it is
+	// rounded up: what a scaler is to read that lets small differences pass.
+	RequiredWorkers      int     `json:"required_workers"`
+	RequiredWorkersExact float64 `json:"required_workers_exact"`
 	// RequiredSlots is how many envelopes are to be in delivery at once.
 	RequiredSlots float64 `json:"required_slots"`
 	Workers       int     `json:"workers"`
@@ -50,9 +52,10 @@ func (a *API) Autoscale(ctx context.Context) (Autoscale, error) {
 		return Autoscale{}, err
 	}
 	loads := a.loads(v)
-	need := Required(loads, a.paces(v), a.sizing())
+	need := a.sizing().assess(loads, a.paces(v))
 	s := Autoscale{
-		NowMS: v.at.UnixMilli(), RequiredWorkers: need.Workers, RequiredSlots: need.Slots, Workers: v.workers,
+		NowMS: v.at.UnixMilli(), RequiredWorkers: need.Workers, RequiredWorkersExact: round(need.Exact),
+		RequiredSlots: round(need.Slots), Workers: v.workers,
 		Concurrency: a.cfg.Concurrency, DrainSeconds: a.cfg.Drain.Seconds(),
 	}
 	if then, between, ok := a.history.since(v.counts, arrivalsOver); ok {

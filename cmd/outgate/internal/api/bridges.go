@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -32,6 +31,8 @@ type Bridge struct {
 	// those of each room. Both are empty where this process does not know them.
 	Limits     []Budget `json:"limits"`
 	RoomLimits []string `json:"room_limits"`
+	// Recent are its attempts of the last five minutes, over all workers.
+	Recent handlers.RecentAttempts `json:"recent"`
 }
 
 // Budget is a limit and how much of it is used.
@@ -82,12 +83,23 @@ func (a *API) Bridges(ctx context.Context) (Bridges, error) {
 	if err != nil {
 		return Bridges{}, err
 	}
-	channels, now := a.bridges(v), v.at.UnixMilli()
+	channels := a.bridges(v)
 	ids := slices.Sorted(maps.Keys(channels))
 	// Those that need somebody come first.
 	slices.SortStableFunc(ids, func(x, y string) int { return v.trouble(y) - v.trouble(x) })
-	all := Bridges{NowMS: now, More: max(0, len(ids)-mostBridges), Bridges: make([]Bridge, 0, len(ids))}
-	for _, id := range ids[:min(len(ids), mostBridges)] {
+	all := Bridges{NowMS: v.at.UnixMilli(), More: max(0, len(ids)-mostBridges)}
+	all.Bridges, err = a.describeBridges(ctx, v, channels, ids[:min(len(ids), mostBridges)])
+	return all, err
+}
+
+// describeBridges tells how these bridges are.
+func (a *API) describeBridges(ctx context.Context, v *view, channels map[string]string, ids []string) ([]Bridge, error) {
+	v, err := a.knowingBridges(ctx, v, ids)
+	if err != nil {
+		return nil, err
+	}
+	all, now := make([]Bridge, 0, len(ids)), v.at.UnixMilli()
+	for _, id := range ids {
 		b := Bridge{
 			ID: id, Channel: channels[id], State: "up", Fatals: v.fatals[id], Limits: []Budget{}, RoomLimits: []string{},
 		}
@@ -97,9 +109,30 @@ func (a *API) Bridges(ctx context.Context) (Bridges, error) {
 		if s, ok := v.suspended[id]; ok {
 			b.State, b.Suspension = "suspended", &s
 		}
-		all.Bridges = append(all.Bridges, b)
+		all = append(all, b)
 	}
-	return all, a.addBudgets(ctx, all.Bridges, now)
+	if err := a.addRecent(ctx, all, v); err != nil {
+		return all, err
+	}
+	return all, a.addBudgets(ctx, all, now)
+}
+
+// knowingBridges is the view with the closures of these bridges, which it has not of
+// all where there are many.
+func (a *API) knowingBridges(ctx context.Context, v *view, ids []string) (*view, error) {
+	pipe := a.cfg.Redis.Pipeline()
+	closures := make(map[string][2]*redis.StringCmd)
+	for _, id := range ids {
+		if _, known := v.closed[id]; !known {
+			closures[id] = askClosure(ctx, pipe, id)
+		}
+	}
+	if len(closures) > 0 {
+		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, fmt.Errorf("read until when the bridges are closed: %w", err)
+		}
+	}
+	return v.knowing(closures), nil
 }
 
 func (v *view) trouble(id string) int {
@@ -205,84 +238,4 @@ func budget(l ratelimit.Limit, slots []string, nth, now int64) Budget {
 		b.FreeMS = nth + window
 	}
 	return b
-}
-
-// suspendRequest is the body of a suspension.
-type suspendRequest struct {
-	// Reason is why, for whoever looks.
-	Reason string `json:"reason"`
-}
-
-// maxReason bounds the text of a suspension.
-const maxReason = 500
-
-func (a *API) suspendBridge(r *http.Request) (any, error) {
-	if _, err := query(r); err != nil {
-		return nil, err
-	}
-	var request suspendRequest
-	if err := body(r, &request); err != nil {
-		return nil, err
-	}
-	if len(request.Reason) > maxReason || !utf8.ValidString(request.Reason) {
-		return nil, invalid("reason", "want at most %d bytes of UTF-8", maxReason)
-	}
-	id, v, err := a.bridge(r)
-	if err != nil {
-		return nil, err
-	}
-	_, err = handlers.SuspendBridge(r.Context(), a.cfg.Redis, id, handlers.Suspension{
-		By: "operator", Text: request.Reason, SinceMS: v.at.UnixMilli(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return a.oneBridge(r.Context(), id)
-}
-
-func (a *API) resumeBridge(r *http.Request) (any, error) {
-	if _, err := query(r); err != nil {
-		return nil, err
-	}
-	if err := body(r, &struct{}{}); err != nil {
-		return nil, err
-	}
-	a.view.forget() // the gateway may have suspended it this moment
-	id, v, err := a.bridge(r)
-	if err != nil {
-		return nil, err
-	}
-	if _, suspended := v.suspended[id]; !suspended {
-		return nil, conflict("bridge %s is not suspended", id)
-	}
-	if err := handlers.ResumeBridge(r.Context(), a.cfg.Redis, id); err != nil {
-		return nil, err
-	}
-	return a.oneBridge(r.Context(), id)
-}
-
-// bridge is the bridge that a path names.
-func (a *API) bridge(r *http.Request) (string, *view, error) {
-	id := r.PathValue("id")
-	v, err := a.look(r.Context())
-	if err != nil {
-		return "", nil, err
-	}
-	if _, known := a.bridges(v)[id]; !known {
-		return "", nil, &Fault{Status: http.StatusNotFound, Code: "not_found", Field: "id", Message: "there is no such bridge"}
-	}
-	return id, v, nil
-}
-
-// oneBridge is a bridge that was changed just now.
-func (a *API) oneBridge(ctx context.Context, id string) (any, error) {
-	a.view.forget()
-	all, err := a.Bridges(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if i := slices.IndexFunc(all.Bridges, func(b Bridge) bool { return b.ID == id }); i >= 0 {
-		return all.Bridges[i], nil
-	}
-	return nil, missing("bridge %s is gone", id)
 }

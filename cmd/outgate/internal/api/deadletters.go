@@ -59,7 +59,7 @@ func (a *API) Letters(ctx context.Context, f Filter, limit int, begin place) (Le
 	for _, s := range v.stats {
 		page.Total += s.DeadLetters
 	}
-	from := a.newNewest(begin, f.Partition, limit)
+	from := a.newNewest(begin, f, limit)
 	for page.LookedAt < mostLooked {
 		places, err := from.take(ctx, max(limit, readPage))
 		if err != nil || len(places) == 0 {
@@ -84,8 +84,9 @@ func (a *API) Letters(ctx context.Context, f Filter, limit int, begin place) (Le
 		for _, p := range places {
 			page.LookedAt++
 			page.NextCursor = p.String()
-			if l, ok := byID[p.id]; ok && f.matches(l) {
-				l.DiedAtMS = p.at // by which they are in order; the record was written a moment before
+			l, ok := byID[p.id]
+			l.DiedAtMS = p.at // by which they are in order; the record was written a moment before
+			if ok && f.matches(l) {
 				page.DeadLetters = append(page.DeadLetters, l)
 			}
 			if len(page.DeadLetters) == limit {

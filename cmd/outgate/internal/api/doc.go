@@ -8,6 +8,9 @@
 // how much was looked at. What changes many things, a replay, is a job: it is paced,
 // its progress is in Redis where every process finds it, and it can be stopped.
 //
+// The command line calls the same functions, with Redis alone and no server between.
+// Only it asks for what all.go has, which reads as much as there is.
+//
 // GET changes nothing. Whatever else needs Content-Type: application/json and must
 // come from the same origin; the token is checked by whoever mounts the handler. No
 // answer has the text of a message.

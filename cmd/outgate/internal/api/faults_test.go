@@ -35,6 +35,8 @@ func TestBadInputIsRefusedByTheNameOfItsField(t *testing.T) {
 		"a partition that is not there":        {"GET", "/rooms?partition=2", "", 400, "partition"},
 		"a cursor of one's own making":         {"GET", "/dead-letters?cursor=abc", "", 400, "cursor"},
 		"a category that is none":              {"GET", "/dead-letters?category=odd", "", 400, "category"},
+		"a time that is none":                  {"GET", "/dead-letters?since_ms=yesterday", "", 400, "since_ms"},
+		"a filter by a time before all":        {"POST", "/dead-letters/drop", `{"filter":{"since_ms":-1}}`, 400, "filter.since_ms"},
 		"an id that is none":                   {"GET", "/envelopes/abc", "", 400, "id"},
 		"an id of another scheme":              {"GET", "/envelopes/007-000660dcce68e4bb", "", 400, "id"},
 		"an envelope that is not there":        {"GET", "/envelopes/001-000660dcce68e4bb", "", 404, "id"},

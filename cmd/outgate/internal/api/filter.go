@@ -3,6 +3,7 @@ package api
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,10 +21,12 @@ type Filter struct {
 	Category       string `json:"category"`
 	// Partition is of one partition; nil is all.
 	Partition *int `json:"partition"`
+	// SinceMS is the earliest death, in unix ms; 0 is any.
+	SinceMS int64 `json:"since_ms"`
 }
 
 // filterParams are the names of a filter's fields.
-var filterParams = []string{"bridge", "room", "reason", "category", "partition"}
+var filterParams = []string{"bridge", "room", "reason", "category", "partition", "since_ms"}
 
 func (a *API) filterOf(q url.Values) (Filter, error) {
 	f := Filter{
@@ -36,8 +39,16 @@ func (a *API) filterOf(q url.Values) (Filter, error) {
 	if index >= 0 {
 		f.Partition = &index
 	}
+	if q.Has("since_ms") {
+		if f.SinceMS, err = strconv.ParseInt(q.Get("since_ms"), 10, 64); err != nil {
+			f.SinceMS = -1
+		}
+	}
 	return f, a.check(f)
 }
+
+// Categories are those that a filter knows.
+var Categories = []string{string(classify.Retryable), string(classify.Terminal), string(classify.Fatal)}
 
 // maxField bounds a field of a filter: no id is longer.
 const maxField = 512
@@ -50,12 +61,14 @@ func (a *API) check(f Filter) error {
 			return invalid(name, "want at most %d bytes of UTF-8", maxField)
 		}
 	}
-	categories := []string{"", string(classify.Retryable), string(classify.Terminal), string(classify.Fatal)}
-	if !slices.Contains(categories, f.Category) {
-		return invalid("category", "want %s", strings.Join(categories[1:], ", "))
+	if f.Category != "" && !slices.Contains(Categories, f.Category) {
+		return invalid("category", "want %s", strings.Join(Categories, ", "))
 	}
 	if f.Partition != nil && (*f.Partition < 0 || *f.Partition >= a.cfg.Scheme.Count) {
 		return invalid("partition", "want a number from 0 to %d", a.cfg.Scheme.Count-1)
+	}
+	if f.SinceMS < 0 {
+		return invalid("since_ms", "want a time in unix ms")
 	}
 	return nil
 }
@@ -65,17 +78,21 @@ func (f Filter) matches(l Letter) bool {
 		(f.ExternalRoomID == "" || f.ExternalRoomID == l.ExternalRoomID) &&
 		(f.Reason == "" || f.Reason == string(l.Reason)) &&
 		(f.Category == "" || f.Category == string(l.Category)) &&
-		(f.Partition == nil || *f.Partition == l.Partition)
+		(f.Partition == nil || *f.Partition == l.Partition) &&
+		l.DiedAtMS >= f.SinceMS
 }
 
-// handlers is the filter as the dead letters take it.
-func (f Filter) handlers() handlers.DeadLetterFilter {
+// DeadLetters is the filter as the dead letters take it.
+func (f Filter) DeadLetters() handlers.DeadLetterFilter {
 	h := handlers.DeadLetterFilter{
 		BridgeID: f.BridgeID, ExternalRoomID: f.ExternalRoomID, Reason: classify.Reason(f.Reason),
 		Category: classify.Category(f.Category),
 	}
 	if f.Partition != nil {
 		h.Partitions = []int{*f.Partition}
+	}
+	if f.SinceMS > 0 {
+		h.Since = time.UnixMilli(f.SinceMS)
 	}
 	return h
 }

@@ -102,6 +102,7 @@ func (s *jobs) run(ctx context.Context, j Job, do func(context.Context, *progres
 	if _, err := pipe.Exec(ctx); err != nil {
 		return j, fmt.Errorf("list the job: %w", err)
 	}
+	s.tell(ctx, &j)
 	s.busy++
 	p := &progress{jobs: s, job: j}
 	s.wg.Go(func() { //nolint:contextcheck // a job outlives its request
@@ -211,6 +212,7 @@ func (p *progress) run(ctx context.Context, do func(context.Context, *progress) 
 	last, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer done()
 	_ = p.jobs.write(last, &ended)
+	p.jobs.tell(last, &ended)
 }
 
 func (p *progress) tell(ctx context.Context, cancel context.CancelCauseFunc) {

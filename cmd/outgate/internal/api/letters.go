@@ -105,26 +105,41 @@ func (l *letters) forgetBut(ids []string) {
 }
 
 func (l *letters) fetch(ctx context.Context, ids []string) error {
+	records, err := l.records(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		l.known[id] = &Letter{} // what has no record is not asked for again
+	}
+	for _, d := range records {
+		letter := LetterOf(d)
+		l.known[d.ID] = &letter
+	}
+	return nil
+}
+
+// records reads the dead letters of these ids, but for those without a record.
+func (l *letters) records(ctx context.Context, ids []string) ([]handlers.DeadLetter, error) {
 	pipe := l.rdb.Pipeline()
-	replies := make([]*redis.SliceCmd, len(ids))
-	for i, id := range ids {
+	replies := make(map[string]*redis.SliceCmd, len(ids))
+	for _, id := range ids {
 		if k, ok := l.keys(id); ok {
-			replies[i] = pipe.HMGet(ctx, k.DeadLetter(id), "record", "replayed_as")
+			replies[id] = pipe.HMGet(ctx, k.DeadLetter(id), "record", "replayed_as")
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("read the dead letters: %w", err)
+		return nil, fmt.Errorf("read the dead letters: %w", err)
 	}
-	for i, id := range ids {
-		l.known[id] = &Letter{} // what has no record is not asked for again
-		if replies[i] == nil {
-			continue
-		}
-		if record, ok := replies[i].Val()[0].(string); ok {
-			l.known[id] = letterOf(id, record, replies[i].Val()[1])
+	found := make([]handlers.DeadLetter, 0, len(ids))
+	for _, id := range ids {
+		if r := replies[id]; r != nil {
+			if record, ok := r.Val()[0].(string); ok {
+				found = append(found, recordOf(id, record, r.Val()[1]))
+			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (l *letters) keys(id string) (partition.Keys, bool) {
@@ -135,17 +150,23 @@ func (l *letters) keys(id string) (partition.Keys, bool) {
 	return partition.Keys{Queue: l.scheme.Queue(index)}, true
 }
 
-func letterOf(id, record string, replayed any) *Letter {
+func recordOf(id, record string, replayed any) handlers.DeadLetter {
 	var d handlers.DeadLetter
 	if json.Unmarshal([]byte(record), &d) != nil {
 		d = handlers.DeadLetter{Reason: classify.ReasonUnknown}
 	}
-	index, _ := partition.IndexOf(id)
-	l := &Letter{
-		ID: id, Partition: index, BridgeID: d.BridgeID, ExternalRoomID: d.ExternalRoomID, Operation: d.Operation,
-		Category: d.Category, Reason: d.Reason, DiedAtMS: d.DiedAtMS, Held: d.Held,
+	d.ID = id
+	d.ReplayedAs, _ = replayed.(string)
+	return d
+}
+
+// LetterOf is a dead letter without the text of its message.
+func LetterOf(d handlers.DeadLetter) Letter {
+	index, _ := partition.IndexOf(d.ID)
+	l := Letter{
+		ID: d.ID, Partition: index, BridgeID: d.BridgeID, ExternalRoomID: d.ExternalRoomID, Operation: d.Operation,
+		Category: d.Category, Reason: d.Reason, DiedAtMS: d.DiedAtMS, Held: d.Held, ReplayedAs: d.ReplayedAs,
 	}
-	l.ReplayedAs, _ = replayed.(string)
 	l.Kind, l.SizeBytes = payloadOf(d.Envelope)
 	if d.Outcome != nil {
 		l.Provider, l.Attempts, l.Ambiguous = saidOf(d.Outcome.Provider), d.Outcome.Attempt, d.Outcome.Ambiguous

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -192,5 +193,55 @@ func TestUnavailableRoomsAreListed(t *testing.T) {
 	r := get[api.Rooms](g, "/rooms?limit=2")
 	if r.UnavailableTotal != 3 || len(r.Unavailable) != 2 || r.Unavailable[0].Line != "tg:1" || r.Unavailable[0].Text != "bot was kicked" {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestAllBridgesAreListedForTheCommandLineHoweverMany(t *testing.T) {
+	g := newGateway(t, 1)
+	k := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}
+	until, pipe := time.Now().Add(time.Minute).UnixMilli(), g.rdb.Pipeline()
+	for i := range 1001 {
+		id := fmt.Sprintf("b%04d", i)
+		pipe.HSet(t.Context(), k.Bridges(), id, "sandbox")
+		pipe.Set(t.Context(), "outgate:limit:{"+id+"}:closed", until, 0)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := g.api.AllBridges(t.Context())
+	if err != nil || len(all) != 1001 {
+		t.Fatalf("%d bridges, %v", len(all), err)
+	}
+	for i, b := range all {
+		if b.ID != fmt.Sprintf("b%04d", i) || b.State != "closed" || b.ClosedUntilMS != until {
+			t.Fatalf("bridge %d is %+v", i, b)
+		}
+	}
+	if got := get[api.Bridges](g, "/bridges"); len(got.Bridges) != 500 || got.More != 501 {
+		t.Errorf("%d bridges and %d more", len(got.Bridges), got.More)
+	}
+}
+
+func TestASuspensionThatCannotBeReadIsOneAllTheSame(t *testing.T) {
+	g := newGateway(t, 1)
+	if err := g.rdb.HSet(t.Context(), handlers.SuspendedKey, "old", "garbage").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := get[api.Bridges](g, "/bridges").Bridges; len(got) != 1 || got[0].State != "suspended" {
+		t.Errorf("%+v", got)
+	}
+	const says = "read why bridge old is suspended"
+	if _, err := g.api.AllBridges(t.Context()); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("the bridges: %v", err)
+	}
+	if _, err := g.api.Lines(t.Context(), partition.RoomsQuery{}); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("the lines: %v", err)
+	}
+	if _, err := api.Suspensions(t.Context(), g.rdb); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("the suspensions: %v", err)
+	}
+	post[api.Bridge](g, "/bridges/old/suspend", `{}`, 200)
+	if _, err := g.api.AllBridges(t.Context()); err != nil {
+		t.Errorf("once it was written anew: %v", err)
 	}
 }

@@ -38,6 +38,8 @@ type stream struct {
 	key    string
 	window []place
 	ended  bool
+	// since is the earliest it gives.
+	since int64
 	// size is how many it reads at once.
 	size int64
 	// last is the place it gave last, or was told to begin behind.
@@ -51,11 +53,13 @@ type newest struct {
 }
 
 // newNewest begins behind a place; the zero place begins with the newest of all.
-func (a *API) newNewest(begin place, index *int, want int) *newest {
+func (a *API) newNewest(begin place, f Filter, want int) *newest {
 	n := &newest{rdb: a.cfg.Redis}
 	for i := range a.cfg.Scheme.Count {
-		if index == nil || *index == i {
-			n.streams = append(n.streams, &stream{key: partition.Keys{Queue: a.cfg.Scheme.Queue(i)}.Dead(), last: begin})
+		if f.Partition == nil || *f.Partition == i {
+			n.streams = append(n.streams, &stream{
+				key: partition.Keys{Queue: a.cfg.Scheme.Queue(i)}.Dead(), last: begin, since: f.SinceMS,
+			})
 		}
 	}
 	for _, s := range n.streams {
@@ -113,7 +117,7 @@ func (s *stream) ask(ctx context.Context, pipe redis.Pipeliner) *redis.ZSliceCmd
 		start = strconv.FormatInt(s.last.at, 10)
 	}
 	return pipe.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-		Key: s.key, Start: start, Stop: "-inf", ByScore: true, Rev: true, Count: s.size,
+		Key: s.key, Start: start, Stop: strconv.FormatInt(s.since, 10), ByScore: true, Rev: true, Count: s.size,
 	})
 }
 

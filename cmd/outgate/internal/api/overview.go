@@ -28,6 +28,14 @@ type Overview struct {
 	AdmittedPerS  *float64 `json:"admitted_per_s"`
 	DeliveredPerS *float64 `json:"delivered_per_s"`
 	FailedPerS    *float64 `json:"failed_per_s"`
+	// DuplicatesPerS is of envelopes that were admitted before, by their key.
+	DuplicatesPerS *float64 `json:"duplicates_per_s"`
+	// The counts only grow, as long as Redis keeps its data. Settled is with an
+	// outcome, Failed with an error; the workers tell them every few seconds.
+	Admitted   int64 `json:"admitted"`
+	Duplicates int64 `json:"duplicates"`
+	Settled    int64 `json:"settled"`
+	Failed     int64 `json:"failed"`
 	// Level is the highest pressure level of any partition.
 	Level partition.Level `json:"pressure_level"`
 	// Workers counts the worker processes that were heard of in the last seconds.
@@ -65,6 +73,7 @@ func (a *API) overview(v *view) Overview {
 		Parked: total.Scheduled, DeadLetters: total.DeadLetters, OldestMS: total.OldestMS,
 		NowMS: v.at.UnixMilli(), Level: total.Level, Workers: v.workers, RequiredWorkers: a.required(v).Workers,
 		Bridges: len(a.bridges(v)), SuspendedBridges: len(v.suspended),
+		Admitted: sum(v.counts.admitted), Duplicates: sum(v.counts.duplicates), Settled: sum(v.counts.settled), Failed: sum(v.counts.failure),
 		Constraints: map[Constraint]int{Idle: 0, Busy: 0, Throttled: 0, Blocked: 0, Paused: 0, Shedding: 0},
 	}
 	for i := range v.stats {
@@ -73,6 +82,7 @@ func (a *API) overview(v *view) Overview {
 	}
 	if then, between, ok := a.history.since(v.counts, rateOver); ok {
 		o.AdmittedPerS = perSecond(v.counts.admitted, then.admitted, between)
+		o.DuplicatesPerS = perSecond(v.counts.duplicates, then.duplicates, between)
 		o.FailedPerS = perSecond(v.counts.failure, then.failure, between)
 		settled := perSecond(v.counts.settled, then.settled, between)
 		delivered := round(max(0, *settled-*o.FailedPerS))

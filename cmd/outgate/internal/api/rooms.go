@@ -3,14 +3,11 @@ package api
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -39,17 +36,18 @@ type Room struct {
 	// where no time is known.
 	WaitsFor Wait  `json:"waits_for"`
 	NextMS   int64 `json:"next_ms"`
+	// UntilMS is NextMS, by the name that outgate rooms had for it first.
+	UntilMS int64 `json:"until_ms"`
 	// Reason is what the last attempt failed with or why the bridge is suspended.
 	Reason string `json:"reason"`
-}
-
-// UnavailableRoom is a room that nothing can be delivered to.
-type UnavailableRoom struct {
-	Line      string `json:"line"`
-	BridgeID  string `json:"bridge_id"`
-	Partition int    `json:"partition"`
-	Text      string `json:"text"`
-	SinceMS   int64  `json:"since_ms"`
+	// Error is what asynq was told of the last attempt, at most 300 bytes of it.
+	Error string `json:"error"`
+	// Paused is true where its partition is.
+	Paused bool `json:"paused"`
+	// Suspended is why the bridge is suspended, Unavailable why nothing can be
+	// delivered to the room; nil where that is not so.
+	Suspended   *handlers.Suspension  `json:"suspended"`
+	Unavailable *handlers.Unavailable `json:"unavailable"`
 }
 
 // Rooms are the lines whose heads have waited longest.
@@ -109,14 +107,16 @@ func (a *API) Rooms(ctx context.Context, limit, index int) (Rooms, error) {
 	if all.Rooms, err = a.describe(ctx, v, heads[:min(limit, len(heads))]); err != nil {
 		return all, err
 	}
-	return all, a.addUnavailable(ctx, &all, limit, index)
+	all.Unavailable, all.UnavailableTotal, err = a.Unavailable(ctx, limit, index)
+	return all, err
 }
 
 // headReply is what Redis knows of a head.
 type headReply struct {
-	task   *redis.SliceCmd
-	length *redis.IntCmd
-	due    *redis.FloatCmd
+	task        *redis.SliceCmd
+	length      *redis.IntCmd
+	due         *redis.FloatCmd
+	unavailable *redis.StringCmd
 }
 
 // describe reads what heads wait for.
@@ -133,6 +133,7 @@ func (a *API) describe(ctx context.Context, v *view, heads []head) ([]Room, erro
 		replies[i] = headReply{
 			pipe.HMGet(ctx, k.Task(h.id), "state", "og_flight", "og_until", "og_held", "og_try"),
 			pipe.LLen(ctx, k.LineOf(h.line)), pipe.ZScore(ctx, k.Asynq("retry"), h.id),
+			pipe.HGet(ctx, handlers.UnavailableKey(k.Queue), h.line),
 		}
 		if _, known := v.closed[h.bridge]; !known && closures[h.bridge][0] == nil {
 			closures[h.bridge] = askClosure(ctx, pipe, h.bridge)
@@ -148,7 +149,11 @@ func (a *API) describe(ctx context.Context, v *view, heads []head) ([]Room, erro
 		h.fill(task)
 		h.length = 1 + replies[i].length.Val()
 		tried, _ := task[4].(string)
-		rooms = append(rooms, now.room(h, texts[h.id], int(number(tried)), int64(replies[i].due.Val())*1000))
+		r := now.room(h, texts[h.id], int(number(tried)), int64(replies[i].due.Val())*1000)
+		if u, ok := unavailableIn(replies[i].unavailable.Val()); ok {
+			r.Unavailable = &u
+		}
+		rooms = append(rooms, r)
 	}
 	return rooms, nil
 }
@@ -206,7 +211,7 @@ func (v *view) room(h head, text string, attempts int, due int64) Room {
 	index, _ := partition.IndexOf(h.id)
 	r := Room{
 		Line: h.line, BridgeID: h.bridge, Partition: index, Length: h.length, Head: h.id, State: h.state,
-		Attempts: attempts, WaitsFor: v.waits(h),
+		Attempts: attempts, WaitsFor: v.waits(h), Error: shortened(text), Paused: index < len(v.stats) && v.stats[index].Paused,
 	}
 	if at, err := partition.AdmittedAt(h.id); err == nil {
 		r.AgeMS = max(0, v.at.Sub(at).Milliseconds())
@@ -218,60 +223,17 @@ func (v *view) room(h head, text string, attempts int, due int64) Room {
 	case h.state == "retry" && due > now:
 		r.NextMS = due
 	}
-	r.Reason = failureOf(text)
+	r.UntilMS, r.Reason = r.NextMS, failureOf(text)
 	if r.WaitsFor == WaitRetry && r.Reason == string(classify.ReasonRateLimited) {
 		r.WaitsFor = WaitLimit // told while the view was taken
 	}
-	if s, suspended := v.suspended[h.bridge]; suspended && r.WaitsFor == WaitBridge {
+	s, suspended := v.suspended[h.bridge]
+	if suspended {
+		r.Suspended = &s
+	}
+	if suspended && r.WaitsFor == WaitBridge {
 		r.Reason = strings.TrimSpace("suspended by " + s.By + ": " + strings.TrimSpace(string(s.Reason)+" "+s.Text))
 		r.Reason = strings.TrimSuffix(r.Reason, ":")
 	}
 	return r
-}
-
-// addUnavailable adds the rooms that cannot be reached. Each partition keeps a
-// thousand at most; a page of each is read until there are enough.
-func (a *API) addUnavailable(ctx context.Context, all *Rooms, limit, index int) error {
-	pipe := a.cfg.Redis.Pipeline()
-	counts := make([]*redis.IntCmd, a.cfg.Scheme.Count)
-	for i := range counts {
-		if index < 0 || i == index {
-			counts[i] = pipe.HLen(ctx, handlers.UnavailableKey(a.cfg.Scheme.Queue(i)))
-		}
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("count the unavailable rooms: %w", err)
-	}
-	pages := make(map[int]*redis.ScanCmd)
-	for i, count := range counts {
-		if count == nil || count.Val() == 0 {
-			continue
-		}
-		if all.UnavailableTotal < int64(limit) {
-			pages[i] = pipe.HScan(ctx, handlers.UnavailableKey(a.cfg.Scheme.Queue(i)), 0, "", int64(limit))
-		}
-		all.UnavailableTotal += count.Val()
-	}
-	if len(pages) == 0 {
-		return nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("read the unavailable rooms: %w", err)
-	}
-	for i, page := range pages {
-		fields, _ := page.Val()
-		for j := 0; j+1 < len(fields); j += 2 {
-			var u handlers.Unavailable
-			_ = json.Unmarshal([]byte(fields[j+1]), &u)
-			bridge, _, _ := strings.Cut(fields[j], ":")
-			all.Unavailable = append(all.Unavailable, UnavailableRoom{
-				Line: fields[j], BridgeID: bridge, Partition: i, Text: u.Text, SinceMS: u.SinceMS,
-			})
-		}
-	}
-	slices.SortFunc(all.Unavailable, func(x, y UnavailableRoom) int {
-		return time.UnixMilli(x.SinceMS).Compare(time.UnixMilli(y.SinceMS))
-	})
-	all.Unavailable = all.Unavailable[:min(limit, len(all.Unavailable))]
-	return nil
 }

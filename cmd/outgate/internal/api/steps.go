@@ -42,7 +42,11 @@ func (t *Trace) step(what string, at int64, text string) {
 func (t *Trace) fromTask(v *view, r record) {
 	state := r.task["state"]
 	h := head{bridge: t.BridgeID, id: t.ID, state: state, flight: r.task["og_flight"] != "", held: r.task["og_held"] != "", until: number(r.task["og_until"])}
-	if state == "" || r.task["og_settled"] != "" {
+	switch {
+	case state == "":
+		return
+	case r.task["og_settled"] != "": // it stays in asynq's archive, maybe longer than all else
+		t.State = "dead"
 		return
 	}
 	t.State = state
@@ -59,7 +63,7 @@ func (t *Trace) fromTask(v *view, r record) {
 		t.step("parked", 0, fmt.Sprintf("it is number %d in its line", t.Position))
 		return
 	case "archived":
-		t.State, t.WaitsFor = "held", WaitOperator
+		t.State, t.WaitsFor = "held", v.waits(h)
 		return
 	}
 	t.WaitsFor = v.waits(h)

@@ -143,7 +143,8 @@ func (a *API) Trace(ctx context.Context, id string) (Trace, error) {
 		envelope = a.envelopeOf(k.Queue, id, &t)
 	}
 	if letter, ok := rec.dead[0].(string); ok {
-		t.DeadLetter = letterOf(id, letter, rec.dead[1])
+		letter := LetterOf(recordOf(id, letter, rec.dead[1]))
+		t.DeadLetter = &letter
 	}
 	if rec.outcome != "" {
 		if o, err := tasks.DecodeOutcome([]byte(rec.outcome)); err == nil {

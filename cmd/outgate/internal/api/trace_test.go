@@ -9,6 +9,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
 )
 
 // whats are the steps of a trace, and whether their times are in order.
@@ -83,6 +84,19 @@ func TestATraceFollowsADeadLetterToItsReplay(t *testing.T) {
 	until(t, "its replay is delivered", func() bool {
 		return get[api.Trace](g, "/envelopes/"+got.DeadLetter.ReplayedAs).State == "delivered"
 	})
+}
+
+func TestWhatOnlyAsynqKeepsIsDeadAndHoldsNothing(t *testing.T) {
+	g := newGateway(t, 1, bridge("sb"))
+	g.work()
+	dead := g.dead("sb", 1, 1, `{"fail":"terminal"}`)[0]
+	k := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}
+	if err := g.rdb.Del(t.Context(), k.DeadLetter(dead.ID), k.Outcome(dead.ID)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := get[api.Trace](g, "/envelopes/"+dead.ID); got.State != "dead" || got.WaitsFor != "" {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestAnEnvelopeIsFoundByItsIdempotencyKey(t *testing.T) {

@@ -28,9 +28,12 @@ type view struct {
 	counts    counts
 	channels  map[string]string
 	suspended map[string]handlers.Suspension
-	fatals    map[string]int
-	closed    map[string]closure
-	workers   int
+	// unread is what is wrong with the suspensions that cannot be read. They are
+	// suspensions all the same.
+	unread  error
+	fatals  map[string]int
+	closed  map[string]closure
+	workers int
 }
 
 // closure is until when providers told a bridge to wait, in unix ms of Redis' clock:
@@ -39,8 +42,8 @@ type closure struct{ bridge, any int64 }
 
 // counts are counters that only grow, of each partition.
 type counts struct {
-	taken                      time.Time
-	admitted, settled, failure []int64
+	taken                                  time.Time
+	admitted, duplicates, settled, failure []int64
 }
 
 // sampleOf is how many heads of each partition are looked at.
@@ -48,7 +51,7 @@ func sampleOf(partitions int) int { return min(max(2048/partitions, 8), 32) }
 
 // look returns a view that is at most viewAge old.
 func (a *API) look(ctx context.Context) (*view, error) {
-	return a.view.get(a.cfg.Now(), viewAge, func() (*view, error) {
+	return a.view.get(a.cfg.Now(), a.cfg.ViewAge, func() (*view, error) {
 		v, err := a.read(ctx)
 		if err != nil {
 			return nil, err
@@ -111,16 +114,35 @@ func (v *view) readMore(ctx context.Context, rdb redis.UniversalClient, s partit
 		v.counts.note(i, r)
 	}
 	v.channels, v.workers = channels.Val(), workersIn(servers.Val())
-	v.suspended, v.fatals = make(map[string]handlers.Suspension), make(map[string]int)
-	for id, record := range suspended.Val() {
-		var s handlers.Suspension
-		_ = json.Unmarshal([]byte(record), &s) // one that cannot be read is one all the same
-		v.suspended[id] = s
-	}
+	v.suspended, v.unread = suspensionsIn(suspended.Val())
+	v.fatals = make(map[string]int)
 	for id, n := range fatals.Val() {
 		v.fatals[id], _ = strconv.Atoi(n)
 	}
 	return nil
+}
+
+// Suspensions are the suspended bridges, and why each is.
+func Suspensions(ctx context.Context, rdb redis.UniversalClient) (map[string]handlers.Suspension, error) {
+	records, err := rdb.HGetAll(ctx, handlers.SuspendedKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read which bridges are suspended: %w", err)
+	}
+	return suspensionsIn(records)
+}
+
+// suspensionsIn reads the records of all; the error is of those that cannot be read.
+func suspensionsIn(records map[string]string) (map[string]handlers.Suspension, error) {
+	suspended := make(map[string]handlers.Suspension, len(records))
+	var unread []error
+	for id, record := range records {
+		var s handlers.Suspension
+		if err := json.Unmarshal([]byte(record), &s); err != nil {
+			unread = append(unread, fmt.Errorf("read why bridge %s is suspended: %w", id, err))
+		}
+		suspended[id] = s
+	}
+	return suspended, errors.Join(unread...)
 }
 
 // workersIn counts the processes among asynq's servers, of which each worker has
@@ -137,15 +159,18 @@ func workersIn(servers []string) int {
 
 func newCounts(partitions int, taken time.Time) counts {
 	return counts{
-		taken: taken, admitted: make([]int64, partitions), settled: make([]int64, partitions), failure: make([]int64, partitions),
+		taken: taken, admitted: make([]int64, partitions), duplicates: make([]int64, partitions),
+		settled: make([]int64, partitions), failure: make([]int64, partitions),
 	}
 }
 
 func (c *counts) note(i int, r more) {
 	for name, value := range r.state.Val() {
-		if strings.HasPrefix(name, "enqueued:") {
-			n, _ := strconv.ParseInt(value, 10, 64)
-			c.admitted[i] += n
+		switch {
+		case strings.HasPrefix(name, "enqueued:"):
+			c.admitted[i] += number(value)
+		case name == "duplicates":
+			c.duplicates[i] = number(value)
 		}
 	}
 	c.settled[i], _ = r.processed.Int64()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/page/chromium"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
@@ -40,49 +41,52 @@ func busyGateway(t *testing.T, partitions int) *gateway {
 
 func TestThePageShowsWhatHappens(t *testing.T) {
 	g := busyGateway(t, 256)
-	b := newBrowser(t)
-	b.look(1400, 900, "light")
-	b.open(g.url)
-	b.shows("#groups", "rejected")
-	b.shows("#rooms", "its limit")
-	b.shows("#bridges tr[data-key=broken]", "suspended")
-	b.shows("#now", "of 256,000")
-	b.until(`document.querySelector("#map .cell[data-state=throttled]")`)
-	b.until(`document.querySelectorAll("#map .cell").length === 256`)
-	if got := b.eval(`document.body.innerText.includes("secret")`); got != "false" {
+	b := chromium.New(t)
+	b.Look(1400, 900, "light")
+	g.enqueue(send("orders", "busy", `{"throttle_ms":30000}`))
+	b.Open(g.url)
+	b.Shows("#bridges tr[data-key=orders]", "3.2 % of 31")
+	b.Shows("#events", "bridge suspended")
+	b.Shows("#groups", "rejected")
+	b.Shows("#rooms", "its limit")
+	b.Shows("#bridges tr[data-key=broken]", "suspended")
+	b.Shows("#now", "of 256,000")
+	b.Until(`document.querySelector("#map .cell[data-state=throttled]")`)
+	b.Until(`document.querySelectorAll("#map .cell").length === 256`)
+	if got := b.Eval(`document.body.innerText.includes("secret")`); got != "false" {
 		t.Error("the page has the text of a message")
 	}
-	b.shoot("light")
-	b.look(1400, 900, "dark")
-	b.shoot("dark")
-	b.look(390, 844, "light")
-	b.shoot("narrow")
-	if wide := b.eval(`document.documentElement.scrollWidth`); wide != "390" {
+	b.Shoot("light")
+	b.Look(1400, 900, "dark")
+	b.Shoot("dark")
+	b.Look(390, 844, "light")
+	b.Shoot("narrow")
+	if wide := b.Eval(`document.documentElement.scrollWidth`); wide != "390" {
 		t.Errorf("the page is %s wide on a screen of 390", wide)
 	}
-	b.quiet()
+	b.Quiet()
 }
 
 func TestABridgeIsSuspendedAndResumedOnThePage(t *testing.T) {
 	g := newGateway(t, 4, bridge("orders"), bridge("other"))
-	b := newBrowser(t)
-	b.open(g.url)
-	b.click(`#bridges tr[data-key=orders] [data-act=suspend]`)
-	b.shows("#dialog", "Suspend orders")
-	b.eval(`document.querySelector("#dialog [name=reason]").value = "the token is being changed"`)
-	b.shoot("suspend")
-	b.click("#dialog-go")
-	b.shows(`#bridges tr[data-key=orders]`, "suspended by operator")
-	b.shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
+	b := chromium.New(t)
+	b.Open(g.url)
+	b.Click(`#bridges tr[data-key=orders] [data-act=suspend]`)
+	b.Shows("#dialog", "Suspend orders")
+	b.Eval(`document.querySelector("#dialog [name=reason]").value = "the token is being changed"`)
+	b.Shoot("suspend")
+	b.Click("#dialog-go")
+	b.Shows(`#bridges tr[data-key=orders]`, "suspended by operator")
+	b.Shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
 	if g.rdb.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() != true {
 		t.Error("it is not suspended")
 	}
-	b.click(`#bridges tr[data-key=orders] [data-act=resume]`)
-	b.shows(`#bridges tr[data-key=orders]`, "up")
+	b.Click(`#bridges tr[data-key=orders] [data-act=resume]`)
+	b.Shows(`#bridges tr[data-key=orders]`, "up")
 	if g.rdb.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() {
 		t.Error("it is not resumed")
 	}
-	b.quiet()
+	b.Quiet()
 }
 
 func TestDeadLettersAreReplayedOnThePageWithProgress(t *testing.T) {
@@ -102,25 +106,25 @@ func TestDeadLettersAreReplayedOnThePageWithProgress(t *testing.T) {
 	}
 	g.settle(g.enqueue(all...)...)
 	mended.Store(true)
-	b := newBrowser(t)
-	b.look(1400, 900, "light")
-	b.open(g.url)
-	b.click(`#groups tr[data-key=rejected] [data-act=list]`)
-	b.until(`document.querySelectorAll("#letters tbody tr").length === 20`)
-	b.click("#more")
-	b.until(`document.querySelectorAll("#letters tbody tr").length === 40`)
-	b.click(`#groups tr[data-key=rejected] [data-act=replay]`)
-	b.shows("#dialog", "60 would be admitted again")
-	b.shows("#dialog-go", "Replay 60")
-	b.eval(`document.querySelector("#dialog [name=pace]").value = "20"`)
-	b.shoot("replay")
-	b.click("#dialog-go")
-	b.shows("#jobs", "Replay: running")
-	b.shoot("progress")
-	b.shows("#jobs", "Replay: done, 60 of 60")
-	b.until(`document.querySelector("#groups tr[data-key=rejected] [data-f=open]").innerText === "0"`)
-	b.shows("#now", "Waiting\n0")
-	b.quiet()
+	b := chromium.New(t)
+	b.Look(1400, 900, "light")
+	b.Open(g.url)
+	b.Click(`#groups tr[data-key=rejected] [data-act=list]`)
+	b.Until(`document.querySelectorAll("#letters tbody tr").length === 20`)
+	b.Click("#more")
+	b.Until(`document.querySelectorAll("#letters tbody tr").length === 40`)
+	b.Click(`#groups tr[data-key=rejected] [data-act=replay]`)
+	b.Shows("#dialog", "60 would be admitted again")
+	b.Shows("#dialog-go", "Replay 60")
+	b.Eval(`document.querySelector("#dialog [name=pace]").value = "20"`)
+	b.Shoot("replay")
+	b.Click("#dialog-go")
+	b.Shows("#jobs", "Replay: running")
+	b.Shoot("progress")
+	b.Shows("#jobs", "Replay: done, 60 of 60")
+	b.Until(`document.querySelector("#groups tr[data-key=rejected] [data-f=open]").innerText === "0"`)
+	b.Shows("#now", "Waiting\n0")
+	b.Quiet()
 }
 
 func TestAnEnvelopeIsTracedOnThePage(t *testing.T) {
@@ -130,71 +134,71 @@ func TestAnEnvelopeIsTracedOnThePage(t *testing.T) {
 	e.IdempotencyKey = "order & 1"
 	r := g.enqueue(e)[0]
 	g.settle(r)
-	b := newBrowser(t)
-	b.look(1400, 900, "light")
-	b.open(g.url)
-	b.eval(`document.querySelector("#by-id [name=id]").value = "` + r.ID + `"`)
-	b.click("#by-id button")
-	b.shows("#traced", "delivered")
-	b.eval(`document.querySelector("#traced").replaceChildren()`)
+	b := chromium.New(t)
+	b.Look(1400, 900, "light")
+	b.Open(g.url)
+	b.Eval(`document.querySelector("#by-id [name=id]").value = "` + r.ID + `"`)
+	b.Click("#by-id button")
+	b.Shows("#traced", "delivered")
+	b.Eval(`document.querySelector("#traced").replaceChildren()`)
 	for name, value := range map[string]string{"key": "order & 1", "bridge": "orders", "room": "a room"} {
-		b.eval(fmt.Sprintf(`document.querySelector("#by-key [name=%s]").value = %q`, name, value))
+		b.Eval(fmt.Sprintf(`document.querySelector("#by-key [name=%s]").value = %q`, name, value))
 	}
-	b.click("#by-key button")
-	b.shows("#traced", r.ID)
-	b.shoot("trace")
-	b.eval(`document.querySelector("#by-id [name=id]").value = "000-0000000000000001"`)
-	b.click("#by-id button")
-	b.shows("#traced", "nothing is known of this envelope")
+	b.Click("#by-key button")
+	b.Shows("#traced", r.ID)
+	b.Shoot("trace")
+	b.Eval(`document.querySelector("#by-id [name=id]").value = "000-0000000000000001"`)
+	b.Click("#by-id button")
+	b.Shows("#traced", "nothing is known of this envelope")
 }
 
 func TestThePageSaysWhenTheGatewayIsAway(t *testing.T) {
 	g := newGateway(t, 4, bridge("orders"))
-	b := newBrowser(t)
-	b.look(1400, 900, "light")
-	b.open(g.url)
+	b := chromium.New(t)
+	b.Look(1400, 900, "light")
+	b.Open(g.url)
 	g.away.Store(true)
-	b.shows("#banner", "outgate does not answer")
-	b.until(`document.body.classList.contains("stale")`)
-	b.shoot("away")
+	b.Shows("#banner", "outgate does not answer")
+	b.Until(`document.body.classList.contains("stale")`)
+	b.Shoot("away")
 	g.away.Store(false)
-	b.until(`document.querySelector("#banner").hidden && !document.body.classList.contains("stale")`)
+	b.Until(`document.querySelector("#banner").hidden && !document.body.classList.contains("stale")`)
 }
 
 func TestThePageIsUsableByKeyboard(t *testing.T) {
 	g := newGateway(t, 16, bridge("orders"))
 	g.enqueue(send("orders", "a", ""))
-	b := newBrowser(t)
-	b.look(1400, 900, "light")
-	b.open(g.url)
-	focus := func() string { return b.eval(`document.activeElement.dataset.key || document.activeElement.innerText`) }
-	b.press("Tab")
+	b := chromium.New(t)
+	b.Look(1400, 900, "light")
+	b.Open(g.url)
+	focus := func() string { return b.Eval(`document.activeElement.dataset.key || document.activeElement.innerText`) }
+	b.Press("Tab")
 	if got := focus(); got != "Skip to the figures" {
 		t.Errorf("the first stop is %q", got)
 	}
-	b.eval(`document.querySelector("#map .cell").focus()`)
-	b.press("ArrowRight")
+	b.Eval(`document.querySelector("#map .cell").focus()`)
+	b.Press("ArrowRight")
 	if got := focus(); got != "1" {
 		t.Errorf("right of 0 is %s", got)
 	}
-	b.press("End")
+	b.Press("End")
 	if got := focus(); got != "15" {
 		t.Errorf("the last is %s", got)
 	}
-	b.shows("#detail", "outbound-015")
-	b.press("Enter")
-	b.shows("#chosen", "of partition 15")
-	b.shoot("keyboard")
-	b.press("Tab")
-	if got := b.eval(`document.activeElement.closest("section")?.getAttribute("aria-labelledby")`); got != "h-bridges" {
+	b.Shows("#detail", "outbound-015")
+	b.Press("Enter")
+	b.Shows("#chosen", "of partition 15")
+	b.Shoot("keyboard")
+	b.Press("Tab")
+	if got := b.Eval(`document.activeElement.closest("section")?.getAttribute("aria-labelledby")`); got != "h-bridges" {
 		t.Errorf("the map is more than one stop: Tab leads to %s", got)
 	}
-	b.eval(`document.querySelector("#bridges [data-act=suspend]").focus()`)
-	b.press("Enter")
-	b.until(`document.querySelector("#dialog").open`)
-	b.press("Escape")
-	b.until(`!document.querySelector("#dialog").open && document.activeElement.dataset.act === "suspend"`)
-	b.quiet()
+	b.Eval(`document.querySelector("#bridges [data-act=suspend]").focus()`)
+	b.Press("Enter")
+	b.Until(`document.querySelector("#dialog").open`)
+	b.Press("Escape")
+	b.Until(`!document.querySelector("#dialog").open && document.activeElement.dataset.act === "suspend"`)
+	b.Quiet()
 }
 
 // unlabelled finds what has no name for those who do not see it.
@@ -220,21 +224,21 @@ const faint = `(() => {
 
 func TestThePageHasNamesAndContrast(t *testing.T) {
 	g := busyGateway(t, 16)
-	b := newBrowser(t)
+	b := chromium.New(t)
 	for _, scheme := range []string{"light", "dark"} {
-		b.look(1400, 900, scheme)
-		b.open(g.url)
-		b.eval(`document.head.append(Object.assign(document.createElement("meta"), {name: "x"}))`)
-		b.until(`document.getAnimations().length === 0`)
-		if got := b.eval(unlabelled); got != "" {
+		b.Look(1400, 900, scheme)
+		b.Open(g.url)
+		b.Eval(`document.head.append(Object.assign(document.createElement("meta"), {name: "x"}))`)
+		b.Until(`document.getAnimations().length === 0`)
+		if got := b.Eval(unlabelled); got != "" {
 			t.Errorf("%s, without a name:\n%s", scheme, got)
 		}
-		if got := b.eval(faint); got != "" {
+		if got := b.Eval(faint); got != "" {
 			t.Errorf("%s, too faint:\n%s", scheme, got)
 		}
 	}
 	for _, landmark := range []string{"header", "main", "nav[aria-label]", "footer", "h1"} {
-		if b.eval(fmt.Sprintf("document.querySelectorAll(%q).length", landmark)) != "1" {
+		if b.Eval(fmt.Sprintf("document.querySelectorAll(%q).length", landmark)) != "1" {
 			t.Errorf("there is not one %s", landmark)
 		}
 	}

@@ -111,8 +111,11 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(text.Bytes())
 }
 
-// roomsShown is how many waiting rooms the page shows.
-const roomsShown = 15
+// roomsShown is how many waiting rooms the page shows, eventsShown how many events.
+const (
+	roomsShown  = 15
+	eventsShown = 20
+)
 
 // legend is the order in which the constraints are explained.
 var legend = []api.Constraint{api.Idle, api.Busy, api.Throttled, api.Blocked, api.Paused, api.Shedding}
@@ -120,12 +123,13 @@ var legend = []api.Constraint{api.Idle, api.Busy, api.Throttled, api.Blocked, ap
 // picture reads what the page shows at first. Where Redis is away the page says so,
 // and comes to life when it is back.
 func (p *Page) picture(ctx context.Context) picture {
-	at := picture{Version: p.cfg.Version, Mark: p.mark, RoomsShown: roomsShown, Taken: p.cfg.Now().UTC().Format(time.RFC3339)}
+	at := picture{Version: p.cfg.Version, Mark: p.mark, RoomsShown: roomsShown, EventsShown: eventsShown, Taken: p.cfg.Now().UTC().Format(time.RFC3339)}
 	overview, err := p.cfg.API.Overview(ctx)
 	var partitions api.Partitions
 	var bridges api.Bridges
 	var rooms api.Rooms
 	var groups api.Groups
+	var events api.Events
 	if err == nil {
 		partitions, err = p.cfg.API.Partitions(ctx)
 	}
@@ -138,8 +142,12 @@ func (p *Page) picture(ctx context.Context) picture {
 	if err == nil {
 		groups, err = p.cfg.API.Groups(ctx)
 	}
+	if err == nil {
+		events, err = p.cfg.API.Events(ctx, eventsShown)
+	}
 	at.Down = err != nil
 	at.Overview, at.Groups, at.Rooms, at.Bridges = overview, groups, rooms, bridges
+	at.Open = open(groups)
 	at.Sampled, at.Legend = partitions.Sampled, legend
 	for _, s := range partitions.Partitions {
 		at.Cells = append(at.Cells, cellOf(s))
@@ -152,6 +160,9 @@ func (p *Page) picture(ctx context.Context) picture {
 	}
 	for _, g := range groups.Groups {
 		at.GroupRows = append(at.GroupRows, groupRowOf(g, groups.NowMS))
+	}
+	for _, e := range events.Events {
+		at.EventRows = append(at.EventRows, eventRowOf(e, events.NowMS))
 	}
 	return at
 }

@@ -149,10 +149,16 @@ func TestThePageIsSmallAtScale(t *testing.T) {
 	const rooms, letters = 100_000, 100_000
 	g := newGateway(t, 256, bridge("orders", limited("50/1s")), bridge("other"))
 	g.fillUp(rooms, letters)
+	for range 500 {
+		e := handlers.Event{What: handlers.BridgeSuspended, About: "orders", By: "gateway", Text: strings.Repeat("unauthorized ", 30)}
+		if err := handlers.Tell(t.Context(), g.rdb, e); err != nil {
+			t.Fatal(err)
+		}
+	}
 	paths := []string{
 		"/", "/api/v1/overview", "/api/v1/partitions", "/api/v1/bridges", "/api/v1/rooms?limit=15", "/api/v1/rooms?limit=500",
 		"/api/v1/rooms?partition=7", "/api/v1/dead-letters", "/api/v1/dead-letters?reason=timeout&limit=500", "/api/v1/dead-letters/groups",
-		"/api/v1/autoscale",
+		"/api/v1/autoscale", "/api/v1/events?limit=20", "/api/v1/events?limit=500",
 	}
 	took := make(map[string][]time.Duration)
 	for range 15 {
@@ -185,7 +191,7 @@ func (g *gateway) logCost() {
 	before := g.cpu()
 	for range rounds {
 		g.ahead.Add(int64(2 * time.Second))
-		for _, path := range []string{"overview", "partitions", "bridges", "rooms?limit=15", "dead-letters/groups", "jobs"} {
+		for _, path := range []string{"overview", "partitions", "bridges", "rooms?limit=15", "dead-letters/groups", "jobs", "events?limit=20"} {
 			g.load("/api/v1/" + path)
 		}
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers"
 )
 
 // picture is what the template is filled with. The rows without an initial are empty
@@ -17,20 +19,25 @@ type picture struct {
 	Version, Mark, Taken string
 	Down                 bool
 	RoomsShown, Sampled  int
-	Overview             api.Overview
-	Bridges              api.Bridges
-	Rooms                api.Rooms
-	Groups               api.Groups
-	Legend               []api.Constraint
-	Cells                []cell
-	BridgeRows           []bridgeRow
-	RoomRows             []roomRow
-	GroupRows            []groupRow
+	EventsShown          int
+	// Open is how many dead letters somebody has to do something about.
+	Open       string
+	Overview   api.Overview
+	Bridges    api.Bridges
+	Rooms      api.Rooms
+	Groups     api.Groups
+	Legend     []api.Constraint
+	Cells      []cell
+	BridgeRows []bridgeRow
+	RoomRows   []roomRow
+	GroupRows  []groupRow
+	EventRows  []eventRow
 
 	EmptyCell   cell
 	EmptyBridge bridgeRow
 	EmptyRoom   roomRow
 	EmptyGroup  groupRow
+	EmptyEvent  eventRow
 }
 
 // cell is a partition on the map.
@@ -56,10 +63,14 @@ func cellOf(p api.Partition) cell {
 type bridgeRow struct {
 	api.Bridge
 	Limit, Why string
+	// Slowed is how much of what was attempted was answered with 429; Slow is "warn"
+	// where that is much.
+	Slowed, Slow string
 }
 
 func bridgeRowOf(b api.Bridge, now int64) bridgeRow {
 	row := bridgeRow{Bridge: b}
+	row.Slowed, row.Slow = slowed(b.Recent.RateLimited, b.Recent.Attempts)
 	var parts []string
 	for _, l := range b.Limits {
 		parts = append(parts, fmt.Sprintf("%d of %s", l.Used, l.Limit))
@@ -76,11 +87,31 @@ func bridgeRowOf(b api.Bridge, now int64) bridgeRow {
 	return row
 }
 
-func because(parts ...string) string {
-	if text := strings.TrimSpace(strings.Join(parts, " ")); text != "" {
-		return ": " + text
+// slowed writes a share of attempts. One in a hundred is much: a limit is set too high.
+func slowed(limited, attempts int64) (text, state string) {
+	share := 100 * float64(limited) / float64(attempts)
+	switch {
+	case attempts == 0:
+		return "–", ""
+	case limited == 0:
+		text = "0 %"
+	case share < .1:
+		text = "< 0.1 %"
+	default:
+		text = fmt.Sprintf("%.1f %%", share)
 	}
-	return ""
+	if share >= 1 {
+		state = "warn"
+	}
+	return text + " of " + count(attempts), state
+}
+
+func because(parts ...string) string {
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ": ")
 }
 
 type roomRow struct {
@@ -113,6 +144,38 @@ func groupRowOf(g api.Group, now int64) groupRow {
 		row.Newest = age(now-g.NewestMS) + " ago"
 	}
 	return row
+}
+
+// open counts the dead letters that were not replayed. Where not all were looked at,
+// there may be more.
+func open(g api.Groups) string {
+	n := 0
+	for _, group := range g.Groups {
+		n += group.Count - group.Replayed
+	}
+	if int64(g.LookedAt) < g.Total {
+		return "≥ " + count(int64(n))
+	}
+	return count(int64(n))
+}
+
+type eventRow struct {
+	api.Event
+	Key, At, Ago, Happened string
+}
+
+// happened says what happened; the script has the same words.
+var happened = map[handlers.EventKind]string{
+	handlers.BridgeSuspended: "bridge suspended", handlers.BridgeResumed: "bridge resumed", handlers.ProbeFailed: "probe failed",
+	handlers.PressureChanged: "pressure", handlers.WorkerJoined: "worker joined", handlers.WorkerLeft: "worker left",
+	handlers.DeadLettersReplay: "replay", handlers.DeadLettersDropped: "drop",
+}
+
+func eventRowOf(e api.Event, now int64) eventRow {
+	return eventRow{
+		Event: e, Key: fmt.Sprintf("%d %s %s", e.AtMS, e.What, e.About), Happened: happened[e.What], Ago: age(now-e.AtMS) + " ago",
+		At: time.UnixMilli(e.AtMS).UTC().Format(time.DateTime) + " UTC",
+	}
 }
 
 var formats = template.FuncMap{

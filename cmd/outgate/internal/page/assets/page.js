@@ -1,9 +1,9 @@
 // The operator's page: asks the API every two seconds and acts through it.
-import { age, at, bridgeRow, count, fill, fillOf, groupRow, make, roomRow, sync, waitsFor } from "./render.js";
+import { age, at, bridgeRow, count, eventRow, fill, fillOf, groupRow, make, roomRow, stillOpen, sync, waitsFor } from "./render.js";
 
 const $ = (id) => document.getElementById(id);
 const API = "api/v1";
-const EVERY = 2000;
+const EVERY = 2000, EVERY_OF_A_JOB = 500;
 const state = { partitions: [], partition: null, letters: null, lastGood: Date.now(), noticeUntil: 0 };
 
 class Fault extends Error {}
@@ -93,6 +93,7 @@ function showBridges({ bridges, now_ms, more }) {
     row.querySelector("[data-act=suspend]").hidden = b.state === "suspended";
     row.querySelector("[data-act=resume]").hidden = b.state !== "suspended";
   });
+  $("bridges-note").hidden = !bridges.length;
   $("more-bridges").hidden = !more;
   $("more-bridges").querySelector("b").textContent = count(more);
 }
@@ -131,6 +132,7 @@ $("rooms").addEventListener("click", (event) => {
 // Dead letters.
 
 function showGroups(g) {
+  fill($("now"), { open: stillOpen(g) });
   sync($("groups"), "t-group", g.groups, (group) => group.reason, (row, group) => fill(row, groupRow(group, g.now_ms)));
   const rest = g.complete ? "" : " Still counting.";
   $("groups-note").textContent = g.total ? `Counted from the newest ${count(g.looked_at)} of ${count(g.total)}.${rest}` : "";
@@ -203,13 +205,28 @@ async function plan(action, chosen) {
   }
 }
 
+const runs = (j) => j.state === "counting" || j.state === "running";
+
+// follow asks for a job that runs more often than for the rest, and for the rest where
+// it has ended.
+let following = 0;
+function follow(jobs) {
+  clearTimeout(following);
+  if (!jobs.some(runs) || document.hidden) return;
+  following = setTimeout(async () => {
+    const next = await ask("/jobs").catch(() => null);
+    if (next?.jobs.some(runs)) showJobs(next);
+    else refresh();
+  }, EVERY_OF_A_JOB);
+}
+
 function showJobs({ jobs, now_ms }) {
   const recent = jobs.filter((j) => !j.ended_ms || now_ms - j.ended_ms < 60000).slice(0, 5);
   const box = $("jobs"), old = new Map([...box.children].map((n) => [n.dataset.key, n]));
   for (const j of recent) {
     const node = old.get(j.id) ?? newJob(j.id);
     old.delete(j.id);
-    const running = j.state === "counting" || j.state === "running", bar = node.querySelector("progress");
+    const running = runs(j), bar = node.querySelector("progress");
     if (j.total) { bar.max = j.total; bar.value = j.done + j.skipped + j.failed; } else if (running) bar.removeAttribute("value");
     const extra = [j.skipped && `${count(j.skipped)} skipped`, j.failed && `${count(j.failed)} failed`, j.message].filter(Boolean);
     node.querySelector("span").textContent = `${words[j.action]?.[0] ?? j.action}: ${j.state}, ${count(j.done)} of ${j.total || !running ? count(j.total) : "…"}${extra.length ? " · " + extra.join(" · ") : ""}`;
@@ -217,6 +234,7 @@ function showJobs({ jobs, now_ms }) {
     if (!node.isConnected) box.append(node);
   }
   for (const node of old.values()) node.remove();
+  follow(jobs);
 }
 
 function newJob(id) {
@@ -225,6 +243,12 @@ function newJob(id) {
   const node = make("div", { className: "job" }, make("span"), stop, make("progress", { ariaLabel: "Progress" }));
   node.dataset.key = id;
   return node;
+}
+
+// Events.
+
+function showEvents({ events, now_ms }) {
+  sync($("events"), "t-event", events, (e) => `${e.at_ms} ${e.what} ${e.about}`, (row, e) => fill(row, eventRow(e, now_ms)));
 }
 
 // The dialog.
@@ -320,8 +344,9 @@ async function refresh() {
 async function update() {
   const only = state.partition === null ? "" : `&partition=${state.partition}`;
   try {
-    const [overview, partitions, bridges, rooms, groups, jobs] = await Promise.all([
-      ask("/overview"), ask("/partitions"), ask("/bridges"), ask(`/rooms?limit=${document.documentElement.dataset.rooms}${only}`), ask("/dead-letters/groups"), ask("/jobs"),
+    const shown = document.documentElement.dataset;
+    const [overview, partitions, bridges, rooms, groups, jobs, events] = await Promise.all([
+      ask("/overview"), ask("/partitions"), ask("/bridges"), ask(`/rooms?limit=${shown.rooms}${only}`), ask("/dead-letters/groups"), ask("/jobs"), ask(`/events?limit=${shown.events}`),
     ]);
     showOverview(overview);
     showPartitions(partitions);
@@ -329,6 +354,7 @@ async function update() {
     showRooms(rooms);
     showGroups(groups);
     showJobs(jobs);
+    showEvents(events);
     state.lastGood = Date.now();
     document.body.classList.remove("stale");
     if (Date.now() > state.noticeUntil) $("banner").hidden = true;

@@ -33,7 +33,10 @@ export function fill(root, values) {
     write(node, node.dataset.fmt ? formats[node.dataset.fmt](value) : String(value ?? ""));
     if (node.classList.contains("cut")) node.title = node.textContent;
   }
-  for (const node of root.querySelectorAll("[data-set]")) node.dataset.state = values[node.dataset.set] ?? "";
+  for (const node of root.querySelectorAll("[data-set]")) {
+    const value = values[node.dataset.set];
+    if (value !== undefined) node.dataset.state = value;
+  }
 }
 
 // sync makes the rows of a table those of a list. A row stays the same element for as
@@ -71,8 +74,16 @@ export function make(tag, set = {}, ...children) {
   return node;
 }
 
+// slowed is a share of attempts; the words are those of rows.go.
+function slowed({ attempts, rate_limited: limited }) {
+  const share = 100 * limited / attempts;
+  if (!attempts) return { slowed: "–", slow: "" };
+  const text = limited === 0 ? "0 %" : share < 0.1 ? "< 0.1 %" : `${share.toFixed(1)} %`;
+  return { slowed: `${text} of ${count(attempts)}`, slow: share >= 1 ? "warn" : "" };
+}
+
 const because = (...parts) => {
-  const text = parts.filter(Boolean).join(" ").trim();
+  const text = parts.filter(Boolean).join(": ").trim();
   return text ? ": " + text : "";
 };
 
@@ -81,7 +92,7 @@ export function bridgeRow(b, now) {
   let why = "";
   if (b.suspension) why = `by ${b.suspension.by} ${age(now - b.suspension.since_ms)} ago${because(b.suspension.reason, b.suspension.text)}`;
   else if (b.closed_until_ms) why = `its provider said to wait, for ${age(b.closed_until_ms - now)}`;
-  return { ...b, limit, why };
+  return { ...b, limit, why, ...slowed(b.recent) };
 }
 
 const waits = {
@@ -96,5 +107,19 @@ export const roomRow = (r, now) => ({ ...r, waits: waitsFor(r.waits_for), next: 
 export const groupRow = (g, now) => ({
   ...g, open: count(g.count - g.replayed), over: g.bridges.join(", "), newest: `${age(now - g.newest_ms)} ago`, said: g.sample.provider,
 });
+
+const happened = {
+  "bridge.suspended": "bridge suspended", "bridge.resumed": "bridge resumed", "bridge.probe_failed": "probe failed",
+  "pressure.changed": "pressure", "worker.joined": "worker joined", "worker.left": "worker left",
+  "dead_letters.replay": "replay", "dead_letters.drop": "drop",
+};
+
+export const eventRow = (e, now) => ({ ...e, at: at(e.at_ms).slice(0, 19), ago: `${age(now - e.at_ms)} ago`, happened: happened[e.what] ?? e.what });
+
+// stillOpen is how many dead letters were not replayed, as far as they were looked at.
+export function stillOpen(g) {
+  const n = g.groups.reduce((sum, group) => sum + group.count - group.replayed, 0);
+  return g.looked_at < g.total ? `≥ ${count(n)}` : count(n);
+}
 
 export const fillOf = (p) => p.depth > 0 && p.capacity > 0 ? Math.max(1, Math.min(10, Math.floor(10 * p.depth / p.capacity))) : 0;

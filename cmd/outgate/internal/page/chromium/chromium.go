@@ -1,4 +1,5 @@
-package page_test
+// Package chromium drives a headless Chromium in tests.
+package chromium
 
 import (
 	"bufio"
@@ -16,9 +17,9 @@ import (
 	"time"
 )
 
-// browser is a headless Chromium that a test drives over a pipe, in its DevTools
+// Browser is a headless Chromium that a test drives over a pipe, in its DevTools
 // protocol: JSON texts that end in a zero byte.
-type browser struct {
+type Browser struct {
 	t       *testing.T
 	to      io.Writer
 	session string
@@ -30,14 +31,17 @@ type browser struct {
 	said []string
 }
 
+// patience is how long a test waits for what has to come.
+const patience = 30 * time.Second
+
 type reply struct {
 	Result json.RawMessage
 	Error  *struct{ Message string }
 }
 
-// newBrowser starts Chromium. Where there is none the test is skipped, or fails where
-// CI is set or OUTGATE_CHROMIUM is "required".
-func newBrowser(t *testing.T) *browser {
+// New starts Chromium; the end of the test ends it. Where there is none the test is
+// skipped, or fails where CI is set or OUTGATE_CHROMIUM is "required".
+func New(t *testing.T) *Browser {
 	t.Helper()
 	bin, err := exec.LookPath("chromium")
 	if err != nil {
@@ -54,7 +58,7 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+	cmd := exec.CommandContext(t.Context(), bin, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
 	cmd.ExtraFiles = []*os.File{theirs, answers}
@@ -63,7 +67,7 @@ func newBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	_, _ = theirs.Close(), answers.Close()
-	b := &browser{t: t, to: ours, waiting: make(map[int]chan reply)}
+	b := &Browser{t: t, to: ours, waiting: make(map[int]chan reply)}
 	go b.listen(from)
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group is its own
@@ -81,7 +85,7 @@ func newBrowser(t *testing.T) *browser {
 	return b
 }
 
-func (b *browser) listen(from io.Reader) {
+func (b *Browser) listen(from io.Reader) {
 	in := bufio.NewReader(from)
 	for {
 		text, err := in.ReadBytes(0)
@@ -109,7 +113,7 @@ func (b *browser) listen(from io.Reader) {
 }
 
 // call makes one call of the protocol; into may be nil.
-func (b *browser) call(method string, params map[string]any, into any) {
+func (b *Browser) call(method string, params map[string]any, into any) {
 	b.t.Helper()
 	answer := make(chan reply, 1)
 	b.mu.Lock()
@@ -145,15 +149,15 @@ func (b *browser) call(method string, params map[string]any, into any) {
 	}
 }
 
-// open goes to an address and waits until the page is live.
-func (b *browser) open(url string) {
+// Open goes to an address and waits until the page is live.
+func (b *Browser) Open(url string) {
 	b.t.Helper()
 	b.call("Page.navigate", map[string]any{"url": url}, nil)
-	b.until(`document.documentElement?.dataset.live === "yes"`)
+	b.Until(`document.documentElement?.dataset.live === "yes"`)
 }
 
-// eval runs a script in the page and returns what it evaluates to, as a text.
-func (b *browser) eval(script string) string {
+// Eval runs a script in the page and returns what it evaluates to, as a text.
+func (b *Browser) Eval(script string) string {
 	b.t.Helper()
 	var r struct {
 		Result           struct{ Value any }
@@ -169,35 +173,36 @@ func (b *browser) eval(script string) string {
 	return fmt.Sprint(r.Result.Value)
 }
 
-// until waits until a script is true.
-func (b *browser) until(script string) {
+// Until waits until a script is true.
+func (b *Browser) Until(script string) {
 	b.t.Helper()
 	late := time.After(patience)
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()
-	for b.eval("!!("+script+")") != "true" {
+	for b.Eval("!!("+script+")") != "true" {
 		select {
 		case <-late:
-			b.t.Fatalf("after %s it is still not so that %s; the page reads\n%s", patience, script, b.eval("document.body.innerText"))
+			b.t.Fatalf("after %s it is still not so that %s; the page reads\n%s", patience, script, b.Eval("document.body.innerText"))
 		case <-tick.C:
 		}
 	}
 }
 
-// shows waits until an element's text holds some words.
-func (b *browser) shows(selector, words string) {
+// Shows waits until an element's text holds some words.
+func (b *Browser) Shows(selector, words string) {
 	b.t.Helper()
-	b.until(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, words))
+	b.Until(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, words))
 }
 
-func (b *browser) click(selector string) {
+// Click clicks the element, once it is there.
+func (b *Browser) Click(selector string) {
 	b.t.Helper()
-	b.until(fmt.Sprintf("document.querySelector(%q)", selector))
-	b.eval(fmt.Sprintf("document.querySelector(%q).click()", selector))
+	b.Until(fmt.Sprintf("document.querySelector(%q)", selector))
+	b.Eval(fmt.Sprintf("document.querySelector(%q).click()", selector))
 }
 
-// press presses a key where the focus is.
-func (b *browser) press(key string) {
+// Press presses a key where the focus is.
+func (b *Browser) Press(key string) {
 	b.t.Helper()
 	codes := map[string]int{"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36}
 	p := map[string]any{"type": "rawKeyDown", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
@@ -208,8 +213,8 @@ func (b *browser) press(key string) {
 	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
 }
 
-// look sets the size of the window and the scheme of its colours.
-func (b *browser) look(width, height int, scheme string) {
+// Look sets the size of the window and the scheme of its colours.
+func (b *Browser) Look(width, height int, scheme string) {
 	b.t.Helper()
 	b.call("Emulation.setDeviceMetricsOverride", map[string]any{
 		"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
@@ -219,16 +224,18 @@ func (b *browser) look(width, height int, scheme string) {
 	}, nil)
 }
 
-// shoot keeps a picture of the whole page in OUTGATE_SCREENSHOTS, if that is set.
-func (b *browser) shoot(name string) {
+// Shoot keeps a picture of the whole page in OUTGATE_SCREENSHOTS, if that is set; of
+// what is in the window where a dialog is open, which darkens no more than that.
+func (b *Browser) Shoot(name string) {
 	b.t.Helper()
 	folder := os.Getenv("OUTGATE_SCREENSHOTS")
 	if folder == "" {
 		return
 	}
-	b.until(`document.getAnimations().length === 0`)
+	b.Until(`document.getAnimations().length === 0`)
 	var picture struct{ Data string }
-	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &picture)
+	whole := b.Eval(`!document.querySelector("dialog[open]")`) == "true"
+	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": whole}, &picture)
 	data, err := base64.StdEncoding.DecodeString(picture.Data)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(folder, name+".png"), data, 0o600)
@@ -238,9 +245,9 @@ func (b *browser) shoot(name string) {
 	}
 }
 
-// quiet fails where the page complained: a script that broke, something that its
+// Quiet fails where the page complained: a script that broke, something that its
 // policy refused.
-func (b *browser) quiet() {
+func (b *Browser) Quiet() {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()

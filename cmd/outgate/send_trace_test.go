@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+)
+
+const (
+	callersTrace  = "0af7651916cd43dd8448eb211c80319c"
+	callersParent = "00-" + callersTrace + "-b7ad6b7169203331-01"
+)
+
+// traced is a stand whose commands tell a receiver of spans.
+func traced(t *testing.T, spans *spanReceiver, env map[string]string) *stand {
+	t.Helper()
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	s.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = spans.url
+	maps.Copy(s.env, env)
+	return s
+}
+
+// told are the spans as lines: what they are of, in which trace, under which span,
+// and how they ended.
+func (r *spanReceiver) told() (lines []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.spans {
+		words := []string{s.Name, strings.TrimPrefix(s.Kind.String(), "SPAN_KIND_"), fmt.Sprintf("under %x", s.ParentSpanId)}
+		for _, a := range s.Attributes {
+			if a.Key != "outgate.id" {
+				words = append(words, strings.TrimPrefix(a.Key, "outgate.")+"="+a.Value.GetStringValue())
+			}
+		}
+		if s.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR {
+			words = append(words, "failed: "+s.Status.Message)
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return lines
+}
+
+// messages are the envelopes that wait, as they are in Redis.
+func (s *stand) messages(t *testing.T) (all string) {
+	t.Helper()
+	for _, key := range s.store.Keys() {
+		if strings.Contains(key, "}:t:") {
+			all += s.store.HGet(key, "msg") + "\n"
+		}
+	}
+	return all
+}
+
+func TestSendingMakesASpanThatTheEnvelopeNames(t *testing.T) {
+	spans := newSpanReceiver(t)
+	s := traced(t, spans, map[string]string{"TRACEPARENT": callersParent})
+	got := s.run(t, "send", "--bridge", "b", "--room", "1", "--correlation-id", "c-1", "hello")
+	if got.code != 0 || got.err != "" {
+		t.Fatalf("%+v", got)
+	}
+	want := []string{"outgate enqueue PRODUCER under b7ad6b7169203331 bridge=b operation=send correlation_id=c-1 partition= idempotent="}
+	if d := cmp.Diff(want, spans.told()); d != "" {
+		t.Fatal(d)
+	}
+	span := spans.spans[0]
+	if id := fmt.Sprintf("%x", span.TraceId); id != callersTrace {
+		t.Errorf("it is in the trace %s", id)
+	}
+	parent := fmt.Sprintf(`"traceparent":"00-%s-%x-01"`, callersTrace, span.SpanId)
+	if waiting := s.messages(t); !strings.Contains(waiting, parent) {
+		t.Errorf("no envelope names %s:\n%s", parent, waiting)
+	}
+}
+
+func TestAnEnvelopeThatIsRefusedHasASpanToo(t *testing.T) {
+	spans := newSpanReceiver(t)
+	s := traced(t, spans, nil)
+	key := []string{"send", "--bridge", "b", "--room", "1", "--key", "k"}
+	if got := s.run(t, append(key, "hello")...); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	if got := s.run(t, append(key, "something else")...); got.code != 1 {
+		t.Fatalf("%+v", got)
+	}
+	want := []string{
+		"outgate enqueue PRODUCER under  bridge=b operation=send partition= idempotent=",
+		"outgate enqueue PRODUCER under  bridge=b operation=send failed: idempotency_mismatch",
+	}
+	if d := cmp.Diff(want, spans.told()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEachEnvelopeOfAFileHasASpanUnderItsOwnParent(t *testing.T) {
+	spans := newSpanReceiver(t)
+	s := traced(t, spans, nil)
+	s.stdin = `{"operation":"send","bridge_id":"b","external_room_id":"1","payload":"x","traceparent":"` + callersParent + `"}
+{"operation":"send","bridge_id":"b","external_room_id":"2","payload":"x"}
+`
+	if got := s.run(t, "send", "--file", "-"); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	want := []string{
+		"outgate enqueue PRODUCER under b7ad6b7169203331 bridge=b operation=send partition= idempotent=",
+		"outgate enqueue PRODUCER under  bridge=b operation=send partition= idempotent=",
+	}
+	if d := cmp.Diff(want, spans.told()); d != "" {
+		t.Error(d)
+	}
+	waiting := s.messages(t)
+	for _, span := range spans.spans {
+		if parent := fmt.Sprintf(`00-%x-%x-01`, span.TraceId, span.SpanId); !strings.Contains(waiting, parent) {
+			t.Errorf("no envelope names %s", parent)
+		}
+	}
+}
+
+func TestWithoutTracesTheCommandsParentIsPassedOn(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	s.env["TRACEPARENT"] = callersParent
+	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	if waiting := s.messages(t); !strings.Contains(waiting, `"traceparent":"`+callersParent+`"`) {
+		t.Errorf("no envelope names %s:\n%s", callersParent, waiting)
+	}
+	s.env["TRACEPARENT"] = "nonsense"
+	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAReceiverOfSpansThatIsAwayKeepsNoMessageBack(t *testing.T) {
+	s := traced(t, &spanReceiver{url: "http://127.0.0.1:1"}, nil)
+	got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello")
+	if got.code != 0 || !strings.HasPrefix(got.out, "accepted ") || strings.Count(got.err, "outgate: spans are lost: ") != 1 {
+		t.Errorf("%+v", got)
+	}
+	s.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "collector:4317"
+	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.code != 2 || !strings.Contains(got.err, "OTEL_EXPORTER_OTLP_ENDPOINT: want") {
+		t.Errorf("%+v", got)
+	}
+}

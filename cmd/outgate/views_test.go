@@ -1,0 +1,182 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+)
+
+// newOps is a gateway with something of every kind, and the API of its worker. The
+// answer has the ids of a dead letter, of a held head and of what waits behind it.
+func newOps(t *testing.T) (s *stand, url string, ids []string) {
+	t.Helper()
+	s = newStand(t, `bridges: [{id: b, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}, {id: off, channel: sandbox}]`)
+	if _, err := handlers.SuspendBridge(t.Context(), s.rdb, "off", handlers.Suspension{By: "operator", Text: "maintenance", SinceMS: 1}); err != nil {
+		t.Fatal(err)
+	}
+	stop := s.work()
+	for _, r := range s.enqueue(text("b", "dead", "1", failsForGood), text("hold", "r", "2", failsForGood), text("hold", "r", "3", "")) {
+		ids = append(ids, r.ID)
+	}
+	s.untilDead(ids[:2]...)
+	s.enqueue(text("off", "r", "4", ""), text("off", "r", "5", ""))
+	s.enqueue(text("b", "slow", "6", `{"sandbox":{"throttle_ms":600000}}`))
+	eventually(t, "all heads wait", func() bool {
+		rooms, err := (&session{rdb: s.rdb, scheme: s.cfg.scheme()}).views(time.Nanosecond).Lines(t.Context(), partition.RoomsQuery{})
+		return err == nil && len(rooms) == 3 && !slices.ContainsFunc(rooms, func(r api.Room) bool {
+			return r.WaitsFor == api.WaitWorker || r.WaitsFor == api.WaitNothing
+		})
+	})
+	stop()
+	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
+	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
+	cfg, err := s.cfg.worker(zap.NewNop(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops := api.New(api.Config{Redis: s.rdb, Scheme: s.cfg.scheme(), Bridges: func() []*handlers.Bridge { return cfg.Bridges }})
+	server := httptest.NewServer(ops)
+	t.Cleanup(func() {
+		server.Close()
+		ops.Close()
+	})
+	return s, server.URL + api.Root, ids
+}
+
+// still leaves out of an object what moves with the clock, which has to be there.
+func still(t *testing.T, object map[string]any, moving ...string) map[string]any {
+	t.Helper()
+	object = maps.Clone(object)
+	for _, name := range moving {
+		if _, there := object[name]; !there {
+			t.Errorf("no %s in %v", name, object)
+		}
+		delete(object, name)
+	}
+	return object
+}
+
+func decoded[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
+// elements are the objects of a list, without the rooms that nothing waits for: the API
+// has a list of its own for them.
+func elements(t *testing.T, list json.RawMessage, moving ...string) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for _, e := range decoded[[]map[string]any](t, string(list)) {
+		if e["state"] != roomUnavailable {
+			all = append(all, still(t, e, moving...))
+		}
+	}
+	return all
+}
+
+func TestTheCommandsPrintWhatTheAPIAnswers(t *testing.T) {
+	s, url, _ := newOps(t)
+	messages := []string{"envelope", "line", "outcome"} // which the API keeps to itself
+	for _, tc := range []struct {
+		args, path, field string
+		elements          int
+		// moving differs from one moment to the next, more is printed only.
+		moving, more []string
+	}{
+		{"partitions", "/partitions", "partitions", 2, []string{"oldest_ms"}, nil},
+		{"bridges list", "/bridges", "bridges", 3, nil, nil},
+		{"rooms --sort age", "/rooms", "rooms", 3, []string{"age_ms"}, nil},
+		{"rooms --sort age --partition 1 --limit 2", "/rooms?partition=1&limit=2", "rooms", 2, []string{"age_ms"}, nil},
+		{"dead-letters list", "/dead-letters", "dead_letters", 2, nil, messages},
+		{"dead-letters list --bridge hold --since 1h", "/dead-letters?bridge=hold&since_ms=1", "dead_letters", 1, nil, messages},
+		{"top --once", "/partitions", "partitions", 2, []string{"oldest_ms"}, nil},
+		{"top --once", "/bridges", "bridges", 3, nil, nil},
+		{"top --once", "/dead-letters", "dead_letters", 2, nil, nil},
+	} {
+		t.Run(tc.args+" and "+tc.path, func(t *testing.T) {
+			code, text := getPage(t, "GET", url+tc.path)
+			printed := s.run(t, append(strings.Fields(tc.args), "--json")...)
+			if code != 200 || printed.code != 0 {
+				t.Fatalf("%d %s, %+v", code, text, printed)
+			}
+			list := json.RawMessage(printed.out)
+			if strings.HasPrefix(tc.args, "top") {
+				list = decoded[map[string]json.RawMessage](t, printed.out)[tc.field]
+			}
+			want := elements(t, decoded[map[string]json.RawMessage](t, text)[tc.field], tc.moving...)
+			got := elements(t, list, append(tc.moving, tc.more...)...)
+			if tc.field == "bridges" { // the API has those first that need somebody
+				slices.SortFunc(want, func(x, y map[string]any) int { return strings.Compare(fmt.Sprint(x["id"]), fmt.Sprint(y["id"])) })
+			}
+			if diff := cmp.Diff(want, got); diff != "" || len(got) != tc.elements {
+				t.Errorf("%d elements; answered (-), printed (+):\n%s", len(got), diff)
+			}
+		})
+	}
+}
+
+func TestATraceIsPrintedAsTheAPIAnswersIt(t *testing.T) {
+	s, url, ids := newOps(t)
+	for _, id := range ids {
+		_, text := getPage(t, "GET", url+"/envelopes/"+id)
+		want := still(t, decoded[map[string]any](t, text), "now_ms")
+		got := s.run(t, "outcome", "--trace", "--json", id)
+		if diff := cmp.Diff(want, still(t, decoded[map[string]any](t, got.out), "now_ms")); diff != "" || got.code != 0 {
+			t.Errorf("status %d; answered (-), printed (+):\n%s", got.code, diff)
+		}
+	}
+	got := s.run(t, "outcome", "--trace", ids[1])
+	want := `id | ID
+state | held
+partition | 1
+room | hold:r
+operation | send
+position | 1 in its line
+waits for | operator
+attempts | 1
+ambiguous | false
+
+STEP | AT | AFTER | WHAT
+admitted | TIME | AFTER | to partition 1
+attempted | TIME | AFTER | for the first time
+held | TIME | AFTER | rejected 400 Bad Request
+`
+	// Steps of the same millisecond are "-" apart.
+	times := regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]{12}Z \| (-|AGE)`)
+	if diff := cmp.Diff(want, times.ReplaceAllString(shape(got.out), "TIME | AFTER")); diff != "" || got.code != 0 {
+		t.Errorf("status %d (-want +got):\n%s%s", got.code, diff, got.err)
+	}
+	nobody := "001-0000000000000001"
+	if got := s.run(t, "outcome", "--trace", nobody); got.code != 1 || !strings.HasPrefix(got.err, "outgate: no trace of "+nobody+": nothing is known of this envelope") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTheTotalsOfTopAreTheOverview(t *testing.T) {
+	s, url, _ := newOps(t)
+	_, text := getPage(t, "GET", url+"/overview")
+	moving := []string{"now_ms", "oldest_ms"}
+	want := still(t, decoded[map[string]any](t, text), moving...)
+	got := decoded[struct{ Totals map[string]any }](t, s.run(t, "top", "--once", "--json").out)
+	if diff := cmp.Diff(want, still(t, got.Totals, moving...)); diff != "" {
+		t.Errorf("answered (-), printed (+):\n%s", diff)
+	}
+}
