@@ -11,21 +11,20 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// throttling is a channel whose provider refuses each room's first send.
+// throttling is a channel whose provider refuses each message so many times.
 type throttling struct {
 	*provider
 	reply classify.Reply
 
-	mu   sync.Mutex
-	seen map[string]int
-	// times is how often a room is refused.
+	mu    sync.Mutex
+	seen  map[string]int
 	times int
 }
 
 func (c *throttling) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
 	c.mu.Lock()
-	c.seen[m.ExternalRoomID]++
-	refuse := c.seen[m.ExternalRoomID] <= c.times
+	c.seen[m.Token]++
+	refuse := c.seen[m.Token] <= c.times
 	c.mu.Unlock()
 	if refuse {
 		return tasks.Delivery{}, &classify.Error{Op: "send", Sent: classify.SentNo, Reply: c.reply}
@@ -33,8 +32,9 @@ func (c *throttling) Send(ctx context.Context, m tasks.Message) (tasks.Delivery,
 	return c.provider.Send(ctx, m)
 }
 
-// throttledBy delivers to rooms, one after the other, over a bridge that is refused so.
-func throttledBy(t *testing.T, reply classify.Reply, rooms, times int) *worker {
+// throttledBy delivers so many messages to each of so many rooms, one after the other,
+// over a bridge whose provider refuses each so many times.
+func throttledBy(t *testing.T, reply classify.Reply, rooms, each, times int) *worker {
 	t.Helper()
 	channel := &throttling{
 		provider: newProvider(tasks.Native, time.Hour), reply: reply, seen: make(map[string]int), times: times,
@@ -44,7 +44,9 @@ func throttledBy(t *testing.T, reply classify.Reply, rooms, times int) *worker {
 	})))
 	w := g.work()
 	for room := range rooms {
-		g.delivered(g.enqueue(toRoom("b", "r"+itoa(room), "hi")))
+		for range each {
+			g.delivered(g.enqueue(toRoom("b", "r"+itoa(room), "hi")))
+		}
 	}
 	return w
 }
@@ -66,20 +68,21 @@ func TestARefusalForThePaceTakesAPartOfTheLimits(t *testing.T) {
 	room := classify.Reply{Status: 429, RetryAfter: soon, Scope: classify.ScopeRoom}
 	away := classify.Reply{Status: 503, RetryAfter: soon, Scope: classify.ScopeBridge}
 	for name, c := range map[string]struct {
-		reply        classify.Reply
-		rooms, times int
-		want         map[string]float64
+		reply              classify.Reply
+		rooms, each, times int
+		want               map[string]float64
 	}{
-		"of the bridge":                    {bridge, 1, 1, map[string]float64{"": .9}},
-		"of the bridge, twice":             {bridge, 1, 2, map[string]float64{"": .63}},
-		"of a room":                        {room, 1, 1, map[string]float64{"r0": .9}},
-		"of the bridge where rooms press":  {room, 3, 1, map[string]float64{"r0": .9, "r1": .9, "r2": .9, "": .9}},
-		"but not where one room is strict": {room, 1, 4, map[string]float64{"r0": .308}},
-		"but not where it is away":         {away, 1, 1, map[string]float64{}},
+		"of the bridge":                           {bridge, 1, 1, 1, map[string]float64{"": .9}},
+		"of the bridge, again and again":          {bridge, 1, 3, 1, map[string]float64{"": .441}},
+		"of a room":                               {room, 1, 1, 1, map[string]float64{"r0": .9}},
+		"of the bridge where rooms press":         {room, 3, 1, 1, map[string]float64{"r0": .9, "r1": .9, "r2": .9, "": .9}},
+		"of the room alone where it is strict":    {room, 1, 4, 1, map[string]float64{"r0": .308}},
+		"once for what is refused whatever":       {bridge, 1, 1, 8, map[string]float64{"": .9}},
+		"but not where the provider is just away": {away, 1, 1, 1, map[string]float64{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := throttledBy(t, c.reply, c.rooms, c.times)
+			w := throttledBy(t, c.reply, c.rooms, c.each, c.times)
 			got := w.slowings()
 			for room, share := range c.want {
 				// some thousandths may have grown back in between
