@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,12 +11,40 @@ import (
 	"github.com/outgate/outgate/handlers"
 )
 
-// counted reads how often it was read.
-func counted(reads *int, trouble *error) *handlers.Ahead[int] {
-	return &handlers.Ahead[int]{Every: 2 * time.Second, Read: func(context.Context) (int, error) {
-		*reads++
-		return *reads, *trouble
-	}}
+// source is what is read ahead, and counts how often it is.
+type source struct {
+	mu      sync.Mutex
+	reads   int
+	trouble error
+	takes   time.Duration
+}
+
+func (s *source) read(context.Context) (int, error) {
+	s.mu.Lock()
+	takes := s.takes
+	s.mu.Unlock()
+	<-time.After(takes)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	return s.reads, s.trouble
+}
+
+func (s *source) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+// becomes is what it is like from now on.
+func (s *source) becomes(trouble error, takes time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble, s.takes = trouble, takes
+}
+
+func (s *source) ahead() *handlers.Ahead[int] {
+	return &handlers.Ahead[int]{Every: 2 * time.Second, Read: s.read}
 }
 
 // wait lets time pass, in the bubble of a test.
@@ -26,9 +55,8 @@ func wait(d time.Duration) {
 
 func TestWhoAsksIsAnsweredWithWhatWasReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var reads int
-		var trouble error
-		a := counted(&reads, &trouble)
+		var s source
+		a := s.ahead()
 		get := func(want int) {
 			t.Helper()
 			if got, err := a.Get(); err != nil || got != want {
@@ -38,11 +66,11 @@ func TestWhoAsksIsAnsweredWithWhatWasReadAhead(t *testing.T) {
 		get(1)
 		get(1)
 		wait(15 * time.Second)
-		if reads != 8 {
-			t.Errorf("read %d times", reads)
+		if s.count() != 8 {
+			t.Errorf("read %d times", s.count())
 		}
 		get(8)
-		if reads != 8 {
+		if s.count() != 8 {
 			t.Error("who asked had to wait for a reading")
 		}
 		a.Forget()
@@ -52,12 +80,8 @@ func TestWhoAsksIsAnsweredWithWhatWasReadAhead(t *testing.T) {
 
 func TestWhatIsForgottenWhileItIsReadIsReadAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reads := 0
-		a := &handlers.Ahead[int]{Every: 2 * time.Second, Read: func(context.Context) (int, error) {
-			reads++
-			<-time.After(time.Second)
-			return reads, nil
-		}}
+		s := source{takes: time.Second}
+		a := s.ahead()
 		go func() { _, _ = a.Get() }()
 		wait(500 * time.Millisecond)
 		a.Forget()
@@ -71,27 +95,26 @@ func TestWhatIsForgottenWhileItIsReadIsReadAnew(t *testing.T) {
 
 func TestWhereNobodyAsksNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var reads int
-		var trouble error
-		a := counted(&reads, &trouble)
+		var s source
+		a := s.ahead()
 		wait(time.Minute)
-		if reads > 0 {
+		if s.count() > 0 {
 			t.Error("read before anybody asked")
 		}
 		if _, err := a.Get(); err != nil {
 			t.Fatal(err)
 		}
 		wait(time.Hour)
-		if reads < 50 || reads > 61 {
-			t.Errorf("read %d times within two minutes", reads)
+		if s.count() < 50 || s.count() > 61 {
+			t.Errorf("read %d times within two minutes", s.count())
 		}
-		was := reads
+		was := s.count()
 		if got, err := a.Get(); err != nil || got != was+1 {
 			t.Errorf("got reading %d, %v, want a new one", got, err)
 		}
 		wait(10 * time.Second)
-		if reads != was+6 {
-			t.Errorf("then read %d times", reads-was)
+		if s.count() != was+6 {
+			t.Errorf("then read %d times", s.count()-was)
 		}
 	})
 }
@@ -99,25 +122,25 @@ func TestWhereNobodyAsksNobodyReads(t *testing.T) {
 // What was read before Redis went away is no answer.
 func TestWhatCannotBeReadIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var reads int
-		var trouble error
-		a := counted(&reads, &trouble)
+		var s source
+		a := s.ahead()
 		if _, err := a.Get(); err != nil {
 			t.Fatal(err)
 		}
-		trouble = errors.New("Redis is away")
+		trouble := errors.New("Redis is away")
+		s.becomes(trouble, 0)
 		wait(2 * time.Second)
-		was := reads
+		was := s.count()
 		for range 3 {
 			if _, err := a.Get(); !errors.Is(err, trouble) {
 				t.Errorf("got %v", err)
 			}
 			wait(time.Minute)
 		}
-		if reads != was+3 {
-			t.Errorf("read %d times for three who asked", reads-was)
+		if s.count() != was+3 {
+			t.Errorf("read %d times for three who asked", s.count()-was)
 		}
-		trouble = nil
+		s.becomes(nil, 0)
 		if got, err := a.Get(); err != nil || got != was+4 {
 			t.Errorf("got reading %d, %v", got, err)
 		}
@@ -126,16 +149,13 @@ func TestWhatCannotBeReadIsNotAnswered(t *testing.T) {
 
 func TestWhatIsCheapToReadIsReadAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reads, takes := 0, time.Duration(0)
-		a := &handlers.Ahead[int]{Every: 2 * time.Second, Cheap: 20 * time.Millisecond, Read: func(context.Context) (int, error) {
-			<-time.After(takes)
-			reads++
-			return reads, nil
-		}}
-		for i, step := range []time.Duration{0, 19 * time.Millisecond, 20 * time.Millisecond} {
-			takes = step
+		var s source
+		a := s.ahead()
+		a.Cheap = 20 * time.Millisecond
+		for i, takes := range []time.Duration{0, 19 * time.Millisecond, 20 * time.Millisecond} {
+			s.becomes(nil, takes)
 			if got, err := a.Get(); err != nil || got != i+1 {
-				t.Errorf("taking %s: got reading %d, %v", step, got, err)
+				t.Errorf("taking %s: got reading %d, %v", takes, got, err)
 			}
 		}
 		if got, err := a.Get(); err != nil || got != 3 {

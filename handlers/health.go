@@ -76,9 +76,6 @@ func (h *health) refresh(ctx context.Context, bridges map[string]*Bridge) error 
 	for id := range fatals.Val() {
 		failing[id] = true
 	}
-	h.mu.Lock()
-	h.suspended, h.fatals = next, failing
-	h.mu.Unlock()
 	for _, b := range bridges {
 		up := 1.0
 		if _, down := next[b.ID]; down {
@@ -86,6 +83,9 @@ func (h *health) refresh(ctx context.Context, bridges map[string]*Bridge) error 
 		}
 		h.metrics.bridgeUp.WithLabelValues(b.ID).Set(up)
 	}
+	h.mu.Lock()
+	h.suspended, h.fatals = next, failing
+	h.mu.Unlock()
 	return nil
 }
 

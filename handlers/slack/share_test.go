@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,13 +85,13 @@ func TestMediaIsSentThoughSlackDoesNotTellItsMessage(t *testing.T) {
 		"garbage":            says(200, "hello"),
 		"the answer is lost": hangUp,
 	} {
-		questions := 0
+		var questions atomic.Int64
 		f, c := spoil(t, askInfo, func(w http.ResponseWriter, r *http.Request) {
-			questions++
+			questions.Add(1)
 			answer(w, r)
 		})
-		if diff := cmp.Diff(sent(""), send(t, c, picture("PNG", "a"))); diff != "" || questions != 1 {
-			t.Errorf("%s: %d questions, the delivery (-want +got):\n%s", name, questions, diff)
+		if diff := cmp.Diff(sent(""), send(t, c, picture("PNG", "a"))); diff != "" || questions.Load() != 1 {
+			t.Errorf("%s: %d questions, the delivery (-want +got):\n%s", name, questions.Load(), diff)
 		}
 		if n := len(standing(f)); n != 1 {
 			t.Errorf("%s: %d messages are in the room", name, n)

@@ -21,7 +21,8 @@ func spent(t *testing.T) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// steep is true if sixteen times the work takes far more than sixteen times as long.
+// steep is true if sixteen times the work takes far more than sixteen times as long:
+// with its square it would be 256 times.
 // The shortest of a few times counts.
 func steep(t *testing.T, work func(size int)) bool {
 	t.Helper()
@@ -33,7 +34,7 @@ func steep(t *testing.T, work func(size int)) bool {
 		between := spent(t)
 		work(16 * size)
 		once, more = min(once, between-start), min(more, spent(t)-between)
-		if more < 20*time.Millisecond || more < 60*once {
+		if more < 20*time.Millisecond || more < 128*once {
 			return false
 		}
 	}
