@@ -24,45 +24,74 @@ const (
 	untrustedUser = "outgate-untrusted"
 )
 
+// drawn is a folder of secrets as passwords.sh draws them.
+type drawn struct {
+	t   *testing.T
+	dir string
+}
+
+func draw(t *testing.T) *drawn {
+	t.Helper()
+	d := &drawn{t, t.TempDir()}
+	d.redraw()
+	return d
+}
+
+// redraw runs passwords.sh, which keeps what there is.
+func (d *drawn) redraw(env ...string) {
+	d.t.Helper()
+	cmd := exec.Command("redis/passwords.sh", d.dir)
+	cmd.Env = append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		d.t.Fatalf("passwords.sh: %v\n%s", err, out)
+	}
+}
+
+// file is the path of one of them.
+func (d *drawn) file(name string) string { return filepath.Join(d.dir, name) }
+
+func (d *drawn) password(user string) string { return read(d.t, d.file(user+".password")) }
+
 // guarded is a Redis with redis.conf and the users of users.acl.
 type guarded struct {
 	*redistest.Server
-	t       *testing.T
-	secrets string
+	*drawn
 }
 
 // newGuarded draws passwords as an operator does, and starts a Redis with them;
 // change rewrites the rules first.
 func newGuarded(t *testing.T, change func(rules string) string) *guarded {
 	t.Helper()
-	g := &guarded{t: t, secrets: t.TempDir()}
-	if out, err := exec.Command("redis/passwords.sh", g.secrets).CombinedOutput(); err != nil {
-		t.Fatalf("passwords.sh: %v\n%s", err, out)
-	}
-	file := filepath.Join(g.secrets, "users.acl")
+	g := &guarded{drawn: draw(t)}
+	file := g.file("users.acl")
 	rules := read(t, file)
 	if change != nil {
 		rules = change(rules)
 	}
-	// The server is found to be up by its default user, so the rules come after.
-	write(t, file, "user default on nopass ~* &* +@all\n")
-	conf, err := filepath.Abs("redis/redis.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Server = redistest.Start(t, "--include", conf, "--aclfile", file)
-	if got := g.Client().ConfigGet(t.Context(), "maxmemory").Val()["maxmemory"]; got == "0" {
-		t.Fatal("redis.conf was not read")
-	}
-	write(t, file, rules)
-	if err := g.Client().Do(t.Context(), "ACL", "LOAD").Err(); err != nil {
-		t.Fatalf("users.acl: %v", err)
-	}
+	g.Server = startOpen(t, file)
+	guard(t, g.Client(), file, rules)
 	return g
 }
 
-func (g *guarded) password(user string) string {
-	return read(g.t, filepath.Join(g.secrets, user+".password"))
+// startOpen starts a Redis with redis.conf, and users that are yet to come: a server
+// is found to be up by its default user.
+func startOpen(t *testing.T, users string, args ...string) *redistest.Server {
+	t.Helper()
+	write(t, users, "user default on nopass ~* &* +@all\n")
+	s := redistest.Start(t, append([]string{"--include", abs(t, "redis/redis.conf"), "--aclfile", users}, args...)...)
+	if got := s.Client().ConfigGet(t.Context(), "maxmemory").Val()["maxmemory"]; got == "0" {
+		t.Fatal("redis.conf was not read")
+	}
+	return s
+}
+
+// guard gives a Redis its users.
+func guard(t *testing.T, admin *redis.Client, users, rules string) {
+	t.Helper()
+	write(t, users, rules)
+	if err := admin.Do(t.Context(), "ACL", "LOAD").Err(); err != nil {
+		t.Fatalf("users.acl: %v", err)
+	}
 }
 
 // as opens a client of one user.
@@ -74,7 +103,7 @@ func (g *guarded) as(user string) *redis.Client {
 }
 
 // may fails the test where a user cannot do something.
-func may(t *testing.T, c *redis.Client, command ...any) any {
+func may(t *testing.T, c redis.UniversalClient, command ...any) any {
 	t.Helper()
 	v, err := c.Do(t.Context(), command...).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {

@@ -28,8 +28,15 @@ func accepted(t *testing.T, reply any) tasks.Receipt {
 func TestATrustedProducerEnqueuesAndHearsTheOutcome(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, nil)
-	w := g.work(g.as(workerUser))
-	rdb := g.as(producerUser)
+	w := work(t, g.as(workerUser))
+	produces(t, g.as(producerUser), "{}")
+	w.calm(t)
+}
+
+// produces enqueues in every way there is, with the key of the envelope's partition,
+// and hears of the outcomes.
+func produces(t *testing.T, rdb redis.UniversalClient, key string) {
+	t.Helper()
 	client := tasks.NewClient(rdb)
 	defer func() { _ = client.Close() }()
 	ctx := t.Context()
@@ -56,8 +63,8 @@ func TestATrustedProducerEnqueuesAndHearsTheOutcome(t *testing.T) {
 
 	// Any client: by the digest it is told, by the function, and loading the script.
 	api := rdb.HGetAll(ctx, "outgate:api").Val()
-	r := accepted(t, may(t, rdb, "EVALSHA", api["enqueue"], 1, "{}", envelope))
-	if again := accepted(t, may(t, rdb, "FCALL", "outgate_enqueue", 1, "{}", envelope)); again.ID != r.ID {
+	r := accepted(t, may(t, rdb, "EVALSHA", api["enqueue"], 1, key, envelope))
+	if again := accepted(t, may(t, rdb, "FCALL", "outgate_enqueue", 1, key, envelope)); again.ID != r.ID {
 		t.Errorf("got %+v, want the duplicate of %s", again, r.ID)
 	}
 	if sha := may(t, rdb, "SCRIPT", "LOAD", api["enqueue_source"]); sha != api["enqueue"] {
@@ -66,7 +73,6 @@ func TestATrustedProducerEnqueuesAndHearsTheOutcome(t *testing.T) {
 	if o, err := client.Wait(ctx, r); err != nil || o.Success == nil {
 		t.Fatalf("%+v: %v", o, err)
 	}
-	w.calm(t)
 }
 
 func TestATrustedProducerFeelsThePressureAndTheBound(t *testing.T) {
@@ -92,23 +98,26 @@ func TestATrustedProducerFeelsThePressureAndTheBound(t *testing.T) {
 	}
 }
 
+// notAProducers are command lines that a trusted producer has no right to.
+var notAProducers = []string{
+	"FLUSHALL", "FLUSHDB", "CONFIG GET *", "KEYS *", "SCAN 0", "ACL LIST", "INFO", "EVAL return 1 0", "FUNCTION LIST",
+	"SCRIPT FLUSH", "SET other 1", "GET other",
+	"DEL outgate:api", "HSET outgate:api partitions 1",
+	"LRANGE asynq:{outbound-007}:pending 0 -1", "LPOP asynq:{outbound-007}:pending", "DEL asynq:{outbound-007}:pending",
+	"LREM asynq:{outbound-007}:active 0 x", "ZRANGE asynq:{outbound-007}:scheduled 0 -1", "ZREM asynq:{outbound-007}:scheduled x",
+	"ZADD asynq:{outbound-007}:archived 1 x", "DEL asynq:{outbound-007}:t:x", "SADD asynq:queues x", "SREM asynq:queues outbound-007",
+	"SET outgate:{outbound-007}:outcome:x y", "HDEL outgate:{outbound-007}:heads x", "HGETALL outgate:{outbound-007}:heads",
+	"HGETALL outgate:{outbound-007}:dead:x", "DEL outgate:{outbound-007}:line:b:1", "DEL outgate:{outbound-007}:sweeper",
+	"SET outgate:bridges:suspended x", "HSET outgate:bridges:suspended b x", "SET outgate:limit:{b}:closed 1",
+	"PUBLISH outgate:{outbound-007}:outcomes x", "SUBSCRIBE outgate:{outbound-007}:events", "PUBLISH asynq:cancel x",
+}
+
 func TestATrustedProducerHasNoPowerOverTheServer(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, nil)
-	g.work(g.as(workerUser))
+	work(t, g.as(workerUser))
 	c := g.as(producerUser)
-	for _, line := range []string{
-		"FLUSHALL", "FLUSHDB", "CONFIG GET *", "KEYS *", "SCAN 0", "ACL LIST", "INFO", "EVAL return 1 0", "FUNCTION LIST",
-		"SCRIPT FLUSH", "SET other 1", "GET other",
-		"DEL outgate:api", "HSET outgate:api partitions 1",
-		"LRANGE asynq:{outbound-007}:pending 0 -1", "LPOP asynq:{outbound-007}:pending", "DEL asynq:{outbound-007}:pending",
-		"LREM asynq:{outbound-007}:active 0 x", "ZRANGE asynq:{outbound-007}:scheduled 0 -1", "ZREM asynq:{outbound-007}:scheduled x",
-		"ZADD asynq:{outbound-007}:archived 1 x", "DEL asynq:{outbound-007}:t:x", "SADD asynq:queues x", "SREM asynq:queues outbound-007",
-		"SET outgate:{outbound-007}:outcome:x y", "HDEL outgate:{outbound-007}:heads x", "HGETALL outgate:{outbound-007}:heads",
-		"HGETALL outgate:{outbound-007}:dead:x", "DEL outgate:{outbound-007}:line:b:1", "DEL outgate:{outbound-007}:sweeper",
-		"SET outgate:bridges:suspended x", "HSET outgate:bridges:suspended b x", "SET outgate:limit:{b}:closed 1",
-		"PUBLISH outgate:{outbound-007}:outcomes x", "SUBSCRIBE outgate:{outbound-007}:events", "PUBLISH asynq:cancel x",
-	} {
+	for _, line := range notAProducers {
 		mayNot(t, c, words(line)...)
 	}
 }
@@ -130,7 +139,7 @@ func TestATrustedProducerNeedsNothingButTheFunction(t *testing.T) {
 	g := newGuarded(t, func(rules string) string {
 		return strings.ReplaceAll(strings.ReplaceAll(rules, "(+evalsha +fcall ", "(+fcall "), " +script|load", "")
 	})
-	w := g.work(g.as(workerUser))
+	w := work(t, g.as(workerUser))
 	c := g.as(producerUser)
 	mayNot(t, c, "SCRIPT", "LOAD", "return 1")
 	mayNot(t, c, "EVALSHA", sha1OfEnqueue(), 1, "{}", envelope)

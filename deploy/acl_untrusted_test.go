@@ -3,6 +3,8 @@ package deploy_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const inStream = "outgate:in:{outbound-007}"
@@ -10,8 +12,14 @@ const inStream = "outgate:in:{outbound-007}"
 func TestAnUntrustedProducerIsServedThroughItsStream(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, nil)
-	w := g.work(g.as(workerUser))
-	c := g.as(untrustedUser)
+	w := work(t, g.as(workerUser))
+	isServed(t, g.as(untrustedUser), w)
+	w.calm(t)
+}
+
+// isServed adds to a stream and reads the replies.
+func isServed(t *testing.T, c redis.UniversalClient, w *testWorker) {
+	t.Helper()
 	queue := w.scheme.Queue(w.scheme.Route("b", "1", ""))
 	stream, replies := "outgate:in:{"+queue+"}", "outgate:reply:{"+queue+"}:shop"
 	hear := func() string {
@@ -34,27 +42,29 @@ func TestAnUntrustedProducerIsServedThroughItsStream(t *testing.T) {
 	if got := hear(); !strings.Contains(got, "OUTGATE_INVALID") {
 		t.Errorf("got %s, want a refusal", got)
 	}
-	w.calm(t)
+}
+
+// notAnUntrusteds are command lines that an untrusted producer has no right to.
+var notAnUntrusteds = []string{
+	"XADD outgate:in:other * a b", "XADD outgate:in:{outbound-0077} * a b", "XADD outgate:reply:x * a b",
+	"XRANGE " + inStream + " - +", "XREAD STREAMS " + inStream + " 0", "XLEN " + inStream, "XDEL " + inStream + " 1-1",
+	"XTRIM " + inStream + " MAXLEN 0", "DEL " + inStream, "XGROUP CREATE " + inStream + " g 0",
+	"RPUSH outgate:reply:{outbound-007}:x 1", "DEL outgate:reply:{outbound-007}:x", "BLPOP asynq:{outbound-007}:pending 1",
+	"HGETALL outgate:api", "GET outgate:{outbound-007}:outcome:x", "LRANGE outgate:{outbound-007}:line:b:1 0 -1",
+	"LPUSH asynq:{outbound-007}:pending x", "HSET asynq:{outbound-007}:t:x msg y", "SMEMBERS asynq:queues", "GET other",
+	"EVAL return 1 0", "SCRIPT LOAD x", "FLUSHALL", "CONFIG GET *", "KEYS *", "SCAN 0", "INFO", "ACL LIST", "CLIENT LIST",
+	"PUBLISH outgate:{outbound-007}:wake x", "SUBSCRIBE outgate:{outbound-007}:outcomes",
 }
 
 func TestAnUntrustedProducerCanDoNothingElse(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, nil)
-	g.work(g.as(workerUser))
+	work(t, g.as(workerUser))
 	c := g.as(untrustedUser)
 	may(t, c, "PING")
 	mayNot(t, c, "EVALSHA", sha1OfEnqueue(), 1, "{}", envelope)
 	mayNot(t, c, "FCALL", "outgate_enqueue", 1, "{}", envelope)
-	for _, line := range []string{
-		"XADD outgate:in:other * a b", "XADD outgate:in:{outbound-0077} * a b", "XADD outgate:reply:x * a b",
-		"XRANGE " + inStream + " - +", "XREAD STREAMS " + inStream + " 0", "XLEN " + inStream, "XDEL " + inStream + " 1-1",
-		"XTRIM " + inStream + " MAXLEN 0", "DEL " + inStream, "XGROUP CREATE " + inStream + " g 0",
-		"RPUSH outgate:reply:{outbound-007}:x 1", "DEL outgate:reply:{outbound-007}:x", "BLPOP asynq:{outbound-007}:pending 1",
-		"HGETALL outgate:api", "GET outgate:{outbound-007}:outcome:x", "LRANGE outgate:{outbound-007}:line:b:1 0 -1",
-		"LPUSH asynq:{outbound-007}:pending x", "HSET asynq:{outbound-007}:t:x msg y", "SMEMBERS asynq:queues", "GET other",
-		"EVAL return 1 0", "SCRIPT LOAD x", "FLUSHALL", "CONFIG GET *", "KEYS *", "SCAN 0", "INFO", "ACL LIST", "CLIENT LIST",
-		"PUBLISH outgate:{outbound-007}:wake x", "SUBSCRIBE outgate:{outbound-007}:outcomes",
-	} {
+	for _, line := range notAnUntrusteds {
 		mayNot(t, c, words(line)...)
 	}
 }

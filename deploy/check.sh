@@ -1,8 +1,9 @@
 #!/bin/sh
 # check.sh: what takes longer than a test should, or has dependencies of its own:
 # render the chart with each of helm/outgate/ci/*.yaml and read what comes of it as
-# Kubernetes would, load the compose file as docker compose would, and run the build
-# of the image. Needs helm (on the PATH or in bin/) and Go modules.
+# Kubernetes would, load the compose file as docker compose would, run the build of the
+# image, and let what it builds work with all that is shipped. Needs helm (on the PATH or
+# in bin/), redis-server and Go modules.
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:$(cd .. && pwd)/bin
@@ -24,4 +25,5 @@ cd ../..
 build=$(sed -n '/CGO_ENABLED=0/,/cmd\/outgate$/p' deploy/Dockerfile | sed "s|/out/outgate|$out/outgate|")
 VERSION=v0.0.0-check TARGETOS=linux TARGETARCH=$(go env GOARCH) sh -euc "$build"
 "$out/outgate" version
+OUTGATE_COMMAND="$out/outgate" CI=true go test -count=1 -run 'TestWhatIsShippedWorksTogether|TestTheCommandsNeed' ./deploy
 cd deploy/check && go run . static "$out/outgate"

@@ -198,11 +198,8 @@ func TestTheChartHasTheRulesAndTheDashboardOfThisFolder(t *testing.T) {
 // The configuration of every way to run outgate is one that outgate takes.
 func TestOutgateTakesTheConfigurations(t *testing.T) {
 	t.Parallel()
-	secrets := t.TempDir()
-	if out, err := exec.Command("redis/passwords.sh", secrets).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	write(t, filepath.Join(secrets, "orders"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	secrets := draw(t)
+	write(t, secrets.file("orders"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	configs := map[string]string{
 		"compose": read(t, "compose/outgate.yaml"),
 		"systemd": read(t, "systemd/outgate.yaml"),
@@ -210,8 +207,8 @@ func TestOutgateTakesTheConfigurations(t *testing.T) {
 	for _, values := range []string{"minimal.yaml", "everything.yaml"} {
 		configs["chart with "+values] = rendered(t, values).one(t, "ConfigMap").Data["outgate.yaml"]
 	}
-	mounts := strings.NewReplacer("/run/secrets/", secrets+"/", "/etc/outgate/secrets/", secrets+"/",
-		"/run/credentials/outgate.service/", secrets+"/")
+	mounts := strings.NewReplacer("/run/secrets/", secrets.dir+"/", "/etc/outgate/secrets/", secrets.dir+"/",
+		"/run/credentials/outgate.service/", secrets.dir+"/")
 	for name, config := range configs {
 		file := filepath.Join(t.TempDir(), "outgate.yaml")
 		write(t, file, mounts.Replace(config))

@@ -3,7 +3,6 @@ package deploy_test
 import (
 	"errors"
 	"maps"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,7 +67,7 @@ func exposed(t *testing.T) series {
 		return maps.Clone(exposedOnce.series)
 	}
 	g, _, pages := served(t)
-	token := read(t, filepath.Join(g.secrets, "http_token"))
+	token := read(t, g.file("http_token"))
 	scrape := func() series { return readSeries(get(t, pages+"/metrics", token)) }
 	until(t, "one worker reports on every partition", func() bool {
 		return len(scrape()["outgate_queue_capacity"]["partition"]) == 16

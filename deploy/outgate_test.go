@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,8 +18,12 @@ import (
 // built is the folder of the command, once it is needed.
 var built string
 
-// command is the outgate command, built once for all tests.
+// command is the outgate command, built once for all tests; OUTGATE_COMMAND is another
+// that is there already.
 var command = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("OUTGATE_COMMAND"); bin != "" {
+		return bin, nil
+	}
 	dir, err := os.MkdirTemp("", "outgate-deploy")
 	if err != nil {
 		return "", err
@@ -70,15 +75,15 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// serve starts outgate serve with a configuration, and answers where its pages are
-// and what it logs. The test's end stops it.
-func serve(t *testing.T, config string) (pages string, log *lines) {
+// serve starts outgate serve, which is the first argument, and answers where its pages
+// are and what it logs. The test's end stops it.
+func serve(t *testing.T, args ...string) (pages string, log *lines) {
 	t.Helper()
 	bin, err := command()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "serve", "--config", config, "--addr", "127.0.0.1:0")
+	cmd := exec.Command(bin, append(args, "--addr", "127.0.0.1:0")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log = new(lines)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -87,7 +92,9 @@ func serve(t *testing.T, config string) (pages string, log *lines) {
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("told to stop it ends with %v:\n%s", err, log)
+		}
 	})
 	listening := regexp.MustCompile(`"msg":"http.listening","addr":"([^"]+)"`)
 	until(t, "it delivers", func() bool { return strings.Contains(log.String(), `"worker.started"`) })
@@ -99,15 +106,15 @@ func served(t *testing.T) (g *guarded, env []string, pages string) {
 	t.Helper()
 	g = newGuarded(t, nil)
 	url := fmt.Sprintf("redis://%s:%s@%s/0", workerUser, g.password(workerUser), g.Addr)
-	write(t, filepath.Join(g.secrets, "url"), url)
-	config := filepath.Join(g.secrets, "outgate.yaml")
+	write(t, g.file("url"), url)
+	config := g.file("outgate.yaml")
 	write(t, config, `
 redis: {url_file: url}
 http: {token_file: http_token}
 delivery: {max_attempts: 2, base_backoff: 10ms}
 bridges: [{id: b, channel: sandbox, limits: {bridge: "1000/1s"}}]
 `)
-	pages, log := serve(t, config)
+	pages, log := serve(t, "serve", "--config", config)
 	t.Cleanup(func() {
 		if text := log.String(); strings.Contains(text, "NOPERM") {
 			t.Errorf("the worker was refused something:\n%s", text)
@@ -116,23 +123,36 @@ bridges: [{id: b, channel: sandbox, limits: {bridge: "1000/1s"}}]
 	return g, []string{"OUTGATE_CONFIG=" + config}, pages
 }
 
+// get reads a page that has to be there.
 func get(t *testing.T, url, token string) string {
+	t.Helper()
+	status, body := ask(t, url, token)
+	if status != http.StatusOK {
+		t.Fatalf("%s: %d\n%s", url, status, body)
+	}
+	return body
+}
+
+// ask reads a page, with a token if there is one.
+func ask(t *testing.T, url, token string) (status int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(res.Body); err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s, %v\n%s", url, res.Status, err, body.String())
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return body.String()
+	return res.StatusCode, string(text)
 }
 
 // Each command an operator has, with the rights of a worker and no more.
@@ -163,7 +183,7 @@ func TestTheCommandsNeedNoMoreThanAWorkersRights(t *testing.T) {
 	run("bridges", "resume", "b")
 	run("dead-letters", "purge", "--all", "--yes")
 
-	token := read(t, filepath.Join(g.secrets, "http_token"))
+	token := read(t, g.file("http_token"))
 	for _, page := range []string{"/readyz", "/metrics", "/asynqmon/api/queues", "/asynqmon/api/redis_info"} {
 		// Redis' own figures, the last, count every refusal of a right.
 		if body := get(t, pages+page, token); strings.Contains(body, "NOPERM") {

@@ -55,11 +55,16 @@ func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Re
 		if err != nil {
 			return time.Time{}, &end{stop: true}
 		}
-		if slot.Wait > 0 {
+		// While it waits the bridge may be closed, or the slot called back: whether it is
+		// still good the limiter says once more, right before its time.
+		wait, sure := slot.Wait, slot.Reserved && slot.Wait <= slot.Lead
+		if slot.Reserved && !sure {
+			wait -= slot.Lead
+		}
+		if wait > 0 {
 			if !waited {
 				h.metrics.limitWaits.WithLabelValues(d.bridge.ID).Inc()
 			}
-			wait := slot.Wait
 			if request.MaxWait > 0 {
 				wait = min(wait, request.MaxWait)
 			}
@@ -70,10 +75,7 @@ func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Re
 		if e := h.expire(ctx, d); e != nil {
 			return time.Time{}, e
 		}
-		// While it waited the bridge may have been closed: then the limiter says
-		// whether the slot is still good.
-		open := slot.Wait == 0 || !h.limiter.MayBeClosed(d.bridge.ID)
-		if slot.Reserved && open && time.Now().Before(slot.Deadline) {
+		if sure && time.Now().Before(slot.Deadline) {
 			d.paced.given = slot.Given
 			return slot.Deadline, nil
 		}

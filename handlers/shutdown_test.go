@@ -3,8 +3,11 @@ package handlers_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/ledger"
@@ -214,5 +217,39 @@ func TestTheSetupIsWrittenAgainWhereRedisLostIt(t *testing.T) {
 	g.send(toRoom("b", "1", "after"))
 	if qs, err := g.inspector().Queues(); err != nil || len(qs) != 1 {
 		t.Errorf("asynq knows of %v: %v", qs, err)
+	}
+}
+
+// Some users may look for functions and load none.
+func TestAFunctionThatRedisRefusesIsNotOfferedForEver(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, onePartition())
+	w := g.work()
+	allow := func(rule string) {
+		if err := g.rdb.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allow("-function|load")
+	if err := g.rdb.FunctionFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is refused", func() bool {
+		stats := g.rdb.Info(t.Context(), "commandstats").Val()
+		_, loads, _ := strings.Cut(stats, "cmdstat_function|load:")
+		loads, _, _ = strings.Cut(loads, "\r\n")
+		return loads != "" && !strings.Contains(loads, "rejected_calls=0")
+	})
+	allow("+function|load")
+	if err := g.rdb.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is there again", func() bool {
+		found, err := g.rdb.FunctionList(t.Context(), redis.FunctionListQuery{}).Result()
+		return err == nil && len(found) == 1
+	})
+	until(t, "that is told", func() bool { return w.logs.FilterMessage("redis.restored").Len() > 0 })
+	if n := w.logs.FilterMessage("redis.restored").Len(); n != 1 {
+		t.Errorf("restored %d times", n)
 	}
 }

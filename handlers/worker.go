@@ -275,22 +275,15 @@ func (w *Worker) sweepOne(ctx context.Context, i int, s *partition.Sweeper) {
 func (w *Worker) keep(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for offer := true; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		setup := w.setup()
-		if missing, err := setup.Missing(ctx, w.rdb); err != nil {
-			w.redisTrouble(err)
+		var err error
+		if offer, err = w.restore(ctx, offer); err != nil {
 			continue
-		} else if missing {
-			if err := setup.Announce(ctx, w.rdb); err != nil {
-				w.log.Error("redis.restore_failed", zap.Error(err))
-				continue
-			}
-			w.log.Warn("redis.restored", zap.String("why", "Redis had lost the gateway's setup"))
 		}
 		if err := w.health.refresh(ctx, w.fleet.Load().bridges); err != nil {
 			w.redisTrouble(err)
@@ -299,6 +292,36 @@ func (w *Worker) keep(ctx context.Context) {
 			w.redisTrouble(err)
 		}
 	}
+}
+
+// restore writes again what Redis has lost. It answers whether to look after the
+// function, too: not where Redis refused it, until all is written again.
+func (w *Worker) restore(ctx context.Context, offer bool) (bool, error) {
+	setup := w.setup()
+	missing, err := setup.Missing(ctx, w.rdb)
+	switch {
+	case err != nil:
+		w.redisTrouble(err)
+		return offer, err
+	case missing:
+		if err := setup.Announce(ctx, w.rdb); err != nil {
+			w.log.Error("redis.restore_failed", zap.Error(err))
+			return offer, err
+		}
+	case !offer || setup.Offered(ctx, w.rdb):
+		return offer, nil
+	default:
+		taken, err := setup.Offer(ctx, w.rdb)
+		if err != nil {
+			w.redisTrouble(err)
+			return offer, err
+		}
+		if !taken {
+			return false, nil
+		}
+	}
+	w.log.Warn("redis.restored", zap.String("why", "Redis had lost the gateway's setup"))
+	return true, nil
 }
 
 // watchLimits hears what other workers were told by providers.

@@ -98,13 +98,15 @@ func (s Setup) publish(ctx context.Context, rdb redis.UniversalClient) error {
 	if err := rdb.ScriptLoad(ctx, s.Enqueue).Err(); err != nil {
 		return fmt.Errorf("load the enqueue script: %w", err)
 	}
-	return s.loadFunction(ctx, rdb)
+	_, err = s.Offer(ctx, rdb)
+	return err
 }
 
-// loadFunction offers the script as a Redis Function too, which survives restarts.
-// A Redis that knows no functions (before 7, or the embedded one) does without.
-func (s Setup) loadFunction(ctx context.Context, rdb redis.UniversalClient) error {
-	library := "#!lua name=outgate\nredis.register_function('outgate_enqueue', function(KEYS, ARGV)\n" +
+// Offer loads the script as a Redis Function too, which survives restarts. It answers
+// false where Redis does without: it knows no functions (before 7, or the embedded one)
+// or does not take ours.
+func (s Setup) Offer(ctx context.Context, rdb redis.UniversalClient) (bool, error) {
+	library := "#!lua name=" + functions + "\nredis.register_function('outgate_enqueue', function(KEYS, ARGV)\n" +
 		s.Enqueue + "\nend)\n"
 	load := func(ctx context.Context, rdb *redis.Client) error { return rdb.FunctionLoadReplace(ctx, library).Err() }
 	var err error
@@ -115,9 +117,19 @@ func (s Setup) loadFunction(ctx context.Context, rdb redis.UniversalClient) erro
 	}
 	var reply redis.Error
 	if err != nil && !errors.As(err, &reply) {
-		return fmt.Errorf("load the enqueue function: %w", err)
+		return false, fmt.Errorf("load the enqueue function: %w", err)
 	}
-	return nil
+	return err == nil, nil
+}
+
+// functions is the name of the library that the function is in.
+const functions = "outgate"
+
+// Offered tells whether Redis still has the function. A Redis that does not let us ask
+// has not lost it.
+func (s Setup) Offered(ctx context.Context, rdb redis.UniversalClient) bool {
+	found, err := rdb.FunctionList(ctx, redis.FunctionListQuery{LibraryNamePattern: functions}).Result()
+	return err != nil || len(found) > 0
 }
 
 func (s Setup) write(ctx context.Context, rdb redis.UniversalClient) error {
@@ -156,8 +168,8 @@ func ReadScheme(ctx context.Context, rdb redis.UniversalClient) (Scheme, error) 
 var ErrNotReady = errors.New("no gateway has configured this Redis yet: start one with outgate serve")
 
 // Missing tells whether Redis has lost what Announce wrote: after FLUSHALL, or a
-// restart without persistence, or, for the script alone, any restart. A Redis that
-// knows no functions, or does not let us ask, misses none.
+// restart without persistence, or, for the script alone, any restart. Of the function
+// it tells nothing: Offered does.
 func (s Setup) Missing(ctx context.Context, rdb redis.UniversalClient) (bool, error) {
 	pipe := rdb.Pipeline()
 	script := pipe.ScriptExists(ctx, redis.NewScript(s.Enqueue).Hash())
@@ -166,10 +178,6 @@ func (s Setup) Missing(ctx context.Context, rdb redis.UniversalClient) (bool, er
 	queues := pipe.SCard(ctx, "asynq:queues")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("look for the setup: %w", err)
-	}
-	functions, err := rdb.FunctionList(ctx, redis.FunctionListQuery{LibraryNamePattern: "outgate"}).Result()
-	if err == nil && len(functions) == 0 {
-		return true, nil
 	}
 	return !script.Val()[0] || api.Val() == 0 || !first.Val() || queues.Val() < int64(s.Scheme.Count), nil
 }

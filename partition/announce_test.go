@@ -142,17 +142,35 @@ func TestMissingSeesWhatRedisLost(t *testing.T) {
 	}
 }
 
-// The embedded Redis knows no functions.
-func TestMissingSeesThatRedisLostTheFunction(t *testing.T) {
+func TestTheFunctionIsOfferedAgain(t *testing.T) {
 	g := newGateway(t, redistest.Start(t).Client())
 	g.do("FUNCTION", "FLUSH")
-	if missing, err := g.setup.Missing(g.Context(), g.rdb); err != nil || !missing {
-		t.Errorf("missing: %t, %v", missing, err)
+	if g.setup.Offered(g.Context(), g.rdb) {
+		t.Error("it is there after FUNCTION FLUSH")
 	}
-	g.must(g.setup.Announce(g.Context(), g.rdb))
-	if missing, err := g.setup.Missing(g.Context(), g.rdb); err != nil || missing {
-		t.Errorf("announced again: missing %t, %v", missing, err)
+	if taken, err := g.setup.Offer(g.Context(), g.rdb); err != nil || !taken {
+		t.Errorf("taken: %t, %v", taken, err)
 	}
+	if !g.setup.Offered(g.Context(), g.rdb) {
+		t.Error("it is not there again")
+	}
+}
+
+// A Redis that knows no functions, or does not take them, is no Redis that lost them.
+func TestARedisMayDoWithoutTheFunction(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		_, err := g.rdb.Do(g.Context(), "ACL", "SETUSER", "default", "-function|load").Result()
+		if real := err == nil; real {
+			g.do("FUNCTION", "FLUSH")
+		}
+		if taken, err := g.setup.Offer(g.Context(), g.rdb); err != nil || taken {
+			g.Errorf("taken: %t, %v", taken, err)
+		}
+		g.must(g.setup.Announce(g.Context(), g.rdb))
+		if missing, err := g.setup.Missing(g.Context(), g.rdb); err != nil || missing {
+			g.Errorf("missing: %t, %v", missing, err)
+		}
+	})
 }
 
 func TestTheSchemeIsReadBack(t *testing.T) {

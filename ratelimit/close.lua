@@ -22,10 +22,6 @@
 -- still looked for, seven. SOON is counted from the end of the closure.
 local KEEP, KEEP_SOON, SOON = 900, 700, 10000
 
--- HAND is longer than anybody waits for a slot without asking whether there was a
--- closure.
-local HAND = 3000
-
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local duration = tonumber(ARGV[1])
@@ -34,7 +30,7 @@ local known = redis.call('MGET', KEYS[1], KEYS[2])
 local closed, closures = tonumber(known[1]) or 0, tonumber(known[2]) or 0
 
 -- recall makes the slots that are ahead used as of now. Those that hold them ask
--- again and get others, under the smaller share. It answers the last of them.
+-- again before they use them, and get others, under the smaller share. It answers the last of them.
 local function recall(key)
   local slots = redis.call('LRANGE', key, 0, -1)
   local last = tonumber(slots[#slots]) or 0
@@ -77,15 +73,11 @@ elseif duration > 0 then
     close(KEYS[1], closed)
   end
   if KEYS[3] then share = cut(KEYS[3], tonumber(ARGV[4])) end
-  local heed = closed
-  if share > 0 and KEYS[4] then heed = math.max(heed, now + HAND) end
-  if heed > closures then
-    closures = heed
+  if closed > closures then
+    closures = closed
     close(KEYS[2], closures)
   end
-  if longer or share > 0 then
-    redis.call('PUBLISH', ARGV[2], integer(closures - now) .. ' ' .. ARGV[3])
-  end
+  if longer then redis.call('PUBLISH', ARGV[2], integer(closures - now) .. ' ' .. ARGV[3]) end
 end
 
 return {math.max(closed - now, 0), math.max(closures - now, 0), share}

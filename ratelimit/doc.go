@@ -39,13 +39,14 @@
 // head of a line asks, so nobody else wants the room's next slot, and a slot far
 // ahead for one room would hold up all others of its bridge. Then the bridge: its
 // next slot is taken, however far ahead, unless that is beyond MaxWait. Waiters
-// of a bridge are so served in the order they asked, for one call each, and do
-// not poll.
+// of a bridge are so served in the order they asked, and do not poll.
 //
 // A slot to wait for is remembered under its token until its grace is over. A
-// worker may put the envelope aside, ask again shortly before the time and get
-// the same slot. The limiter does not know whether a slot was used, so a token
-// stands for one attempt to send, and the next attempt takes another.
+// worker waits, or puts the envelope aside, asks again shortly before the time (the
+// slot's Lead) and gets the same slot, unless it was lost meanwhile: so what became of
+// the bridge while it waited need not reach it in any other way. The limiter does not
+// know whether a slot was used, so a token stands for one attempt to send, and the next
+// attempt takes another.
 //
 // A slot is used or lost. It must be used by its Deadline, which is to be looked
 // at last, right before the send: a slot used late brings two windows' sends into
@@ -59,9 +60,9 @@
 // Close raises the closed-until of a scope; the latest end counts. While a scope
 // is closed nothing is reserved in it, so Open takes effect at once; slots before
 // the end of a closure are lost, slots after it stay good. Closures are announced
-// on the channel outgate:limit:closed, and Watch listens: a worker that waits for
-// its slot, or whose bridge has no limits, learns of them without asking. What it
-// missed while it was not connected it learns by asking once.
+// on the channel outgate:limit:closed, and Watch listens: a worker whose bridge has no
+// limits learns of them without asking. What it missed while it was not connected it
+// learns by asking once.
 //
 // # Refusals
 //
@@ -77,9 +78,8 @@
 //
 // A refused send tells of the share under which its slot was given, so those that were
 // under way together count once. The slots of the bridge that were given ahead are called
-// back: they count as used now, their tokens are void, and who waits in hand is told of a
-// closure, asks and gets another. Without that the old rate would go on for as long as
-// the slots reach ahead.
+// back: they count as used now, and their tokens are void, so that who asks again gets
+// another. Without that the old rate would go on for as long as the slots reach ahead.
 //
 // The share is never above 1: no limit is ever exceeded because of one.
 //
@@ -106,6 +106,6 @@
 //	slots, slots:<room>    lists of times, at most the largest N each
 //	closed, closed:<room>  closed-until
 //	share, share:<room>    share of the limits, since when, from when on it grows
-//	closures               until when closures are to be heeded on the bridge
+//	closures               the latest closed-until of any scope of the bridge
 //	token:<token>          the slot given to the token, and when it was
 package ratelimit

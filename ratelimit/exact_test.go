@@ -93,6 +93,16 @@ func TestTimeOnTheWayShortensTheDeadline(t *testing.T) {
 	}
 }
 
+func TestASlotIsSureForItsGraceAtMost(t *testing.T) {
+	l := ratelimit.New(embedded(t).rdb)
+	for limit, want := range map[string]time.Duration{"1/10ms": 2, "1/1s": 5, "1/60s": 5} {
+		r := ratelimit.Request{Bridge: limit, Room: "1", BridgeLimits: limits(t, limit)}
+		if got := ask(t, l, r).Lead; got != want*time.Millisecond {
+			t.Errorf("%s: %s, want %d ms", limit, got, want)
+		}
+	}
+}
+
 func TestReserveFails(t *testing.T) {
 	ctx := context.Background()
 	good := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")}

@@ -69,15 +69,16 @@ func ExampleLimiter_Applies() {
 			if err != nil {
 				return err
 			}
+			sure := slot.Reserved && slot.Wait <= slot.Lead
+			if slot.Reserved && !sure {
+				slot.Wait -= slot.Lead // is it still good by then?
+			}
 			select {
 			case <-time.After(slot.Wait):
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-			switch {
-			case !slot.Reserved || time.Now().After(slot.Deadline): // ask again
-			case slot.Wait > 0 && limiter.MayBeClosed(r.Bridge): // is it still good?
-			default:
+			if sure && time.Now().Before(slot.Deadline) {
 				return nil
 			}
 		}

@@ -111,12 +111,13 @@ func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64
 	ofBridge := m.shares[bridge].at(now)
 	ofRoom := min(ofBridge, m.shares[room].at(now))
 	if slot, known := m.tokens[r.Token]; known {
-		recalled := slot.given <= m.shares[bridge].since
-		if !recalled && slot.at >= now-grace(r) && slot.at >= closed {
+		since, lapsed := m.shares[bridge].since, slot.at < now-grace(r)
+		if slot.given > since && !lapsed && slot.at >= closed {
 			return true, slot.at
 		}
 		delete(m.tokens, r.Token)
-		if mine := m.slots[room]; recalled && len(mine) > 0 && mine[len(mine)-1] == slot.at {
+		unused := slot.given <= since && slot.at > since && !lapsed
+		if mine := m.slots[room]; unused && len(mine) > 0 && mine[len(mine)-1] == slot.at {
 			// The list is a place shorter than its memory from now on.
 			m.slots[room] = mine[max(0, len(mine)-longest(r.RoomLimits)) : len(mine)-1]
 		}

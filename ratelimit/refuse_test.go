@@ -2,9 +2,12 @@ package ratelimit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/ratelimit"
 )
@@ -125,16 +128,29 @@ var refuseCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 			t.Errorf("the next is %s later", after(got, next))
 		}
 	},
-	"who waits in hand for a slot that is called back is told to ask": func(t *testing.T, s store, other *ratelimit.Limiter) {
-		l := watching(t, s.rdb)
-		knowOpen(t, l, "tg")
+	// The next attempt has the token of the one that was refused, for it spent none.
+	"what was sent counts in its room, also where it was refused": func(t *testing.T, s store, l *ratelimit.Limiter) {
 		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/100ms")}
+		ask(t, l, r)
+		r.Room, r.Token, r.RoomLimits = "2", "t", limits(t, "1/5s")
 		slot := ask(t, l, r)
-		refuse(t, other, r, "", slot, time.Millisecond)
-		eventually(t, "the refusal to be heard", closed(l, "tg"))
-		s.pass(t, 10*time.Millisecond)
-		if !l.MayBeClosed("tg") {
-			t.Error("it is heeded only while the closure lasts")
+		s.pass(t, slot.Wait)
+		refuse(t, l, r, "", slot, time.Millisecond)
+		s.pass(t, time.Millisecond)
+		if next := ask(t, l, r); next.Reserved || after(slot, next) < 5*time.Second {
+			t.Errorf("got %+v, %s after the send", next, after(slot, next))
+		}
+	},
+	// Who did not hear of the recall used it.
+	"a slot that was called back counts in its room once its time is over": func(t *testing.T, s store, l *ratelimit.Limiter) {
+		r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/100ms")}
+		first := ask(t, l, r)
+		r.Room, r.Token, r.RoomLimits = "2", "t", limits(t, "1/5s")
+		slot := ask(t, l, r)
+		refuse(t, l, r, "", first, time.Millisecond)
+		s.pass(t, slot.Wait+10*time.Millisecond)
+		if next := ask(t, l, r); next.Reserved || after(slot, next) < 5*time.Second {
+			t.Errorf("got %+v, %s after the send", next, after(slot, next))
 		}
 	},
 	"a bridge without limits has nothing to be slowed": func(t *testing.T, s store, l *ratelimit.Limiter) {
@@ -155,6 +171,34 @@ var refuseCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 			t.Errorf("share %v", share)
 		}
 	},
+}
+
+// shareOf is what AskShare answers at a time.
+func shareOf(t *testing.T, s store, scope ratelimit.Scope, now time.Time) float64 {
+	t.Helper()
+	pipe := s.rdb.Pipeline()
+	share := ratelimit.AskShare(context.Background(), pipe, scope)
+	if _, err := pipe.Exec(context.Background()); err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	return share(now)
+}
+
+func TestTheShareCanBeAskedFor(t *testing.T) {
+	s := embedded(t)
+	l := ratelimit.New(s.rdb)
+	r := ratelimit.Request{Bridge: "sl", Room: "1", Route: "post", RoomLimits: limits(t, "1/1s"), BridgePerRoute: true}
+	refuse(t, l, r, "", ask(t, l, r), 10*time.Second)
+	now := clock(t, s.rdb)
+	post := ratelimit.Scope{Bridge: "sl", Route: "post"}
+	for pass, want := range map[time.Duration]float64{0: .9, 10 * time.Second: .9, 12 * time.Second: .905, time.Minute: 1} {
+		if got := shareOf(t, s, post, now.Add(pass)); got != want {
+			t.Errorf("%s later %v, want %v", pass, got, want)
+		}
+	}
+	if got := shareOf(t, s, ratelimit.Scope{Bridge: "sl", Route: "update"}, now); got != 1 {
+		t.Errorf("another route uses %v", got)
+	}
 }
 
 func TestRefuse(t *testing.T) { onBoth(t, refuseCases) }

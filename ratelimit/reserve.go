@@ -19,6 +19,9 @@ var (
 
 var reserveScript = redis.NewScript(shareSource + reserveSource)
 
+// mostLead is more than a call to Redis mostly takes.
+const mostLead = 5 * time.Millisecond
+
 // unhurried is the grace of a slot that no limit applies to.
 const unhurried = time.Hour
 
@@ -70,8 +73,9 @@ type Request struct {
 //
 //	Reserved: true, Wait: 370ms, Deadline: 385 ms after Redis was asked
 //
-// says to wait 370 ms and then to send, within 15 ms less the time the answer
-// was on its way. With the same limit on the room:
+// says to wait 365 ms and to ask again, for the bridge may be closed by then, or the
+// slot called back; and then to wait 5 ms and to send, within 15 ms less the time the
+// answer was on its way. With the same limit on the room:
 //
 //	Reserved: false, Wait: 370ms
 //
@@ -88,6 +92,9 @@ type Slot struct {
 	// too long on its way is past its Deadline when it comes. It is an hour away
 	// where no limit applies, and zero where nothing is reserved.
 	Deadline time.Time
+	// Lead is for how long a slot is sure to stay good: who has to wait longer asks again
+	// that long before its time.
+	Lead time.Duration
 	// At is when the wait ends and Now when it began, by the clock of Redis in
 	// milliseconds.
 	At, Now time.Time
@@ -208,6 +215,7 @@ func decodeSlot(reply []int64, grace time.Duration, asked time.Time) (Slot, time
 	}
 	if s.Reserved {
 		s.Deadline = asked.Add(millis(at-now) + grace)
+		s.Lead = min(grace, mostLead)
 		s.Given = time.UnixMilli(reply[4])
 	}
 	return s, millis(max(closures-now, 0)), nil

@@ -93,12 +93,13 @@ end
 if known[scopes + 4] then
   local slot, given = string.match(known[scopes + 4], '^(%d+) (%d+)$')
   slot, given = tonumber(slot), tonumber(given)
-  if given > recalled and slot >= now - grace and slot >= closed then
-    return {1, now, slot, closures, given}
-  end
+  local lapsed = slot < now - grace
+  if given > recalled and not lapsed and slot >= closed then return {1, now, slot, closures, given} end
   redis.call('DEL', token)
-  -- What was recalled was never used: the room was free for it when it was given.
-  if given <= recalled and redis.call('LINDEX', KEYS[2], -1) == integer(slot) then
+  -- Called back before its time it was not used: the room was free for it when it was
+  -- given, and is again. Otherwise it may have been: by the send that was refused, or by
+  -- one that did not hear of the recall.
+  if given <= recalled and slot > recalled and not lapsed and redis.call('LINDEX', KEYS[2], -1) == integer(slot) then
     redis.call('RPOP', KEYS[2])
   end
 end

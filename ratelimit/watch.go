@@ -32,10 +32,8 @@ func (l *Limiter) Applies(r Request) bool {
 }
 
 // MayBeClosed is false only where the bridge and all its rooms are known to be
-// open, without asking Redis. Ask it after waiting for a slot: where it is true,
-// the closure may have come meanwhile, and Reserve with the same token says
-// whether the slot is still good. It is always true while Watch is not connected
-// and before the first Reserve on the bridge since it is.
+// open, without asking Redis. It is always true while Watch is not connected and
+// before the first Reserve on the bridge since it is.
 func (l *Limiter) MayBeClosed(bridge string) bool { return l.heard.Load().mayBeClosed(bridge) }
 
 // Watch learns of the closures that other workers meet, until ctx ends; it

@@ -19,6 +19,7 @@ import (
 
 	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
+	"github.com/outgate/outgate/handlers/xmpp/xmppfake"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
@@ -45,11 +46,38 @@ func (r *receiver200) Messages(string) []message {
 func (*receiver200) Rooms() []string             { return []string{"all"} }
 func (*receiver200) Counts() telegramfake.Counts { return telegramfake.Counts{} }
 func (*receiver200) Lose(int)                    {}
+
 func hook(keys string) *provider {
 	return &provider{
 		fakeServer: new(receiver200), channel: "webhook", keys: `url: "http://x.invalid/hook", allow_private: true` + keys,
 		room: func(n int) string { return fmt.Sprintf("room-%d", n) },
 	}
+}
+
+// chat is a bridge to the fake of an XMPP server, with rooms of many.
+func chat(keys string) *provider {
+	return &provider{
+		fakeServer: xmppfake.New(xmppfake.Config{Domain: "fake", Password: "t"}), channel: "xmpp", keys: `jid: b@fake, password: t` + keys,
+		room: func(n int) string { return fmt.Sprintf("room%d@rooms.fake", n) },
+	}
+}
+
+// reached serves the fake, over HTTP or as it does itself, and answers its address.
+func (p *provider) reached(t *testing.T) string {
+	t.Helper()
+	own, ok := p.fakeServer.(interface{ Serve(l net.Listener) error })
+	if !ok {
+		server := httptest.NewServer(p)
+		t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+		return server.URL
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() { _ = own.Serve(listener) }()
+	return p.channel + "://" + listener.Addr().String()
 }
 
 // spent is what a worker process has used so far.
@@ -79,8 +107,7 @@ func scrape(t *testing.T, addr string) spent {
 // cost delivers messages by a worker process of its own and tells what one costs it.
 func (p *provider) cost(t *testing.T, name, binary string, n int) {
 	t.Helper()
-	provider := httptest.NewServer(p)
-	t.Cleanup(func() { provider.CloseClientConnections(); provider.Close() })
+	url := p.reached(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +118,7 @@ func (p *provider) cost(t *testing.T, name, binary string, n int) {
 	s.rdb = s.redis.Client()
 	s.client = tasks.NewClient(s.rdb)
 	t.Cleanup(func() { _ = s.client.Close() })
-	yaml := bridgesYAML(s.redis.URL(), p.bridgeYAML("b", provider.URL))
+	yaml := bridgesYAML(s.redis.URL(), p.bridgeYAML("b", url))
 	writeFile(t, s.config, "log: {level: error}\n"+strings.Replace(yaml, "127.0.0.1:0", addr, 1))
 	s.start()
 	defer s.kill()
@@ -146,7 +173,7 @@ func TestFaultWhatAMessageCostsOnEachChannel(t *testing.T) {
 	}
 	hook("").cost(t, "webhook, no limits", binary, *messages)
 	hook(", "+noLimits).cost(t, "webhook", binary, *messages)
-	for _, p := range unlimited() {
+	for _, p := range append(unlimited(), chat(", "+noLimits)) {
 		p.cost(t, p.channel, binary, *messages)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/handlers"
@@ -137,6 +138,7 @@ func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *sessi
 	letters := s.deadLetters()
 	bar := a.progressBar(int64(len(ids)), act.verb, f.progress && len(ids) > 1)
 	results := make([]any, 0, len(ids))
+	defer func() { act.tell(ctx, s.rdb, len(results), len(ids)) }()
 	var last error
 	for _, id := range ids {
 		result, err := act.do(ctx, letters, id)
@@ -156,13 +158,6 @@ func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *sessi
 		_ = bar.Add(1)
 	}
 	_ = bar.Finish()
-	if len(results) > 0 {
-		// It is done, told or not.
-		_ = handlers.Tell(ctx, s.rdb, handlers.Event{
-			What: act.event, About: count(len(ids), "dead letter"), By: "operator",
-			Text: fmt.Sprintf("%d of %d %s", len(results), len(ids), act.done),
-		})
-	}
 	if f.asJSON {
 		if err := a.printJSON(results); err != nil {
 			return err
@@ -178,6 +173,17 @@ func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *sessi
 		return fmt.Errorf("%s not %s", count(failed, "dead letter"), act.done)
 	}
 	return nil
+}
+
+// tell keeps that it was done, also where it ended early. It is done, told or not.
+func (act action) tell(ctx context.Context, rdb redis.UniversalClient, done, of int) {
+	if done == 0 {
+		return
+	}
+	_ = handlers.Tell(ctx, rdb, handlers.Event{
+		What: act.event, About: count(of, "dead letter"), By: "operator",
+		Text: fmt.Sprintf("%d of %d %s", done, of, act.done),
+	})
 }
 
 // printActed tells what became of one, or how many there were.

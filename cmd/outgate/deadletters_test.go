@@ -229,4 +229,8 @@ func TestActingEndsWithRedis(t *testing.T) {
 	if got.code != 1 || got.out != "" || !strings.HasPrefix(got.err, "outgate: stopped at "+ids[0]+", 1 of 3 purged: purge "+ids[0]+": READONLY ") {
 		t.Errorf("%+v", got)
 	}
+	events, err := handlers.Events(t.Context(), s.rdb, 1)
+	if err != nil || len(events) != 1 || events[0].What != handlers.DeadLettersDropped || events[0].Text != "1 of 3 purged" {
+		t.Errorf("told: %+v, %v", events, err)
+	}
 }

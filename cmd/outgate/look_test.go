@@ -208,10 +208,10 @@ func TestAge(t *testing.T) {
 func TestATableIsPlain(t *testing.T) {
 	var out buffer
 	a := &app{out: &out}
-	if err := a.printTable("", "A B", [][]string{{"x\x1b[31m\ty\nz", ""}}); err != nil {
+	if err := a.printTable("", "A B", [][]string{{"x\x1b[31m\ty\r\nz", ""}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := out.String(); got != "A           B\nx [31m y z  -\n" {
+	if got := out.String(); got != "A            B\nx [31m y  z  -\n" {
 		t.Errorf("%q", got)
 	}
 	if err := a.printJSON(func() {}); err == nil {

@@ -47,14 +47,14 @@ func (a *app) printTable(none, header string, rows [][]string) error {
 	return w.Flush()
 }
 
-// plain keeps what came from outside from moving the cursor; an empty cell is a
-// dash.
+// plain keeps what came from outside from moving the cursor or ringing a bell; an
+// empty cell is a dash.
 func plain(cell string) string {
 	if cell == "" {
 		return "-"
 	}
 	return strings.Map(func(r rune) rune {
-		if r == '\t' || r == '\n' || isControl(r) {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
@@ -86,6 +86,3 @@ func count(n int, thing string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
-
-// isControl is true for what would move a cursor or ring a bell.
-func isControl(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r' }

@@ -18,6 +18,9 @@ func (l *layout) spaces() {
 		}
 		end := i
 		for end < len(l.text) && isSpace(l.text[end]) {
+			if strings.HasPrefix(l.text[end:], "\r\n") {
+				l.whole(end, end+2)
+			}
 			end++
 		}
 		if code.within(i + 1) {

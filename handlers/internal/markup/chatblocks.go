@@ -24,7 +24,7 @@ func (c *chat) blocks(parent ast.Node) {
 // apartFrom makes line breaks due before a block.
 func (c *chat) apartFrom(n ast.Node) {
 	c.breaks = 1
-	c.room = indentation(c.line(n.Pos()))
+	c.room = indentation(c.line(c.place(n)))
 	if c.blankBefore(n) {
 		c.breaks = 2
 	}
@@ -94,7 +94,7 @@ func (c *chat) list(n *ast.List) {
 // source's, it loses its space, or else is the source's.
 func (c *chat) number(n int, item ast.Node) string {
 	number := strconv.Itoa(n) + "."
-	rest := c.bytes[max(item.Pos(), 0):]
+	rest := c.bytes[c.place(item):]
 	digits := rest[:len(rest)-len(bytes.TrimLeft(rest, "0123456789"))]
 	switch {
 	case !c.short || len(number) <= len(digits)+1:

@@ -166,10 +166,14 @@ func (s *source) code(n ast.Node, padded bool) string {
 
 // blankBefore is true if the line before a block is blank.
 func (s *source) blankBefore(n ast.Node) bool {
-	end := bytes.LastIndexByte(s.bytes[:max(n.Pos(), 0)], '\n')
+	end := bytes.LastIndexByte(s.bytes[:s.place(n)], '\n')
 	line := s.line(end)
 	return indentation(line) == len(line)
 }
+
+// place is where a node begins. One of nothing but a tab may say that it stands behind
+// the text.
+func (s *source) place(n ast.Node) int { return min(max(n.Pos(), 0), len(s.bytes)) }
 
 // indentation is how much of a line stands before its text.
 func indentation(line []byte) int { return len(line) - len(bytes.TrimLeft(line, " \t>")) }

@@ -28,14 +28,9 @@ var methods = map[string]func(*Fake, query) (any, *fault){
 }
 
 func (f *Fake) sendMessage(q query) (any, *fault) {
-	t, err := readText(q.values["text"], q.values["parse_mode"])
-	switch {
-	case err != nil:
+	t, err := readMessage(q)
+	if err != nil {
 		return nil, err
-	case t.blank():
-		return nil, badRequest("message text is empty")
-	case t.length() > maxText:
-		return nil, badRequest("message is too long")
 	}
 	return f.post(q, t, nil)
 }
@@ -95,14 +90,9 @@ func (f *Fake) replyTo(q query, c chat) (string, *fault) {
 }
 
 func (f *Fake) editText(q query) (any, *fault) {
-	t, err := readText(q.values["text"], q.values["parse_mode"])
-	switch {
-	case err != nil:
+	t, err := readMessage(q)
+	if err != nil {
 		return nil, err
-	case t.blank():
-		return nil, badRequest("message text is empty")
-	case t.length() > maxText:
-		return nil, badRequest("message is too long")
 	}
 	return f.edit(q, t, func(old fakes.Message) *fault {
 		if old.Media != "" {
@@ -226,6 +216,19 @@ func readText(source, mode string) (text, *fault) {
 		return t, badRequest("unsupported parse_mode")
 	}
 	return t, nil
+}
+
+// readMessage is the text of a message, sent or edited.
+func readMessage(q query) (text, *fault) {
+	t, err := readText(q.values["text"], q.values["parse_mode"])
+	switch {
+	case err != nil:
+	case t.blank():
+		err = badRequest("message text is empty")
+	case t.length() > maxText:
+		err = badRequest("message is too long")
+	}
+	return t, err
 }
 
 func readCaption(source, mode string) (text, *fault) {

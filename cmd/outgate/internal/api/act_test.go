@@ -38,8 +38,8 @@ func (g *gateway) dead(bridge string, rooms, each int, script string) []tasks.Re
 			envelopes = append(envelopes, send(bridge, fmt.Sprintf("r%d", i), script))
 		}
 	}
-	receipts := g.enqueue(envelopes...)
-	g.settle(receipts...)
+	receipts := g.Enqueue(envelopes...)
+	g.Settle(receipts...)
 	return receipts
 }
 
@@ -50,7 +50,7 @@ func (g *gateway) job(id string) api.Job {
 
 func TestABridgeIsSuspendedAndResumed(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"), bridge("other", limited("50/1s 500/60s")))
-	g.work()
+	g.Work()
 	b := post[api.Bridge](g, "/bridges/sb/suspend", `{"reason":"maintenance"}`, 200)
 	if b.State != "suspended" || b.Suspension.By != "operator" || b.Suspension.Text != "maintenance" {
 		t.Errorf("%+v", b)
@@ -59,7 +59,7 @@ func TestABridgeIsSuspendedAndResumed(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	until(t, "the worker knows it", func() bool { // it reads this once a second
-		r := g.enqueue(send("sb", "a", ""))[0]
+		r := g.Enqueue(send("sb", "a", ""))[0]
 		return get[api.Trace](g, "/envelopes/"+r.ID).WaitsFor == api.WaitBridge
 	})
 	post[api.Bridge](g, "/bridges/sb/resume", ``, 200)
@@ -70,13 +70,13 @@ func TestABridgeIsSuspendedAndResumed(t *testing.T) {
 
 func TestALimitsBudgetIsWhatWasSent(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb", limited("5/60s")))
-	g.work()
-	g.settle(g.enqueue(send("sb", "a", ""), send("sb", "b", ""), send("sb", "c", ""))...)
+	g.Work()
+	g.Settle(g.Enqueue(send("sb", "a", ""), send("sb", "b", ""), send("sb", "c", ""))...)
 	b := get[api.Bridges](g, "/bridges").Bridges[0]
 	if len(b.Limits) != 1 || b.Limits[0].Used != 3 || b.Limits[0].FreeMS != 0 || b.Limits[0].Limit != "5/60s" {
 		t.Errorf("%+v", b)
 	}
-	g.settle(g.enqueue(send("sb", "d", ""), send("sb", "e", ""))...)
+	g.Settle(g.Enqueue(send("sb", "d", ""), send("sb", "e", ""))...)
 	until(t, "the budget is used up", func() bool {
 		l := get[api.Bridges](g, "/bridges").Bridges[0].Limits[0]
 		return l.Used == 5 && l.FreeMS > time.Now().UnixMilli()
@@ -86,7 +86,7 @@ func TestALimitsBudgetIsWhatWasSent(t *testing.T) {
 func TestDeadLettersAreReplayedAtAPaceAfterTheyWereCounted(t *testing.T) {
 	var mended atomic.Bool
 	g := newGateway(t, 4, bridge("sb", flaky(&mended)), bridge("other"))
-	g.work()
+	g.Work()
 	g.dead("sb", 10, 3, "")
 	g.dead("other", 2, 1, `{"fail":"terminal"}`)
 	mended.Store(true)
@@ -119,7 +119,7 @@ func TestDeadLettersAreReplayedAtAPaceAfterTheyWereCounted(t *testing.T) {
 
 func TestAJobIsStoppedByAnyProcess(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
-	g.work()
+	g.Work()
 	g.dead("sb", 10, 2, `{"fail":"terminal"}`)
 	j := post[api.Job](g, "/dead-letters/replay", `{"per_second":1}`, http.StatusAccepted)
 	until(t, "it has begun", func() bool { return g.job(j.ID).Done > 0 })
@@ -135,11 +135,11 @@ func TestAJobIsStoppedByAnyProcess(t *testing.T) {
 
 func TestAReplayWaitsWhileThePartitionIsFull(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
-	g.work()
+	g.Work()
 	g.dead("sb", 3, 1, `{"fail":"terminal"}`)
-	state := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}.State()
+	state := partition.Keys{Queue: g.Config.Scheme.Queue(0)}.State()
 	capacity := func(n int) {
-		if err := g.rdb.HSet(t.Context(), state, "capacity", n, "warn", n).Err(); err != nil {
+		if err := g.Redis.HSet(t.Context(), state, "capacity", n, "warn", n).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestAReplayWaitsWhileThePartitionIsFull(t *testing.T) {
 func TestAJobWhoseProcessIsGoneIsLost(t *testing.T) {
 	g := newGateway(t, 1)
 	record := fmt.Sprintf(`{"id":"A","action":"replay","state":"running","total":9,"done":4,"updated_ms":%d}`, time.Now().Add(-time.Minute).UnixMilli())
-	if err := g.rdb.Set(t.Context(), "outgate:job:A", record, 0).Err(); err != nil {
+	if err := g.Redis.Set(t.Context(), "outgate:job:A", record, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if j := g.job("A"); j.State != "lost" || j.Done != 4 {
@@ -166,7 +166,7 @@ func TestAJobWhoseProcessIsGoneIsLost(t *testing.T) {
 
 func TestAProcessThatEndsStopsItsJobs(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
-	g.work()
+	g.Work()
 	g.dead("sb", 5, 1, `{"fail":"terminal"}`)
 	j := post[api.Job](g, "/dead-letters/replay", `{"per_second":1}`, http.StatusAccepted)
 	g.api.Close()
@@ -178,9 +178,9 @@ func TestAProcessThatEndsStopsItsJobs(t *testing.T) {
 
 func TestADropForgetsDeadLettersAndLetsHeldLinesGoOn(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"), bridge("held", holding))
-	g.work()
+	g.Work()
 	g.dead("sb", 3, 1, `{"fail":"terminal"}`)
-	receipts := g.enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
+	receipts := g.Enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 4 })
 	if got := get[api.Letters](g, "/dead-letters?bridge=held").DeadLetters; len(got) != 1 || !got[0].Held || got[0].ID != receipts[0].ID {
 		t.Errorf("%+v", got)
@@ -190,7 +190,7 @@ func TestADropForgetsDeadLettersAndLetsHeldLinesGoOn(t *testing.T) {
 	}
 	j := post[api.Job](g, "/dead-letters/drop", `{"per_second":1000}`, http.StatusAccepted)
 	until(t, "it is done", func() bool { return g.job(j.ID).State == "done" })
-	g.settle(receipts...)
+	g.Settle(receipts...)
 	got := get[api.Letters](g, "/dead-letters").DeadLetters
 	if len(got) != 1 || got[0].ID != receipts[0].ID || got[0].Held {
 		t.Errorf("left are %+v", got)
@@ -199,7 +199,7 @@ func TestADropForgetsDeadLettersAndLetsHeldLinesGoOn(t *testing.T) {
 
 func TestDeadLettersAreListedNewestFirstPageByPage(t *testing.T) {
 	g := newGateway(t, 4, bridge("sb"), bridge("other"))
-	g.work()
+	g.Work()
 	g.dead("sb", 9, 3, `{"fail":"terminal"}`)
 	g.dead("other", 1, 4, `{"fail":"terminal"}`)
 	var ids []string
@@ -246,9 +246,9 @@ func TestDeadLettersAreListedNewestFirstPageByPage(t *testing.T) {
 
 func TestNoAnswerHasTheTextOfAMessage(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"), bridge("held", holding))
-	g.work()
+	g.Work()
 	receipts := g.dead("sb", 1, 1, `{"fail":"terminal"}`)
-	waiting := g.enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
+	waiting := g.Enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 2 })
 	for _, path := range []string{
 		"/overview", "/partitions", "/bridges", "/rooms", "/dead-letters", "/dead-letters/groups", "/jobs", "/autoscale",

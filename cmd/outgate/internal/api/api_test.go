@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,145 +9,52 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/gatewaytest"
 	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/handlers/sandbox"
-	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/partition/redistest"
-	"github.com/outgate/outgate/ratelimit"
-	"github.com/outgate/outgate/tasks"
 )
 
-// patience is how long a test waits for what has to come.
-const patience = 30 * time.Second
+// What the tests say often.
+var (
+	bridge  = gatewaytest.Bridge
+	limited = gatewaytest.Limited
+	holding = gatewaytest.Holding
+	send    = gatewaytest.Send
+)
 
-// gateway is a Redis, a worker on it once work is called, and the API of both.
+// gateway is one with its API.
 type gateway struct {
-	t       *testing.T
-	rdb     *redis.Client
-	server  *redistest.Server
-	client  *tasks.Client
-	cfg     handlers.Config
-	bridges []*handlers.Bridge
-	url     string
-	metrics *prometheus.Registry
-	api     *api.API
+	*gatewaytest.Gateway
+	t   *testing.T
+	url string
+	api *api.API
 }
-
-func policy() handlers.Policy {
-	return handlers.Policy{
-		MaxAttempts: 2, Backoff: classify.Backoff{Base: 5 * time.Millisecond, Max: 10 * time.Millisecond},
-		Timeout: 5 * time.Second, OnAmbiguous: handlers.Resend, OnFailure: handlers.Skip, IdempotencyWindow: time.Hour,
-	}
-}
-
-// bridge is a sandbox bridge, and changes to it.
-func bridge(id string, changes ...func(*handlers.Bridge)) *handlers.Bridge {
-	b := &handlers.Bridge{ID: id, Channel: sandbox.New(sandbox.Config{}), Policy: policy()}
-	for _, change := range changes {
-		change(b)
-	}
-	return b
-}
-
-func limited(limits string) func(*handlers.Bridge) {
-	return func(b *handlers.Bridge) { b.BridgeLimits = ratelimit.Must(limits) }
-}
-
-func holding(b *handlers.Bridge) { b.Policy.OnFailure = handlers.HoldLine }
 
 func newGateway(t *testing.T, partitions int, bridges ...*handlers.Bridge) *gateway {
 	t.Helper()
-	server := redistest.Start(t)
-	g := newGatewayOn(t, server.Client(), partitions, bridges...)
-	g.server = server
+	g := &gateway{Gateway: gatewaytest.New(t, partitions, bridges...), t: t}
+	g.serve()
 	return g
 }
 
 func newGatewayOn(t *testing.T, rdb *redis.Client, partitions int, bridges ...*handlers.Bridge) *gateway {
 	t.Helper()
-	g := &gateway{t: t, rdb: rdb, bridges: bridges, metrics: prometheus.NewRegistry()}
-	g.cfg = handlers.Config{
-		Scheme:   partition.Scheme{Count: partitions, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom},
-		Capacity: 1000, Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy(), Bridges: bridges,
-		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 16, ShutdownTimeout: 10 * time.Second, Registry: g.metrics,
-	}
-	channels := make(map[string]string)
-	for _, b := range bridges {
-		channels[b.ID] = b.Channel.Type()
-	}
-	setup := partition.Setup{
-		Scheme: g.cfg.Scheme, Capacity: g.cfg.Capacity, Pressure: g.cfg.Pressure, MaxBytes: g.cfg.MaxBytes,
-		Enqueue: g.cfg.EnqueueScript, Bridges: channels,
-	}
-	if err := setup.Announce(t.Context(), g.rdb); err != nil {
-		t.Fatal(err)
-	}
-	g.client = tasks.NewClient(g.rdb)
-	t.Cleanup(func() { _ = g.client.Close() })
+	g := &gateway{Gateway: gatewaytest.On(t, rdb, partitions, bridges...), t: t}
 	g.serve()
 	return g
 }
 
 // serve starts the API.
 func (g *gateway) serve() {
-	letters := handlers.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client)
-	letters.ResultTTL, letters.IdempotencyWindow = time.Minute, time.Hour
-	g.api = api.New(api.Config{
-		Redis: g.rdb, Scheme: g.cfg.Scheme, DeadLetters: letters, Metrics: g.metrics,
-		Bridges: func() []*handlers.Bridge { return g.bridges },
-	})
+	g.api = api.New(g.API())
 	server := httptest.NewServer(g.api)
 	g.url = server.URL
 	g.t.Cleanup(func() {
 		server.Close()
 		g.api.Close()
 	})
-}
-
-// work starts a worker; the test's end stops it.
-func (g *gateway) work() {
-	g.t.Helper()
-	w := handlers.NewWorker(g.rdb, g.cfg)
-	if err := w.Start(g.t.Context()); err != nil {
-		g.t.Fatal(err)
-	}
-	g.t.Cleanup(w.Shutdown)
-}
-
-// send is an envelope, with what the sandbox is to do with it.
-func send(bridge, room, script string) tasks.Envelope {
-	e := tasks.Envelope{Operation: tasks.Send, BridgeID: bridge, ExternalRoomID: room, Payload: tasks.Text("a secret text")}
-	if script != "" {
-		e.Opts = &tasks.Opts{Metadata: json.RawMessage(`{"sandbox":` + script + `}`)}
-	}
-	return e
-}
-
-func (g *gateway) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
-	g.t.Helper()
-	receipts, err := g.client.EnqueueBatch(g.t.Context(), envelopes)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return receipts
-}
-
-// settle waits for the outcomes.
-func (g *gateway) settle(receipts ...tasks.Receipt) {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
-	defer cancel()
-	for _, r := range receipts {
-		if _, err := g.client.Wait(ctx, r); err != nil {
-			g.t.Fatal(err)
-		}
-	}
 }
 
 // request is one request, with headers given by name and value.
@@ -203,13 +109,13 @@ func ask[T any](g *gateway, method, path, body string, status int) T {
 // until waits for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	late := time.After(patience)
+	late := time.After(gatewaytest.Patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-late:
-			t.Fatalf("after %s it is still not so that %s", patience, what)
+			t.Fatalf("after %s it is still not so that %s", gatewaytest.Patience, what)
 		case <-tick.C:
 		}
 	}

@@ -158,7 +158,11 @@ func (a *API) paces(v *view) map[string]Pace {
 			p = pace(b.ID)
 		}
 		bridge, room := limitsOf(b)
-		p.Permitted, p.Room = min(p.Permitted, slowest(bridge.limits)), min(p.Room, slowest(room.limits))
+		share, known := v.shares[b.ID]
+		if !known { // it is new
+			share = 1
+		}
+		p.Permitted, p.Room = min(p.Permitted, share*slowest(bridge.limits)), min(p.Room, share*slowest(room.limits))
 		paces[b.ID] = p
 	}
 	return paces

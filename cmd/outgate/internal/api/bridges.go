@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -31,6 +32,9 @@ type Bridge struct {
 	// those of each room. Both are empty where this process does not know them.
 	Limits     []Budget `json:"limits"`
 	RoomLimits []string `json:"room_limits"`
+	// Share is which part of the limits is used, after its provider refused sends that
+	// they let through: 1 for all.
+	Share float64 `json:"share"`
 	// Recent are its attempts of the last five minutes, over all workers.
 	Recent handlers.RecentAttempts `json:"recent"`
 }
@@ -101,7 +105,10 @@ func (a *API) describeBridges(ctx context.Context, v *view, channels map[string]
 	all, now := make([]Bridge, 0, len(ids)), v.at.UnixMilli()
 	for _, id := range ids {
 		b := Bridge{
-			ID: id, Channel: channels[id], State: "up", Fatals: v.fatals[id], Limits: []Budget{}, RoomLimits: []string{},
+			ID: id, Channel: channels[id], State: "up", Fatals: v.fatals[id], Limits: []Budget{}, RoomLimits: []string{}, Share: 1,
+		}
+		if share, known := v.shares[id]; known {
+			b.Share = share
 		}
 		if until := v.closed[id].bridge; until > now {
 			b.State, b.ClosedUntilMS = "closed", until
@@ -169,6 +176,24 @@ func limitsOf(b *handlers.Bridge) (bridge, room limited) {
 	return bridge, room
 }
 
+// shares reads which part of its limits each bridge uses that this process knows.
+func (a *API) shares(ctx context.Context, now time.Time) (map[string]float64, error) {
+	pipe := a.cfg.Redis.Pipeline()
+	asked := make(map[string]func(time.Time) float64)
+	for _, b := range a.cfg.Bridges() {
+		bridge, _ := limitsOf(b)
+		asked[b.ID] = ratelimit.AskShare(ctx, pipe, ratelimit.Scope{Bridge: b.ID, Route: bridge.route})
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read how much of the limits is used: %w", err)
+	}
+	shares := make(map[string]float64, len(asked))
+	for id, share := range asked {
+		shares[id] = share(now)
+	}
+	return shares, nil
+}
+
 // MostSlots bounds how many slots of a limit are counted.
 const MostSlots = 500
 
@@ -201,7 +226,7 @@ func (a *API) addBudgets(ctx context.Context, bridges []Bridge, now int64) error
 		if whole.route != "" {
 			key += "@" + whole.route
 		}
-		replies[i] = asked{limits: whole.limits, slots: pipe.LRange(ctx, key, -MostSlots, -1)}
+		replies[i].limits, replies[i].slots = whole.limits, pipe.LRange(ctx, key, -MostSlots, -1)
 		for _, l := range whole.limits {
 			replies[i].nth = append(replies[i].nth, pipe.LIndex(ctx, key, -int64(l.N)))
 		}

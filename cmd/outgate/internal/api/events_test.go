@@ -16,7 +16,7 @@ import (
 
 func TestWhatOperatorsDoIsAmongTheEvents(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
-	g.work()
+	g.Work()
 	g.dead("sb", 3, 1, `{"fail":"terminal"}`)
 	post[api.Bridge](g, "/bridges/sb/suspend", `{"reason":"maintenance"}`, 200)
 	post[api.Bridge](g, "/bridges/sb/resume", ``, 200)
@@ -57,8 +57,8 @@ func TestWhatOperatorsDoIsAmongTheEvents(t *testing.T) {
 
 func TestABridgeTellsHowOftenItWasToldToSlowDown(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"), bridge("other"))
-	g.work()
-	g.settle(g.enqueue(send("sb", "a", `{"throttle_ms":1,"times":1}`), send("sb", "b", ""), send("other", "c", ""))...)
+	g.Work()
+	g.Settle(g.Enqueue(send("sb", "a", `{"throttle_ms":1,"times":1}`), send("sb", "b", ""), send("other", "c", ""))...)
 	want := []handlers.RecentAttempts{{Attempts: 1}, {Attempts: 3, RateLimited: 1}}
 	until(t, "the worker has told what it counted", func() bool {
 		var got []handlers.RecentAttempts
@@ -72,7 +72,7 @@ func TestABridgeTellsHowOftenItWasToldToSlowDown(t *testing.T) {
 func TestAScalerIsGivenTheFigureBeforeItIsRounded(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"))
 	for i := range 40 {
-		g.enqueue(send("sb", fmt.Sprint(i), ""))
+		g.Enqueue(send("sb", fmt.Sprint(i), ""))
 	}
 	need, err := g.api.Need(t.Context())
 	if err != nil {

@@ -84,14 +84,14 @@ func TestOnlyTheSameOriginChangesAnything(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if err := g.rdb.Del(t.Context(), "outgate:bridges:suspended").Err(); err != nil {
+			if err := g.Redis.Del(t.Context(), "outgate:bridges:suspended").Err(); err != nil {
 				t.Fatal(err)
 			}
 			status, text := request(t, "POST", g.url+api.Root+path, `{}`, test.headers...)
 			if status != test.status {
 				t.Errorf("%d %s", status, text)
 			}
-			if suspended := g.rdb.Exists(t.Context(), "outgate:bridges:suspended").Val() == 1; suspended != (status == 200) {
+			if suspended := g.Redis.Exists(t.Context(), "outgate:bridges:suspended").Val() == 1; suspended != (status == 200) {
 				t.Errorf("suspended: %v after %d", suspended, status)
 			}
 		})
@@ -100,11 +100,11 @@ func TestOnlyTheSameOriginChangesAnything(t *testing.T) {
 
 func TestReadingChangesNothing(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"))
-	r := g.enqueue(send("sb", "a", ""))[0]
+	r := g.Enqueue(send("sb", "a", ""))[0]
 	dump := func() map[string]string {
 		all := make(map[string]string)
-		for _, key := range g.rdb.Keys(t.Context(), "*").Val() {
-			all[key] = g.rdb.Dump(t.Context(), key).Val()
+		for _, key := range g.Redis.Keys(t.Context(), "*").Val() {
+			all[key] = g.Redis.Dump(t.Context(), key).Val()
 		}
 		return all
 	}
@@ -134,7 +134,7 @@ func TestReadingChangesNothing(t *testing.T) {
 func TestWhenRedisIsAwayTheAnswerSaysSo(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, 1, bridge("sb"))
-	g.server.Kill()
+	g.Server.Kill()
 	for _, path := range []string{"/overview", "/partitions", "/bridges", "/rooms", "/dead-letters", "/dead-letters/groups", "/jobs", "/autoscale"} {
 		status, text := request(t, "GET", g.url+api.Root+path, "")
 		if code, message, _ := refused(t, text); status != 503 || code != "unavailable" || strings.Contains(message, "127.0.0.1") {

@@ -37,7 +37,7 @@ func TestAnEmptyGatewayIsIdle(t *testing.T) {
 
 func TestWhatWaitsForWorkersIsBusyAndAsksForOne(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"))
-	g.enqueue(send("sb", "a", ""), send("sb", "a", ""), send("sb", "b", ""))
+	g.Enqueue(send("sb", "a", ""), send("sb", "a", ""), send("sb", "b", ""))
 	o := get[api.Overview](g, "/overview")
 	if o.Depth != 3 || o.Pending != 2 || o.Parked != 1 || o.Rooms != 2 || o.Workers != 0 || o.RequiredWorkers != 1 {
 		t.Errorf("%+v", o)
@@ -55,16 +55,16 @@ func TestWhatWaitsForWorkersIsBusyAndAsksForOne(t *testing.T) {
 func TestAWorkerIsCountedAndWhatItSettlesIsARate(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, 2, bridge("sb"))
-	g.work()
-	g.settle(g.enqueue(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))...)
+	g.Work()
+	g.Settle(g.Enqueue(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))...)
 	until(t, "rates are known", func() bool {
 		o := get[api.Overview](g, "/overview")
 		return o.Workers == 1 && o.DeliveredPerS != nil && o.FailedPerS != nil
 	})
 	for range 40 {
-		g.settle(g.enqueue(send("sb", "a", ""))...)
+		g.Settle(g.Enqueue(send("sb", "a", ""))...)
 	}
-	g.settle(g.enqueue(send("sb", "b", `{"fail":"terminal"}`))...)
+	g.Settle(g.Enqueue(send("sb", "b", `{"fail":"terminal"}`))...)
 	until(t, "both rates are above zero", func() bool {
 		o := get[api.Overview](g, "/overview")
 		return *o.DeliveredPerS > *o.FailedPerS && *o.FailedPerS > 0 && *o.AdmittedPerS > 0
@@ -77,10 +77,10 @@ func TestAPartitionSaysWhatConstrainsIt(t *testing.T) {
 	constraint := func(want api.Constraint) func() bool {
 		return func() bool { return get[api.Partitions](g, "/partitions").Partitions[0].Constraint == want }
 	}
-	g.work()
+	g.Work()
 	var all [20]string
 	for i := range all {
-		g.enqueue(send("sb", strings.Repeat("r", i+1), ""))
+		g.Enqueue(send("sb", strings.Repeat("r", i+1), ""))
 	}
 	until(t, "its limit throttles it", constraint(api.Throttled))
 	if s := get[api.Autoscale](g, "/autoscale"); s.RequiredWorkers > 1 || s.RequiredSlots > 0.1 {
@@ -95,12 +95,12 @@ func TestAPartitionSaysWhatConstrainsIt(t *testing.T) {
 	if s := get[api.Autoscale](g, "/autoscale"); s.RequiredWorkers != 0 || s.Backlog != 0 || s.Depth == 0 {
 		t.Errorf("suspended, it asks for workers: %+v", s)
 	}
-	k := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}
-	if err := g.rdb.HSet(t.Context(), k.State(), "level", 3).Err(); err != nil {
+	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
+	if err := g.Redis.HSet(t.Context(), k.State(), "level", 3).Err(); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it sheds", constraint(api.Shedding))
-	if err := g.rdb.Set(t.Context(), k.Asynq("paused"), 1, 0).Err(); err != nil {
+	if err := g.Redis.Set(t.Context(), k.Asynq("paused"), 1, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it is paused", constraint(api.Paused))
@@ -111,8 +111,8 @@ func TestARoomSaysWhyItWaitsAndUntilWhen(t *testing.T) {
 		b.Policy.Backoff.Base, b.Policy.Backoff.Max, b.Policy.MaxAttempts = 30*time.Second, 30*time.Second, 5
 	})
 	g := newGateway(t, 2, slow, bridge("held", holding), bridge("told"))
-	g.work()
-	g.enqueue(
+	g.Work()
+	g.Enqueue(
 		send("slow", "failing", `{"fail":"retryable"}`), send("held", "stuck", `{"fail":"terminal"}`), send("held", "stuck", ""),
 		send("told", "busy", `{"throttle_ms":60000}`),
 	)
@@ -148,10 +148,10 @@ func TestTheEmbeddedRedisIsLookedAtLikeAnyOther(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
 	t.Cleanup(func() { _ = rdb.Close() })
 	g := newGatewayOn(t, rdb, 4, bridge("sb", limited("50/1s")), bridge("held", holding))
-	g.work()
-	settled := g.enqueue(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))
-	g.settle(settled...)
-	g.enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
+	g.Work()
+	settled := g.Enqueue(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))
+	g.Settle(settled...)
+	g.Enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 2 })
 	rooms := get[api.Rooms](g, "/rooms").Rooms
 	if len(rooms) != 1 || rooms[0].WaitsFor != api.WaitOperator || !strings.HasPrefix(rooms[0].Reason, "rejected") {
@@ -173,7 +173,7 @@ func TestAnOlderProtocolOfRedisIsUnderstood(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, DisableIdentity: true, Protocol: 2})
 	t.Cleanup(func() { _ = rdb.Close() })
 	g := newGatewayOn(t, rdb, 1, bridge("sb"))
-	g.enqueue(send("sb", "a", ""), send("sb", "b", ""))
+	g.Enqueue(send("sb", "a", ""), send("sb", "b", ""))
 	if p := get[api.Partitions](g, "/partitions").Partitions[0]; p.Constraint != api.Busy {
 		t.Errorf("%+v", p)
 	}
@@ -186,7 +186,7 @@ func TestUnavailableRoomsAreListed(t *testing.T) {
 	g := newGateway(t, 4, bridge("tg"))
 	for i, line := range []string{"tg:1", "tg:2", "tg:3"} {
 		record := `{"text":"bot was kicked","since_ms":` + string(rune('1'+i)) + `}`
-		if err := g.rdb.HSet(t.Context(), handlers.UnavailableKey(g.cfg.Scheme.Queue(i)), line, record).Err(); err != nil {
+		if err := g.Redis.HSet(t.Context(), handlers.UnavailableKey(g.Config.Scheme.Queue(i)), line, record).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,8 +198,8 @@ func TestUnavailableRoomsAreListed(t *testing.T) {
 
 func TestAllBridgesAreListedForTheCommandLineHoweverMany(t *testing.T) {
 	g := newGateway(t, 1)
-	k := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}
-	until, pipe := time.Now().Add(time.Minute).UnixMilli(), g.rdb.Pipeline()
+	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
+	until, pipe := time.Now().Add(time.Minute).UnixMilli(), g.Redis.Pipeline()
 	for i := range 1001 {
 		id := fmt.Sprintf("b%04d", i)
 		pipe.HSet(t.Context(), k.Bridges(), id, "sandbox")
@@ -224,7 +224,7 @@ func TestAllBridgesAreListedForTheCommandLineHoweverMany(t *testing.T) {
 
 func TestASuspensionThatCannotBeReadIsOneAllTheSame(t *testing.T) {
 	g := newGateway(t, 1)
-	if err := g.rdb.HSet(t.Context(), handlers.SuspendedKey, "old", "garbage").Err(); err != nil {
+	if err := g.Redis.HSet(t.Context(), handlers.SuspendedKey, "old", "garbage").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if got := get[api.Bridges](g, "/bridges").Bridges; len(got) != 1 || got[0].State != "suspended" {
@@ -237,7 +237,7 @@ func TestASuspensionThatCannotBeReadIsOneAllTheSame(t *testing.T) {
 	if _, err := g.api.Lines(t.Context(), partition.RoomsQuery{}); err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("the lines: %v", err)
 	}
-	if _, err := api.Suspensions(t.Context(), g.rdb); err == nil || !strings.Contains(err.Error(), says) {
+	if _, err := api.Suspensions(t.Context(), g.Redis); err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("the suspensions: %v", err)
 	}
 	post[api.Bridge](g, "/bridges/old/suspend", `{}`, 200)

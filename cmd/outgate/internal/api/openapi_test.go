@@ -184,11 +184,11 @@ func checkType(t *testing.T, name string, p schema, of reflect.Type) {
 
 func TestEveryOperationOfTheOpenAPIFileAnswers(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb", limited("50/1s")), bridge("held", holding))
-	g.work()
+	g.Work()
 	dead := g.dead("sb", 2, 1, `{"fail":"terminal"}`)
 	e := send("held", "a", `{"fail":"terminal"}`)
 	e.IdempotencyKey = "k"
-	g.enqueue(e, send("held", "a", ""))
+	g.Enqueue(e, send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 3 })
 	job := post[api.Job](g, "/dead-letters/replay", `{"filter":{"bridge":"sb"},"per_second":1}`, 202)
 	post[api.Bridge](g, "/bridges/sb/suspend", "", 200)

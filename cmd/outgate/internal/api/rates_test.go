@@ -17,9 +17,9 @@ func TestRatesAreOverTheLastTenSeconds(t *testing.T) {
 	g := newGateway(t, 1)
 	start := time.Now()
 	now := start
-	ops := api.New(api.Config{Redis: g.rdb, Scheme: g.cfg.Scheme, Now: func() time.Time { return now }})
+	ops := api.New(api.Config{Redis: g.Redis, Scheme: g.Config.Scheme, Now: func() time.Time { return now }})
 	t.Cleanup(ops.Close)
-	k := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}
+	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
 	for _, step := range []struct {
 		at   time.Duration
 		is   counted
@@ -33,7 +33,7 @@ func TestRatesAreOverTheLastTenSeconds(t *testing.T) {
 		{30 * time.Second, counted{}, nil}, // Redis was emptied
 	} {
 		now = start.Add(step.at)
-		pipe := g.rdb.Pipeline()
+		pipe := g.Redis.Pipeline()
 		pipe.HSet(t.Context(), k.State(), "enqueued:send:normal", step.is.admitted, "duplicates", step.is.duplicates)
 		pipe.Set(t.Context(), k.Asynq("processed"), step.is.settled, 0)
 		pipe.Set(t.Context(), k.Asynq("failed"), step.is.failed, 0)

@@ -40,7 +40,7 @@ func checkTrace(t *testing.T, got api.Trace, state string, steps ...string) {
 func TestATraceFollowsAnEnvelope(t *testing.T) {
 	slow := bridge("slow", func(b *handlers.Bridge) { b.Policy.Backoff.Base, b.Policy.Backoff.Max = 30*time.Second, 30*time.Second })
 	g := newGateway(t, 2, bridge("sb"), slow, bridge("held", holding))
-	waiting := g.enqueue(send("sb", "a", ""), send("sb", "a", ""))
+	waiting := g.Enqueue(send("sb", "a", ""), send("sb", "a", ""))
 	trace := func(id string) api.Trace { return get[api.Trace](g, "/envelopes/"+id) }
 	checkTrace(t, trace(waiting[0].ID), "pending", "admitted", "runnable")
 	parked := trace(waiting[1].ID)
@@ -49,15 +49,15 @@ func TestATraceFollowsAnEnvelope(t *testing.T) {
 		t.Errorf("%+v", parked)
 	}
 
-	g.work()
-	g.settle(waiting...)
+	g.Work()
+	g.Settle(waiting...)
 	delivered := trace(waiting[0].ID)
 	checkTrace(t, delivered, "delivered", "admitted", "attempted", "delivered")
 	if delivered.Outcome.Success == nil || delivered.BridgeID != "sb" || delivered.Attempts != 1 {
 		t.Errorf("%+v", delivered)
 	}
 
-	failing := g.enqueue(send("slow", "a", `{"fail":"retryable"}`), send("held", "a", `{"fail":"terminal"}`))
+	failing := g.Enqueue(send("slow", "a", `{"fail":"retryable"}`), send("held", "a", `{"fail":"terminal"}`))
 	until(t, "one waits for its next attempt", func() bool { return trace(failing[0].ID).State == "retry" })
 	retry := trace(failing[0].ID)
 	checkTrace(t, retry, "retry", "admitted", "attempted", "failed", "waits")
@@ -73,7 +73,7 @@ func TestATraceFollowsAnEnvelope(t *testing.T) {
 func TestATraceFollowsADeadLetterToItsReplay(t *testing.T) {
 	var mended atomic.Bool
 	g := newGateway(t, 1, bridge("sb", flaky(&mended)))
-	g.work()
+	g.Work()
 	dead := g.dead("sb", 1, 1, "")[0]
 	checkTrace(t, get[api.Trace](g, "/envelopes/"+dead.ID), "dead", "admitted", "dead")
 	mended.Store(true)
@@ -88,10 +88,10 @@ func TestATraceFollowsADeadLetterToItsReplay(t *testing.T) {
 
 func TestWhatOnlyAsynqKeepsIsDeadAndHoldsNothing(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
-	g.work()
+	g.Work()
 	dead := g.dead("sb", 1, 1, `{"fail":"terminal"}`)[0]
-	k := partition.Keys{Queue: g.cfg.Scheme.Queue(0)}
-	if err := g.rdb.Del(t.Context(), k.DeadLetter(dead.ID), k.Outcome(dead.ID)).Err(); err != nil {
+	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
+	if err := g.Redis.Del(t.Context(), k.DeadLetter(dead.ID), k.Outcome(dead.ID)).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if got := get[api.Trace](g, "/envelopes/"+dead.ID); got.State != "dead" || got.WaitsFor != "" {
@@ -103,13 +103,13 @@ func TestAnEnvelopeIsFoundByItsIdempotencyKey(t *testing.T) {
 	g := newGateway(t, 4, bridge("sb"))
 	e := send("sb", "a room & more", "")
 	e.IdempotencyKey = "order 1"
-	r := g.enqueue(e)[0]
+	r := g.Enqueue(e)[0]
 	path := "/envelopes?key=order+1&bridge=sb&room=a+room+%26+more"
 	if got := get[api.Trace](g, path); got.ID != r.ID || got.State != "pending" {
 		t.Errorf("%+v", got)
 	}
-	g.work()
-	g.settle(r)
+	g.Work()
+	g.Settle(r)
 	if got := get[api.Trace](g, path); got.ID != r.ID || got.State != "delivered" {
 		t.Errorf("%+v", got)
 	}

@@ -33,6 +33,7 @@ type view struct {
 	unread  error
 	fatals  map[string]int
 	closed  map[string]closure
+	shares  map[string]float64 // of their limits, of the bridges that this process knows
 	workers int
 }
 
@@ -71,6 +72,9 @@ func (a *API) read(ctx context.Context) (*view, error) {
 		return nil, err
 	}
 	if err := v.readMore(ctx, a.cfg.Redis, a.cfg.Scheme); err != nil {
+		return nil, err
+	}
+	if v.shares, err = a.shares(ctx, at); err != nil {
 		return nil, err
 	}
 	return v, v.readHeads(ctx, a.cfg.Redis, a.cfg.Scheme)

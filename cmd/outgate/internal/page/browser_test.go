@@ -19,7 +19,7 @@ func busyGateway(t *testing.T, partitions int) *gateway {
 		b.Policy.Backoff.Base, b.Policy.Backoff.Max, b.Policy.MaxAttempts = 20*time.Second, 20*time.Second, 5
 	})
 	g := newGateway(t, partitions, bridge("orders", limited("30/1s")), slow, bridge("support-tg", holding), bridge("newsletter", limited("2/60s 40/3600s")), bridge("broken"))
-	g.work()
+	g.Work()
 	var settled, waiting []tasks.Envelope
 	for i := range 30 {
 		settled = append(settled, send("orders", fmt.Sprintf("customer-%d", i), `{"fail":"terminal"}`))
@@ -34,8 +34,8 @@ func busyGateway(t *testing.T, partitions int) *gateway {
 	for i := range settled[30:] {
 		settled[30+i].MaxAttempts = 1
 	}
-	g.enqueue(waiting...)
-	g.settle(g.enqueue(settled...)...)
+	g.Enqueue(waiting...)
+	g.Settle(g.Enqueue(settled...)...)
 	return g
 }
 
@@ -43,7 +43,7 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 	g := busyGateway(t, 256)
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
-	g.enqueue(send("orders", "busy", `{"throttle_ms":30000}`))
+	g.Enqueue(send("orders", "busy", `{"throttle_ms":30000}`))
 	b.Open(g.url)
 	b.Shows("#bridges tr[data-key=orders]", "3.2 % of 31")
 	b.Shows("#events", "bridge suspended")
@@ -78,12 +78,12 @@ func TestABridgeIsSuspendedAndResumedOnThePage(t *testing.T) {
 	b.Click("#dialog-go")
 	b.Shows(`#bridges tr[data-key=orders]`, "suspended by operator")
 	b.Shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
-	if g.rdb.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() != true {
+	if g.Redis.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() != true {
 		t.Error("it is not suspended")
 	}
 	b.Click(`#bridges tr[data-key=orders] [data-act=resume]`)
 	b.Shows(`#bridges tr[data-key=orders]`, "up")
-	if g.rdb.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() {
+	if g.Redis.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() {
 		t.Error("it is not resumed")
 	}
 	b.Quiet()
@@ -99,12 +99,12 @@ func TestDeadLettersAreReplayedOnThePageWithProgress(t *testing.T) {
 			return sandbox.Behavior{Fail: "terminal"}
 		}})
 	}))
-	g.work()
+	g.Work()
 	var all []tasks.Envelope
 	for i := range 60 {
 		all = append(all, send("orders", fmt.Sprint(i%7), ""))
 	}
-	g.settle(g.enqueue(all...)...)
+	g.Settle(g.Enqueue(all...)...)
 	mended.Store(true)
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
@@ -129,11 +129,11 @@ func TestDeadLettersAreReplayedOnThePageWithProgress(t *testing.T) {
 
 func TestAnEnvelopeIsTracedOnThePage(t *testing.T) {
 	g := newGateway(t, 4, bridge("orders"))
-	g.work()
+	g.Work()
 	e := send("orders", "a room", "")
 	e.IdempotencyKey = "order & 1"
-	r := g.enqueue(e)[0]
-	g.settle(r)
+	r := g.Enqueue(e)[0]
+	g.Settle(r)
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
 	b.Open(g.url)
@@ -167,7 +167,7 @@ func TestThePageSaysWhenTheGatewayIsAway(t *testing.T) {
 
 func TestThePageIsUsableByKeyboard(t *testing.T) {
 	g := newGateway(t, 16, bridge("orders"))
-	g.enqueue(send("orders", "a", ""))
+	g.Enqueue(send("orders", "a", ""))
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
 	b.Open(g.url)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/gatewaytest"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
@@ -39,9 +40,9 @@ func (g *gateway) load(path string) (*http.Response, string, time.Duration) {
 
 func TestThePageIsRenderedWithoutItsScript(t *testing.T) {
 	g := newGateway(t, 4, bridge("orders", limited("50/1s")), bridge("held", holding))
-	g.work()
-	g.settle(g.enqueue(send("orders", "<b>x</b>", `{"fail":"terminal"}`))...)
-	g.enqueue(send("held", "<i>", `{"fail":"terminal"}`), send("held", "<i>", ""))
+	g.Work()
+	g.Settle(g.Enqueue(send("orders", "<b>x</b>", `{"fail":"terminal"}`))...)
+	g.Enqueue(send("held", "<i>", `{"fail":"terminal"}`), send("held", "<i>", ""))
 	for began := time.Now(); ; {
 		g.ahead.Add(int64(2 * time.Second))
 		_, text, _ := g.load("/")
@@ -56,7 +57,7 @@ func TestThePageIsRenderedWithoutItsScript(t *testing.T) {
 			}
 			return
 		}
-		if time.Since(began) > patience {
+		if time.Since(began) > gatewaytest.Patience {
 			t.Fatal("no held head on the page")
 		}
 	}
@@ -95,7 +96,7 @@ func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 
 func TestThePageComesUpWithoutRedis(t *testing.T) {
 	g := newGateway(t, 4)
-	if err := g.rdb.Close(); err != nil {
+	if err := g.Redis.Close(); err != nil {
 		t.Fatal(err)
 	}
 	r, text, _ := g.load("/")
@@ -113,13 +114,13 @@ func (g *gateway) fillUp(rooms, letters int) {
 		for i := range envelopes {
 			envelopes[i] = send("orders", fmt.Sprintf("room-%d", start+i), "")
 		}
-		g.enqueue(envelopes...)
+		g.Enqueue(envelopes...)
 	}
 	reasons := []classify.Reason{classify.ReasonRejected, classify.ReasonTimeout, classify.ReasonUnauthorized, classify.ReasonNotFound}
 	envelope, _ := json.Marshal(send("orders", "a", ""))
-	pipe, now := g.rdb.Pipeline(), time.Now()
+	pipe, now := g.Redis.Pipeline(), time.Now()
 	for i := range letters {
-		index := i % g.cfg.Scheme.Count
+		index := i % g.Config.Scheme.Count
 		at := now.Add(-time.Duration(rand.IntN(3600_000)) * time.Millisecond)
 		d := handlers.DeadLetter{
 			ID: fmt.Sprintf("%03d-%016x", index, at.UnixMicro()+int64(i)), BridgeID: "orders", ExternalRoomID: "a", Operation: tasks.Send,
@@ -127,7 +128,7 @@ func (g *gateway) fillUp(rooms, letters int) {
 			Outcome: &tasks.OutboundError{Provider: classify.Provider{Status: 400, Message: "Bad Request"}},
 		}
 		record, _ := json.Marshal(d)
-		k := partition.Keys{Queue: g.cfg.Scheme.Queue(index)}
+		k := partition.Keys{Queue: g.Config.Scheme.Queue(index)}
 		pipe.HSet(context.Background(), k.DeadLetter(d.ID), "record", record)
 		pipe.Do(context.Background(), "ZADD", k.Dead(), d.DiedAtMS, d.ID)
 		if pipe.Len() >= 2*batch || i == letters-1 {
@@ -151,7 +152,7 @@ func TestThePageIsSmallAtScale(t *testing.T) {
 	g.fillUp(rooms, letters)
 	for range 500 {
 		e := handlers.Event{What: handlers.BridgeSuspended, About: "orders", By: "gateway", Text: strings.Repeat("unauthorized ", 30)}
-		if err := handlers.Tell(t.Context(), g.rdb, e); err != nil {
+		if err := handlers.Tell(t.Context(), g.Redis, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +202,7 @@ func (g *gateway) logCost() {
 // cpu is the processor time of Redis in seconds.
 func (g *gateway) cpu() (seconds float64) {
 	g.t.Helper()
-	info := g.rdb.Info(g.t.Context(), "cpu").Val()
+	info := g.Redis.Info(g.t.Context(), "cpu").Val()
 	for _, m := range regexp.MustCompile(`used_cpu_(?:user|sys):([0-9.]+)`).FindAllStringSubmatch(info, -1) {
 		n, err := strconv.ParseFloat(m[1], 64)
 		if err != nil {
@@ -223,7 +224,7 @@ func (g *gateway) checkScale(rooms, letters int64) {
 	if found.Total != rooms || found.LookedAt != rooms || len(found.Rooms) != 15 {
 		g.t.Errorf("%d of %d rooms looked at, %d shown", found.LookedAt, found.Total, len(found.Rooms))
 	}
-	heads, err := partition.Rooms(g.t.Context(), g.rdb, g.cfg.Scheme, partition.RoomsQuery{Limit: 15, ByAge: true})
+	heads, err := partition.Rooms(g.t.Context(), g.Redis, g.Config.Scheme, partition.RoomsQuery{Limit: 15, ByAge: true})
 	if err != nil {
 		g.t.Fatal(err)
 	}

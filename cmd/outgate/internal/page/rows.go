@@ -78,6 +78,9 @@ func bridgeRowOf(b api.Bridge, now int64) bridgeRow {
 	for _, l := range b.RoomLimits {
 		parts = append(parts, l+" a room")
 	}
+	if b.Share < 1 {
+		parts = append(parts, fmt.Sprintf("slowed to %.0f %%", math.Floor(100*b.Share)))
+	}
 	row.Limit = strings.Join(parts, ", ")
 	if s := b.Suspension; s != nil {
 		row.Why = strings.TrimSpace("by " + s.By + " " + age(now-s.SinceMS) + " ago" + because(string(s.Reason), s.Text))

@@ -42,7 +42,11 @@ export function fill(root, values) {
 // sync makes the rows of a table those of a list. A row stays the same element for as
 // long as its key is there, so that the focus stays where it is.
 export function sync(body, template, items, keyOf, change) {
-  const old = new Map([...body.children].map((row) => [row.dataset.key, row]));
+  const old = new Map();
+  for (const row of [...body.children]) {
+    if (old.has(row.dataset.key)) row.remove(); // two events of one moment
+    else old.set(row.dataset.key, row);
+  }
   let before = body.firstElementChild;
   for (const item of items) {
     const key = String(keyOf(item));
@@ -88,7 +92,8 @@ const because = (...parts) => {
 };
 
 export function bridgeRow(b, now) {
-  const limit = [...b.limits.map((l) => `${l.used} of ${l.limit}`), ...b.room_limits.map((l) => `${l} a room`)].join(", ");
+  const slowedTo = b.share < 1 ? [`slowed to ${Math.floor(100 * b.share)} %`] : [];
+  const limit = [...b.limits.map((l) => `${l.used} of ${l.limit}`), ...b.room_limits.map((l) => `${l} a room`), ...slowedTo].join(", ");
   let why = "";
   if (b.suspension) why = `by ${b.suspension.by} ${age(now - b.suspension.since_ms)} ago${because(b.suspension.reason, b.suspension.text)}`;
   else if (b.closed_until_ms) why = `its provider said to wait, for ${age(b.closed_until_ms - now)}`;

@@ -1,0 +1,23 @@
+package page_test
+
+import (
+	"testing"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/page/chromium"
+)
+
+// Two events may have the time, the kind and the subject in common.
+func TestRowsOfOneKeyDoNotGrowInNumber(t *testing.T) {
+	g := newGateway(t, 1)
+	b := chromium.New(t)
+	b.Look(1400, 900, "light")
+	b.Open(g.url)
+	got := b.Eval(`import("./assets/render.js").then(({ sync }) => {
+		const body = document.createElement("tbody");
+		for (let i = 0; i < 5; i++) sync(body, "t-event", ["a", "b", "b"], (item) => item, () => {});
+		return [...body.children].map((row) => row.dataset.key).join();
+	})`)
+	if got != "a,b,b" {
+		t.Errorf("the rows are %s", got)
+	}
+}

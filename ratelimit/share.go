@@ -1,0 +1,27 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// grow is in what time a share grows by one thousandth.
+const grow = 400 * time.Millisecond
+
+// AskShare asks in a pipeline which share of its limits a bridge, a room or a route of
+// it uses, whatever limits it has by now. The answer is there once the pipeline was
+// run: 1 is all.
+func AskShare(ctx context.Context, pipe redis.Pipeliner, s Scope) func(now time.Time) float64 {
+	reply := pipe.Get(ctx, s.share())
+	return func(now time.Time) float64 {
+		var share, since, from int64
+		if _, err := fmt.Sscan(reply.Val(), &share, &since, &from); err != nil {
+			return 1
+		}
+		share += int64(max(0, now.Sub(time.UnixMilli(from))) / grow)
+		return float64(min(share, 1000)) / 1000
+	}
+}
