@@ -175,9 +175,11 @@ func (w *Worker) event(ctx context.Context, payload string) {
 	if w.globals.owns(e.Partition) {
 		w.log.Warn("pressure.changed", zap.Int("partition", e.Partition), zap.String("from", e.From),
 			zap.String("to", e.To), zap.Int("depth", e.Depth), zap.Int("capacity", e.Capacity))
-		w.tell(ctx, Event{
-			What: PressureChanged, About: w.cfg.Scheme.Queue(e.Partition),
-			Text: fmt.Sprintf("from %s to %s, at %d of %d", e.From, e.To, e.Depth, e.Capacity),
+		w.wg.Go(func() { // who listens here also wakes the partitions, and must not wait
+			w.tell(ctx, Event{
+				What: PressureChanged, About: w.cfg.Scheme.Queue(e.Partition),
+				Text: fmt.Sprintf("from %s to %s, at %d of %d", e.From, e.To, e.Depth, e.Capacity),
+			})
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -176,7 +177,7 @@ var happened = map[handlers.EventKind]string{
 
 func eventRowOf(e api.Event, now int64) eventRow {
 	return eventRow{
-		Event: e, Key: fmt.Sprintf("%d %s %s", e.AtMS, e.What, e.About), Happened: happened[e.What], Ago: age(now-e.AtMS) + " ago",
+		Event: e, Key: fmt.Sprintf("%d %s %s", e.AtMS, e.What, e.About), Happened: cmp.Or(happened[e.What], string(e.What)), Ago: age(now-e.AtMS) + " ago",
 		At: time.UnixMilli(e.AtMS).UTC().Format(time.DateTime) + " UTC",
 	}
 }
