@@ -144,7 +144,7 @@ func TestAMessageThatIsNotWrittenYetIsWithdrawn(t *testing.T) {
 			errs <- err
 		}()
 	}
-	waitFor(t, "message", func() bool { return s.connections() == 1 })
+	waitFor(t, "message", func() bool { return len(s.all("message", "hello")) == 1 })
 	waitFor(t, "full socket", func() bool { return full(ch) })
 	cancel()
 	sent := map[classify.Sent]int{}
