@@ -20,7 +20,7 @@ import (
 // globals reports what is true of a partition whoever asks: it is read from Redis by
 // the one worker that sweeps the partition, so that sums over workers count nothing
 // twice. What is true of the gateway as a whole is reported by whoever sweeps the
-// first partition. It is read ahead of the scrapes, so that a scrape waits for nobody.
+// first partition. Where reading takes long it is done ahead of the scrapes.
 type globals struct {
 	*Worker
 
@@ -66,7 +66,7 @@ func newGlobals(w *Worker) *globals {
 		workers:     desc("workers", "Worker processes that were heard of in the last seconds."),
 		suspended:   desc("bridge_suspended", "1 where the bridge is suspended, by whom.", "bridge", "by"),
 		closed:      desc("bridge_closed_seconds", "How much longer the provider told the bridge to wait; 0 for not at all.", "bridge"),
-		up:          desc("redis_up", "1 where Redis answered this worker when it last asked, seconds ago."),
+		up:          desc("redis_up", "1 where Redis answered this worker when it last asked."),
 		server: map[string]*prometheus.Desc{
 			"used_memory":      desc("redis_memory_bytes", "Memory that Redis uses."),
 			"maxmemory":        desc("redis_memory_max_bytes", "Memory that Redis may use; 0 is without bound."),

@@ -29,7 +29,7 @@ func (d *delivery) closing(scope classify.Scope) ratelimit.Scope {
 	return s
 }
 
-// pause tells every worker of a delay that the provider asked for ahead of time.
+// pause tells every worker of a delay that the provider asked for, and no more.
 func (h *handler) pause(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
 	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, h.limiter.Close(ctx, d.closing(scope), delay)

@@ -30,7 +30,8 @@ local known = redis.call('MGET', KEYS[1], KEYS[2])
 local closed, closures = tonumber(known[1]) or 0, tonumber(known[2]) or 0
 
 -- recall makes the slots that are ahead used as of now. Those that hold them ask
--- again before they use them, and get others, under the smaller share. It answers the last of them.
+-- again before they use them, and get others, under the smaller share. It answers the
+-- last of them.
 local function recall(key)
   local slots = redis.call('LRANGE', key, 0, -1)
   local last = tonumber(slots[#slots]) or 0
@@ -67,17 +68,16 @@ if duration < 0 then
   redis.call('DEL', KEYS[1])
   closed = 0
 elseif duration > 0 then
-  local longer = now + duration > closed
-  if longer then
+  if now + duration > closed then
     closed = now + duration
     close(KEYS[1], closed)
+    if closed > closures then
+      closures = closed
+      close(KEYS[2], closures)
+    end
+    redis.call('PUBLISH', ARGV[2], integer(closures - now) .. ' ' .. ARGV[3])
   end
   if KEYS[3] then share = cut(KEYS[3], tonumber(ARGV[4])) end
-  if closed > closures then
-    closures = closed
-    close(KEYS[2], closures)
-  end
-  if longer then redis.call('PUBLISH', ARGV[2], integer(closures - now) .. ' ' .. ARGV[3]) end
 end
 
 return {math.max(closed - now, 0), math.max(closures - now, 0), share}
