@@ -66,26 +66,41 @@ func TestNoWindowHoldsMoreThanTheLimit(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for try := 1; ; try++ {
-				used, late, err := c.run(t)
-				// Limits promise nothing of a way that takes one send that much longer than
-				// another; and one good run shows that no part of a limit is left unused.
-				noisy := late > 10*time.Millisecond
-				if err == nil && used >= .9 {
+			judged := false
+			for range 5 {
+				f := c.run(t)
+				// One good run shows that no part of a limit is left unused.
+				if !f.peak.Exceeded() && f.used >= .9 || t.Failed() {
 					return
 				}
-				if err != nil && !noisy || try == 5 {
-					t.Fatalf("run %d: %.0f %% of the limit was used, the machine was up to %s late: %v", try, 100*used, late, err)
+				steady := f.late <= ledger.Steady
+				judged = judged || steady
+				t.Logf("%s; %.0f %% of the limit was used, the machine was up to %s late", f.peak, 100*f.used, f.late)
+				if f.peak.Exceeded() && steady {
+					t.Fatal("too fast")
 				}
+			}
+			if judged {
+				t.Error("five times part of the limit was left unused")
 			}
 		})
 	}
 }
 
-// run answers which share of the limit was used, how much longer than a millisecond
-// this machine needed to get from a worker's call to the receiver or to wake up from
-// a timer, and what breaks a promise.
-func (c paced) run(t *testing.T) (used float64, late time.Duration, broken error) {
+// figures are those of one run.
+type figures struct {
+	// peak is the fullest window.
+	peak ledger.Peak
+	// used is the share of the limit that was used.
+	used float64
+	// late is how much longer than a millisecond this machine needed to get from a
+	// worker's call to the receiver or to wake up from a timer.
+	late time.Duration
+}
+
+// run floods the limit, and checks what does not depend on how steady the machine is.
+func (c paced) run(t *testing.T) figures {
+	t.Helper()
 	sink := &ledger.Sink{Ledger: ledger.New()}
 	cfg := onePartition(receiver(t, "b", sink, func(b *handlers.Bridge) {
 		b.BridgeLimits, b.RoomLimits = limits(t, c.bridge), limits(t, c.room)
@@ -96,9 +111,9 @@ func (c paced) run(t *testing.T) (used float64, late time.Duration, broken error
 	g := newGateway(t, cfg)
 	workers := []*worker{g.work(), g.work()}
 	admitted := g.flood("b", c.rooms, c.each)
-	stalls := measureStalls()
+	stalls := ledger.Stalls()
 	g.arrived(sink.Ledger, c.rooms*c.each)
-	late = stalls()
+	late := stalls()
 	for i, w := range workers {
 		if w.value(t, "outgate_attempts_total", "bridge", "b", "category", "") == 0 {
 			t.Errorf("worker %d sent nothing", i+1)
@@ -117,8 +132,11 @@ func (c paced) run(t *testing.T) (used float64, late time.Duration, broken error
 	}
 	// What the first window holds comes at once.
 	rest := float64(len(starts)/scopes - c.pace.Count)
-	used = rest / starts[len(starts)-1].Sub(starts[0]).Seconds() / float64(c.pace.Count)
-	return used, late, sink.Ledger.Check(ledger.Expect{Rooms: admitted, Paces: []ledger.Pace{c.pace}}).Err()
+	used := rest / starts[len(starts)-1].Sub(starts[0]).Seconds() / float64(c.pace.Count)
+	if err := sink.Ledger.Check(ledger.Expect{Rooms: admitted}).Err(); err != nil {
+		t.Error(err)
+	}
+	return figures{peak: sink.Ledger.MaxInWindow(c.pace), used: used, late: late}
 }
 
 // timed is a channel that notes when it was called.
@@ -139,29 +157,6 @@ func (c *timed) at(token string) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.called[token]
-}
-
-// measureStalls notes by how much a timer of a millisecond was late at most, until
-// it is asked.
-func measureStalls() func() time.Duration {
-	stop, worst := make(chan struct{}), make(chan time.Duration)
-	go func() {
-		var late time.Duration
-		for {
-			start := time.Now()
-			select {
-			case <-time.After(time.Millisecond):
-				late = max(late, time.Since(start)-time.Millisecond)
-			case <-stop:
-				worst <- late
-				return
-			}
-		}
-	}()
-	return func() time.Duration {
-		close(stop)
-		return <-worst
-	}
 }
 
 func TestA429ClosesTheBridgeForEveryWorker(t *testing.T) {

@@ -78,6 +78,7 @@ func TestALoadGoesOnAfterRedisWasAway(t *testing.T) {
 			g := newGateway(t, cfg, durable...)
 			g.impatient()
 			g.work()
+			stalls := ledger.Stalls()
 			admitted := g.flood("b", 8, 25)
 			g.arrived(sink.Ledger, 60)
 			away.begin(g)
@@ -85,8 +86,11 @@ func TestALoadGoesOnAfterRedisWasAway(t *testing.T) {
 			away.end(g)
 			g.arrived(sink.Ledger, 200)
 			g.empty()
-			pace := ledger.Pace{Count: 100, Window: time.Second}
-			report := sink.Ledger.Check(ledger.Expect{Rooms: admitted, Paces: []ledger.Pace{pace}})
+			expect := ledger.Expect{Rooms: admitted}
+			if stalls() <= ledger.Steady {
+				expect.Paces = []ledger.Pace{{Count: 100, Window: time.Second}}
+			}
+			report := sink.Ledger.Check(expect)
 			if err := report.Err(); err != nil || len(report.Duplicates) > 0 {
 				t.Errorf("%v\n%s", err, report)
 			}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/handlers/discord/discordfake"
+	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/handlers/matrix/matrixfake"
 	"github.com/outgate/outgate/handlers/slack/slackfake"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
@@ -48,22 +49,27 @@ func tightened() []paced {
 // figures are those of one load.
 type figures struct {
 	throttled, used float64
+	// steady is true if this machine kept no timer waiting for so long that a slot of
+	// the limiter could be lost, or used late: if not, throttled and used say nothing.
+	steady bool
 }
 
 // measure sends messages to a provider, and proves order, loss and doubles.
 func (p paced) measure(t *testing.T, rooms, each int) figures {
 	t.Helper()
 	d := p.open(t)
+	stalls := ledger.Stalls()
 	d.load(rooms, each)
+	late := stalls()
 	times := d.check(rooms, each)
 	if t.Failed() {
 		t.FailNow()
 	}
 	counts := d.Counts()
 	share, took := used(times, p.limits)
-	f := figures{throttled: float64(counts.Throttled) / float64(counts.Requests), used: share}
-	t.Logf("%s: %d messages to %d rooms in %.1f s, %.1f %% of the allowed rate; %d requests, %d (%.2f %%) answered 429",
-		p.channel, rooms*each, rooms, took.Seconds(), 100*f.used, counts.Requests, counts.Throttled, 100*f.throttled)
+	f := figures{float64(counts.Throttled) / float64(counts.Requests), share, late <= ledger.Steady}
+	t.Logf("%s: %d messages to %d rooms in %.1f s, %.1f %% of the allowed rate; %d requests, %d (%.2f %%) answered 429; timers up to %s late",
+		p.channel, rooms*each, rooms, took.Seconds(), 100*f.used, counts.Requests, counts.Throttled, 100*f.throttled, late.Round(time.Millisecond))
 	if counts.Refused > 0 {
 		t.Errorf("%d requests were refused", counts.Refused)
 	}
@@ -76,7 +82,7 @@ func TestEachProviderIsSentToAtItsPace(t *testing.T) {
 	for _, p := range documented() {
 		tests[p.channel] = func(t *testing.T) {
 			// The first and the last second weigh much here; the long form is strict.
-			if f := p.measure(t, 20, 10); f.throttled > 0.02 || f.used < 0.3 {
+			if f := p.measure(t, 20, 10); f.steady && (f.throttled > 0.02 || f.used < 0.3) {
 				t.Errorf("figures %+v", f)
 			}
 		}
@@ -86,7 +92,7 @@ func TestEachProviderIsSentToAtItsPace(t *testing.T) {
 			f := p.measure(t, 20, 3)
 			// discord tells in each reply what is left, so it need not refuse. How often
 			// the others do depends on how fast this machine is.
-			if p.channel == "discord" && f.throttled >= 0.02 {
+			if p.channel == "discord" && f.steady && f.throttled >= 0.02 {
 				t.Errorf("%.1f %% were answered 429", 100*f.throttled)
 			}
 		}
