@@ -49,14 +49,20 @@ func (p Policy) forEnvelope(e *tasks.Envelope) Policy {
 		p.MaxAttempts = e.MaxAttempts
 	}
 	if e.BaseBackoffMS > 0 {
-		p.Backoff.Base = time.Duration(e.BaseBackoffMS) * time.Millisecond
+		p.Backoff.Base = backoff(e.BaseBackoffMS)
 		p.Backoff.Max = max(p.Backoff.Max, p.Backoff.Base)
 	}
 	if e.MaxBackoffMS > 0 {
-		p.Backoff.Max = time.Duration(e.MaxBackoffMS) * time.Millisecond
+		p.Backoff.Max = backoff(e.MaxBackoffMS)
 		p.Backoff.Base = min(p.Backoff.Base, p.Backoff.Max)
 	}
 	return p
+}
+
+// backoff is what an envelope asks for, no more than a provider may: a delay of years
+// is a room that stands still, and a little more of it no Duration holds.
+func backoff(ms int64) time.Duration {
+	return time.Duration(min(ms, classify.MaxRetryAfter.Milliseconds())) * time.Millisecond
 }
 
 // Bridge is one configured credential of one channel.

@@ -68,7 +68,7 @@ type progress struct {
 	Result map[string]any `json:"result,omitempty"`
 	// Doubled is true where a piece was sent again that may have been accepted before.
 	Doubled bool `json:"doubled,omitempty"`
-	// Throttled is the piece, counted from one, that was last refused for its pace.
+	// Throttled is how often the piece that is next was refused for its pace.
 	Throttled int `json:"throttled,omitempty"`
 	// QueuedMS is the time from admission to the first attempt.
 	QueuedMS *int64 `json:"queued_ms,omitempty"`

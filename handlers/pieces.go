@@ -155,6 +155,7 @@ func (h *handler) remember(ctx context.Context, d *delivery) {
 // record is what an attempt leaves to the next.
 func (d *delivery) record(p piece, delivered tasks.Delivery) {
 	d.progress.Done++
+	d.progress.Throttled = 0
 	if p.remove {
 		return
 	}

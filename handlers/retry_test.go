@@ -201,6 +201,33 @@ func TestTheDelayOfARetryFollowsFromTheEnvelopeAndTheAttempt(t *testing.T) {
 	}
 }
 
+// Times that no Duration holds.
+func TestNoRoomStandsStillForYears(t *testing.T) {
+	t.Parallel()
+	const most = 1<<53 - 1
+	ch := newScripted(first(1, sandbox.Behavior{Fail: classify.Retryable}))
+	g := newGateway(t, testConfig(testBridge("b", ch)))
+	g.work()
+	t.Run("an expiry far away", func(t *testing.T) {
+		e := toRoom("b", "expiry", "x")
+		e.ExpiresAtMS = most
+		if o := g.delivered(g.enqueue(e)); o.Attempts != 2 {
+			t.Errorf("%d attempts", o.Attempts)
+		}
+	})
+	t.Run("a backoff of centuries is a day", func(t *testing.T) {
+		e := toRoom("b", "backoff", "x")
+		e.BaseBackoffMS = most
+		r := g.enqueue(e)
+		retry := g.keys(r.Partition).Asynq("retry")
+		until(t, "it waits", func() bool { return g.rdb.ZCard(t.Context(), retry).Val() == 1 })
+		at := time.Unix(int64(g.rdb.ZScore(t.Context(), retry, r.ID).Val()), 0)
+		if wait := time.Until(at); wait < 12*time.Hour || wait > 24*time.Hour {
+			t.Errorf("it waits for %s", wait)
+		}
+	})
+}
+
 func TestBeingThrottledAtTheLastAttemptIsNoFailure(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]time.Duration{

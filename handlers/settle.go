@@ -107,11 +107,16 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 	switch {
 	case v.Reason == classify.ReasonRateLimited:
 		h.tooFast(ctx, d, v.Scope, cmp.Or(v.After, delay))
+		if v.After == 0 { // Others may go on; it waits longer each time.
+			delay = d.policy.Backoff.Delay(d.id, max(1, d.turn.Try)+d.progress.Throttled-1, 0)
+		}
 	case v.After > 0:
 		h.pause(ctx, d, v.Scope, v.After)
 	}
 	if at := d.env.ExpiresAtMS; at > 0 { // then it is settled, and no later
-		delay = min(delay, max(time.Until(time.UnixMilli(at)), 0)+time.Millisecond)
+		if left := time.Until(time.UnixMilli(at)); left < delay {
+			delay = max(left, 0) + time.Millisecond
+		}
 	}
 	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
 	if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {

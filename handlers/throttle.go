@@ -41,12 +41,11 @@ func (h *handler) pause(ctx context.Context, d *delivery, scope classify.Scope, 
 // how long. Only the first refusal of a piece says that the limits are too wide: one
 // that is refused however long it waited has another fault, and must not slow the others.
 func (h *handler) tooFast(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
-	piece := d.progress.Done + 1
-	if d.progress.Throttled == piece {
+	d.progress.Throttled++
+	if d.progress.Throttled > 1 {
 		h.pause(ctx, d, scope, delay)
 		return
 	}
-	d.progress.Throttled = piece
 	closing := d.closing(scope)
 	share := h.refused(ctx, d, closing, delay)
 	// A room that is refused again and again is a strict room.
