@@ -75,6 +75,13 @@ func causeText(err error) string {
 	return err.Error()
 }
 
+// Judged is an error that was judged already, such as an outcome or a refusal of
+// package tasks.
+type Judged interface {
+	error
+	Verdict() Verdict
+}
+
 // PanicError is a panic of a channel's code. Nobody knows how far it came.
 type PanicError struct {
 	// Value is what was recovered.

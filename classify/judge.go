@@ -20,10 +20,16 @@ func Classify(err error) Verdict { return Rules(nil).Classify(err) }
 // that matches has the say on category, reason and delay.
 //
 // A rule does not undo what is not known: without an answer of the provider
-// Ambiguous stays as the built-in rules have it.
+// Ambiguous stays as the built-in rules have it. Nor does it undo a judgement: of a
+// Judged error that is no *Error, its own Verdict counts.
 func (rs Rules) Classify(err error) Verdict {
 	if err == nil {
 		return Verdict{}
+	}
+	if _, facts := errors.AsType[*Error](err); !facts {
+		if judged, ok := errors.AsType[Judged](err); ok {
+			return judged.Verdict()
+		}
 	}
 	f := examine(err)
 	category, reason := f.builtin()

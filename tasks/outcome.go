@@ -232,6 +232,11 @@ func NewOutboundError(e *Envelope, v classify.Verdict, cause error) *OutboundErr
 	}
 }
 
+// Verdict is the outcome as classify.Classify judges it.
+func (e *OutboundError) Verdict() classify.Verdict {
+	return classify.Verdict{Category: e.Category, Reason: e.Reason, Ambiguous: e.Ambiguous, Provider: e.Provider}
+}
+
 // Error says it in one line: "outbound send to tg:42: rate_limited (retryable,
 // attempt 3 of 5): 429 Too Many Requests".
 func (e *OutboundError) Error() string {
@@ -281,3 +286,6 @@ type SupersededError struct {
 func (e *SupersededError) Error() string {
 	return fmt.Sprintf("envelope %s was superseded by %s", e.ID, e.By)
 }
+
+// Verdict is the outcome as classify.Classify judges it.
+func (e *SupersededError) Verdict() classify.Verdict { return judged(classify.ReasonSuperseded) }

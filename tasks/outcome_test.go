@@ -264,6 +264,44 @@ func TestNewOutboundErrorFollowsFromTheVerdict(t *testing.T) {
 	}
 }
 
+func TestErrorsAreClassifiedAsTheyWereJudged(t *testing.T) {
+	envelope := &tasks.Envelope{Operation: tasks.Send, BridgeID: "tg", ExternalRoomID: "42"}
+	provider := classify.Provider{Status: 400, Message: "no"}
+	tests := map[string]struct {
+		err  error
+		want classify.Verdict
+	}{
+		"an outcome": {
+			tasks.NewOutboundError(envelope, classify.Verdict{
+				Category: classify.Terminal, Reason: classify.ReasonRejected, Ambiguous: true, Provider: provider,
+			}, io.EOF),
+			classify.Verdict{Category: classify.Terminal, Reason: classify.ReasonRejected, Ambiguous: true, Provider: provider},
+		},
+		"a refusal": {
+			tasks.ParseRefusal("OUTGATE_QUEUE_FULL the partition holds 5 of 5"),
+			classify.Verdict{Category: classify.Retryable, Reason: classify.ReasonQueueFull},
+		},
+		"a fault": {(&tasks.Envelope{}).Validate(), classify.Verdict{Category: classify.Terminal, Reason: classify.ReasonInvalidRequest}},
+		"a size":  {&tasks.TooLargeError{}, classify.Verdict{Category: classify.Terminal, Reason: classify.ReasonTooLarge}},
+		"an edit left out": {
+			&tasks.SupersededError{}, classify.Verdict{Category: classify.Terminal, Reason: classify.ReasonSuperseded},
+		},
+		"the facts of a channel come first": {
+			&classify.Error{Channel: "webhook", Sent: classify.SentRefused, Reply: classify.Reply{Status: 401}, Err: &tasks.TooLargeError{}},
+			classify.Verdict{Category: classify.Fatal, Reason: classify.ReasonUnauthorized, Provider: classify.Provider{
+				Status: 401, Message: "envelope of 0 bytes is larger than the limit of 0",
+			}},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, classify.Classify(fmt.Errorf("deliver: %w", tt.err))); diff != "" {
+				t.Errorf("verdict (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestOutboundErrorSaysItInOneLine(t *testing.T) {
 	envelope := &tasks.Envelope{Operation: tasks.Send, BridgeID: "tg", ExternalRoomID: "42"}
 	tests := map[string]struct {

@@ -73,6 +73,14 @@ func (r *Refusal) Is(target error) bool { return refusals[r.Code].err == target 
 // Reason is the refusal as the reason of an outcome.
 func (r *Refusal) Reason() classify.Reason { return refusals[r.Code].reason }
 
+// Verdict is the refusal as classify.Classify judges it.
+func (r *Refusal) Verdict() classify.Verdict { return judged(r.Reason()) }
+
+// judged is what follows from a reason.
+func judged(r classify.Reason) classify.Verdict {
+	return classify.Verdict{Category: r.Category(), Reason: r}
+}
+
 // As fills an *InvalidError for CodeInvalid and a *TooLargeError for CodeTooLarge, so
 // that a refusal by the gateway and one by Validate or DecodeEnvelope read alike.
 func (r *Refusal) As(target any) bool {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/outgate/outgate/classify"
 )
 
 // ErrInvalid matches every *InvalidError.
@@ -31,6 +33,9 @@ func (e *InvalidError) Error() string { return "invalid " + e.Field + ": " + e.W
 // Is makes every InvalidError an ErrInvalid.
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
+// Verdict is the fault as classify.Classify judges it.
+func (e *InvalidError) Verdict() classify.Verdict { return judged(classify.ReasonInvalidRequest) }
+
 // TooLargeError says by how much an envelope is too large, both in bytes of its
 // JSON.
 type TooLargeError struct{ Size, Limit int }
@@ -42,6 +47,9 @@ func (e *TooLargeError) Error() string {
 
 // Is makes every TooLargeError an ErrTooLarge.
 func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+
+// Verdict is the fault as classify.Classify judges it.
+func (e *TooLargeError) Verdict() classify.Verdict { return judged(classify.ReasonTooLarge) }
 
 const (
 	required    = "is required"
