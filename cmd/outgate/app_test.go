@@ -220,6 +220,7 @@ func TestUsage(t *testing.T) {
 		"a group does not know it":                {[]string{"bridges", "burn"}, nil, 2, "outgate: unknown command \"burn\" for \"outgate bridges\" (see outgate bridges --help)\n"},
 		"an argument too many":                    {[]string{"partitions", "x"}, nil, 2, "outgate: unknown command \"x\" for \"outgate partitions\" (see outgate partitions --help)\n"},
 		"serve wants a configuration":             {[]string{"serve"}, nil, 2, "outgate: say which configuration: outgate serve --config FILE (to look around first: outgate dev)\n"},
+		"serve wants it named by its flag":        {[]string{"serve", "outgate.yaml"}, nil, 2, "outgate: the configuration is named by its flag: outgate serve --config FILE (see outgate serve --help)\n"},
 		"a configuration that is not there":       {[]string{"serve", "--config", "/no/such"}, nil, 2, "outgate: read the configuration: open /no/such: no such file or directory\n"},
 		"the environment is blamed for its value": {[]string{"partitions"}, map[string]string{"OUTGATE_REDIS_URL": "http://x"}, 2, "OUTGATE_REDIS_URL: redis.url: want a URL that begins with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://\noutgate: the configuration has 1 fault\n"},
 		"a flag is blamed for its value":          {[]string{"partitions", "--redis", "redis:///0"}, map[string]string{"OUTGATE_REDIS_URL": "redis://h"}, 2, "--redis: redis.url: has no host\noutgate: the configuration has 1 fault\n"},
@@ -256,7 +257,7 @@ func TestRedisThatIsAwayOrNotReady(t *testing.T) {
 	store.RequireAuth("")
 	store.SetError("LOADING Redis is loading the dataset in memory")
 	got = env("redis://"+at+"/0?max_retries=-1").run(t, "partitions")
-	if got.code != 1 || !strings.Contains(got.err, "LOADING") {
+	if got.code != 1 || !strings.HasPrefix(got.err, "outgate: the Redis at redis://"+at+"/0: ") || !strings.Contains(got.err, "LOADING") {
 		t.Errorf("loading: %+v", got)
 	}
 	store.Close()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -67,11 +68,23 @@ func noBridge(id string, all []api.Bridge) error {
 	return fmt.Errorf("no bridge %s; there are %s", plain(id), strings.Join(ids, ", "))
 }
 
+// awaitWorkers returns once every worker has asked for the suspended bridges again,
+// which each does once a second. An interrupt ends it: the bridge is suspended then too.
+func awaitWorkers(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(2 * time.Second):
+	}
+}
+
 func (a *app) bridgesSuspendCommand() *cobra.Command {
 	var s settings
 	var reason string
 	cmd := &cobra.Command{
-		Use: "suspend BRIDGE", Short: "Hold the messages of a bridge until it is resumed", Args: cobra.ExactArgs(1),
+		Use: "suspend BRIDGE", Short: "Hold the messages of a bridge until it is resumed",
+		Long: "Hold the messages of a bridge until it is resumed. The command returns when all workers know it: what is\n" +
+			"being sent by then is sent to its end, and nothing after it.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			session, err := a.open(cmd.Context(), s)
 			if err != nil {
@@ -90,6 +103,7 @@ func (a *app) bridgesSuspendCommand() *cobra.Command {
 				return err
 			}
 			if fresh {
+				awaitWorkers(cmd.Context())
 				a.printf("bridge %s is suspended: its messages wait until outgate bridges resume %s\n", args[0], args[0])
 			} else {
 				a.printf("bridge %s was suspended before; now it waits for outgate bridges resume %s\n", args[0], args[0])

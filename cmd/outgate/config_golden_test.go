@@ -23,6 +23,7 @@ func testEnv(name string) string {
 		"HTTP_TOKEN":     "hunter2-token",
 		"HOOK_PATH":      "hunter2/path",
 		"ORDERS_SECRET":  "hunter2-${HTTP_TOKEN}",
+		"XMPP_USER":      "bot",
 	}[name]
 }
 

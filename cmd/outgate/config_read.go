@@ -154,7 +154,7 @@ func (p *DeliveryPolicy) read(s *section) {
 	readTimeout(s, &p.Timeout)
 	s.oneOf("on_ambiguous", &p.OnAmbiguous, "resend", "fail")
 	s.oneOf("on_failure", &p.OnFailure, "skip", "hold")
-	if coalesce := false; s.has("coalesce_edits") && s.boolean("coalesce_edits", &coalesce) {
+	if coalesce := false; s.boolean("coalesce_edits", &coalesce) && s.has("coalesce_edits") {
 		p.CoalesceEdits = &coalesce
 	}
 }

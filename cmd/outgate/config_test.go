@@ -174,15 +174,25 @@ func TestEachChannelTakesItsOwnCredentials(t *testing.T) {
 - {id: x, channel: xmpp, jid: a@b, password: "${HTTP_TOKEN}", server: "b:5222"}
 - {id: y, channel: xmpp, jid: a@b, token: x}
 - {id: z, channel: webhook}
+- {id: v, channel: xmpp, jid: "${XMPP_USER}@b", password: x, server_file: secrets/orders}
+- {id: w, channel: xmpp, jid_file: secrets/orders, password: x, server: "${HTTP_TOKEN}:5222"}
+- {id: u, channel: xmpp, jid: "${NOT_SET}", password: x, server_file: secrets/empty}
 `), c.read)
-	want := `c.yaml:4:3: bridges[2].password: missing; channel xmpp needs it
+	faults := `c.yaml:4:3: bridges[2].password: missing; channel xmpp needs it
 c.yaml:4:43: bridges[2].token: channel xmpp does not use it
-c.yaml:5:20: bridges[3].channel: "webhook" is none of telegram, xmpp`
-	if err := joinFaults(d.faults); err == nil || err.Error() != want {
-		t.Errorf("faults (-want +got):\n%s", cmp.Diff(want, fmt.Sprint(err)))
+c.yaml:5:20: bridges[3].channel: "webhook" is none of telegram, xmpp
+c.yaml:8:31: bridges[6].jid: not set in the environment: NOT_SET
+c.yaml:8:71: bridges[6].server_file: "testdata/config/secrets/empty" is empty`
+	if err := joinFaults(d.faults); err == nil || err.Error() != faults {
+		t.Errorf("faults (-want +got):\n%s", cmp.Diff(faults, fmt.Sprint(err)))
 	}
 	got := []string{c.Bridges[0].Token.Reveal(), c.Bridges[1].JID, c.Bridges[1].Password.Reveal(), c.Bridges[1].Server}
-	if diff := cmp.Diff([]string{"whsec_ZnJvbV9hX2ZpbGU=", "a@b", "hunter2-token", "b:5222"}, got); diff != "" {
+	got = append(got, c.Bridges[4].JID, c.Bridges[4].Server, c.Bridges[5].JID, c.Bridges[5].Server)
+	want := []string{
+		"whsec_ZnJvbV9hX2ZpbGU=", "a@b", "hunter2-token", "b:5222",
+		"bot@b", "whsec_ZnJvbV9hX2ZpbGU=", "whsec_ZnJvbV9hX2ZpbGU=", "hunter2-token:5222",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("credentials (-want +got):\n%s", diff)
 	}
 }

@@ -119,13 +119,12 @@ func (s *session) close() {
 // unreachable says what to do about a Redis that does not answer as it should.
 func unreachable(address SecretURL, err error) error {
 	var network net.Error
-	var reply redis.Error
 	switch {
 	case errors.Is(err, partition.ErrNotReady):
 		return fmt.Errorf("the Redis at %s: %w", address, err)
 	case redis.IsAuthError(err):
 		return fmt.Errorf("the Redis at %s wants another user or password, which belong into its address: %w", address, err)
-	case errors.As(err, &reply), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &network):
 		return fmt.Errorf("no answer from Redis at %s: start it, or say where it is with --redis or OUTGATE_REDIS_URL: %w", address, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -60,6 +61,16 @@ func (f *filterFlags) filter(cmd *cobra.Command, s *session) (api.Filter, error)
 		return filter, s.checkPartition(f.partition)
 	}
 	return filter, nil
+}
+
+// checkIDs refuses what is no id, before anything is done to any.
+func checkIDs(ids []string) error {
+	for _, id := range ids {
+		if _, err := partition.IndexOf(id); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
 }
 
 // deadLetters are those of the session's Redis.
@@ -167,6 +178,9 @@ func (a *app) deadLettersShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show a dead letter: its envelope, and what it failed with", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkIDs(args); err != nil {
+				return err
+			}
 			session, err := a.open(cmd.Context(), s)
 			if err != nil {
 				return err

@@ -91,6 +91,9 @@ func (a *app) act(cmd *cobra.Command, act action, f actionFlags, ids []string) e
 	case len(ids) == 0 && !chosen && !f.all:
 		return usagef("say which: ids, a filter such as --bridge, or --all")
 	}
+	if err := checkIDs(ids); err != nil {
+		return err
+	}
 	s, err := a.open(ctx, f.settings)
 	if err != nil {
 		return err
@@ -224,6 +227,9 @@ func (a *app) deadLettersDropCommand() *cobra.Command {
 		Use: "drop ID…", Short: "Settle held heads with the error they failed with, and let their lines go on",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, ids []string) error {
+			if err := checkIDs(ids); err != nil {
+				return err
+			}
 			s, err := a.open(cmd.Context(), f.settings)
 			if err != nil {
 				return err

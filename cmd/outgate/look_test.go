@@ -176,6 +176,21 @@ func TestBridges(t *testing.T) {
 	}
 }
 
+func TestASuspendedBridgeSendsNothingMore(t *testing.T) {
+	s := newStand(t, "bridges: [{id: a, channel: sandbox}]")
+	s.work()
+	if got := s.run(t, "bridges", "suspend", "a"); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	id := s.enqueue(text("a", "r", "hello", ""))[0].ID
+	eventually(t, "its message is held", func() bool {
+		if _, found, err := s.client.Outcome(t.Context(), id); found || err != nil {
+			t.Fatalf("it is delivered, %v", err)
+		}
+		return strings.Contains(s.run(t, "rooms", "--json").out, `"state":"retry"`)
+	})
+}
+
 func TestABridgeThatIsClosedSaysForHowLong(t *testing.T) {
 	now := time.Now()
 	got := bridgeRow(api.Bridge{ID: "tg", Channel: "telegram", State: "closed", ClosedUntilMS: now.Add(time.Minute).UnixMilli()}, now)

@@ -52,7 +52,7 @@ func (a *app) outcomeCommand() *cobra.Command {
 			if trace {
 				return a.trace(ctx, session, id, asJSON)
 			}
-			if failure := outcome.Err(); failure != nil && !asJSON {
+			if failure := outcome.Err(); failure != nil && outcome.Superseded == nil && !asJSON {
 				a.printf("%s\n", plain(failure.Error()))
 			}
 			return a.printOutcome(outcome, asJSON)

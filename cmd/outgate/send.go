@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -33,11 +34,17 @@ func (a *app) sendCommand() *cobra.Command {
 		Short: "Enqueue a message, or many from a file",
 		Long: "Enqueue a message, print its receipt and, with --wait, its outcome; an error outcome is exit status 1.\n" +
 			"TEXT - is standard input. With --edit the message of that id is edited, with --media the text is the\n" +
-			"caption. --file enqueues envelopes as JSON, one a line (- is standard input), and with --wait waits for all.",
+			"caption. --file enqueues envelopes as JSON, one a line (- is standard input), and with --wait waits for all.\n" +
+			"A TEXT that begins with - is given after --, and all flags before that: send --bridge B --room R -- -5",
 		Example: `  outgate send --bridge orders --room 42 --wait "your parcel is on its way"
   outgate send --bridge orders --room 42 --media https://example.com/map.png --kind image "here"
   outgate send --file envelopes.jsonl --wait --timeout 10m`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return errors.New("TEXT is one argument: put it in quotes")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.file != "" {
 				return a.sendFile(cmd, f, args)
@@ -113,7 +120,7 @@ func (a *app) sendOne(ctx context.Context, f sendFlags, args []string) error {
 	if outcome.Success != nil {
 		outcome.Success.Idempotent = receipt.Idempotent
 	}
-	if err := a.printOutcome(outcome, f.asJSON); err != nil {
+	if err := a.printOutcome(outcome, f.asJSON); err != nil || outcome.Superseded != nil {
 		return err
 	}
 	return outcome.Err()
@@ -199,11 +206,14 @@ func (a *app) printReceipt(r tasks.Receipt) {
 		r.ID, plain(r.RoutingKey), r.Position, r.Partition, r.PressureLevel)
 }
 
-// printOutcome prints a success, and of a failure, which is told as an error,
-// only the JSON.
+// printOutcome prints a success, an edit that a later one stands in for, and of a
+// failure, which is told as an error, only the JSON.
 func (a *app) printOutcome(o tasks.Outcome, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(o)
+	}
+	if o.Superseded != nil {
+		a.printf("%s\n", o.Err())
 	}
 	s := o.Success
 	if s == nil {

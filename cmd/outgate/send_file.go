@@ -88,13 +88,21 @@ func (a *app) sendFile(cmd *cobra.Command, f sendFlags, args []string) error {
 		err = fmt.Errorf("%s not enqueued", count(len(sender.report.Failed), "envelope"))
 	}
 	if f.wait && cmd.Context().Err() == nil {
-		err = errors.Join(err, sender.await(cmd.Context(), f.timeout, f.progress))
+		err = both(err, sender.await(cmd.Context(), f.timeout, f.progress))
 	}
 	if f.asJSON {
-		return errors.Join(a.printJSON(sender.report), err)
+		return both(a.printJSON(sender.report), err)
 	}
 	a.printFileReport(sender.report)
 	return err
+}
+
+// both is two errors on one line, or the one there is.
+func both(first, second error) error {
+	if first == nil || second == nil {
+		return errors.Join(first, second)
+	}
+	return fmt.Errorf("%w; %w", first, second)
 }
 
 func (a *app) printFileReport(r fileReport) {

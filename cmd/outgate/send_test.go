@@ -79,9 +79,10 @@ func TestSendSaysWhatIsMissing(t *testing.T) {
 		"send --bridge b:c --room r x":                                         "invalid bridge_id: must be 1 to 128 of A-Z a-z 0-9 . _ -",
 		"send --bridge b --room r --priority urgent x":                         "invalid priority: must be critical, high, normal or low",
 		"send --bridge b --room r --metadata nonsense x":                       "invalid opts.metadata: must be valid JSON",
-		"send --file x y":          "--file has the texts: give no TEXT",
-		"send --file x --bridge b": "--bridge does not go with --file",
-		"send --file /no/such":     "open /no/such: no such file or directory",
+		"send --bridge b --room r hello world":                                 "TEXT is one argument: put it in quotes (see outgate send --help)",
+		"send --file x y":                                                      "--file has the texts: give no TEXT",
+		"send --file x --bridge b":                                             "--bridge does not go with --file",
+		"send --file /no/such":                                                 "open /no/such: no such file or directory",
 	} {
 		got := world{}.run(t, strings.Fields(line)...)
 		if got.code != 2 || got.err != "outgate: "+want+"\n" || got.out != "" {
@@ -281,7 +282,7 @@ func TestAFileIsWaitedFor(t *testing.T) {
 	s.work()
 	got := s.run(t, "send", "--file", "-", "--wait", "--progress")
 	if got.code != 1 || got.out != "3 accepted, 0 duplicates, 1 failed\n2 delivered, 0 superseded, 1 failed\n" ||
-		!strings.Contains(got.err, "1 envelope not enqueued") || !strings.Contains(got.err, "1 envelope not delivered") ||
+		!strings.Contains(got.err, "1 envelope not enqueued; 1 envelope not delivered\n") ||
 		!strings.Contains(got.err, "delivering") {
 		t.Errorf("%+v", got)
 	}
@@ -313,5 +314,24 @@ func TestAFileEndsWithRedis(t *testing.T) {
 	got := s.run(t, "send", "--file", "-")
 	if got.code != 1 || !strings.Contains(got.err, "outgate: stopped at line 250: ") || got.out != "0 accepted, 0 duplicates, 250 failed\n" {
 		t.Errorf("status %d, %s%s", got.code, got.out, got.err[max(0, len(got.err)-300):])
+	}
+}
+
+func TestASupersededEditIsNoFailure(t *testing.T) {
+	s := newStand(t, "bridges: [{id: b, channel: sandbox, delivery: {coalesce_edits: true}}]\npartitions: {count: 1}")
+	edit := []string{"send", "--bridge", "b", "--room", "r", "--edit", "m", "--wait"}
+	p := s.start(t, append(edit, "first")...)
+	eventually(t, "it is enqueued", func() bool { return strings.Contains(p.out.String(), "place 1 in its line") })
+	later := text("b", "r", "second", "")
+	later.Operation, later.ExternalMessageID = tasks.Edit, "m"
+	by := s.enqueue(later)[0].ID
+	s.work()
+	got := p.wait(t)
+	id := strings.Fields(got.out + " x")[1]
+	if want := "envelope " + id + " was superseded by " + by + "\n"; got.code != 0 || !strings.HasSuffix(got.out, want) || got.err != "" {
+		t.Errorf("%+v, want %q", got, want)
+	}
+	if got := s.run(t, "outcome", id); got.code != 0 || got.out != "envelope "+id+" was superseded by "+by+"\n" {
+		t.Errorf("%+v", got)
 	}
 }

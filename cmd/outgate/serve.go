@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"reflect"
@@ -20,7 +21,12 @@ func (a *app) serveCommand() *cobra.Command {
 		Long: "Deliver the messages of all partitions, together with any other worker of the same Redis, and serve the\n" +
 			"ops pages on http.addr. It waits for Redis as long as it takes. The first SIGTERM or SIGINT lets it\n" +
 			"finish what it has in hand, the second does not. SIGHUP reads the bridges and their credentials anew.",
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return errors.New("the configuration is named by its flag: outgate serve --config FILE")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.configPath(s.config) == "" {
 				return usagef("say which configuration: outgate serve --config FILE (to look around first: outgate dev)")
