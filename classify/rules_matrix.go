@@ -35,7 +35,12 @@ var matrixTable = table{
 		{Code: "M_RESOURCE_LIMIT_EXCEEDED", Category: Fatal, Reason: ReasonForbidden},
 		{Code: "M_USER_LIMIT_EXCEEDED", Category: Fatal, Reason: ReasonForbidden},
 		{Code: "M_CONSENT_NOT_GIVEN", Category: Fatal, Reason: ReasonForbidden},
+		{Status: http.StatusNotFound, Code: "M_UNKNOWN", Category: Terminal, Reason: ReasonNotFound},
 		// The base URL is not that of a homeserver's client API.
 		{Code: "M_UNRECOGNIZED", Category: Fatal, Reason: ReasonNotFound},
+		// Nor is it where something else than a homeserver answers, without a code: a
+		// website, or a proxy that has lost its homeserver.
+		{Status: http.StatusNotFound, Category: Fatal, Reason: ReasonNotFound},
+		{Status: http.StatusMethodNotAllowed, Category: Fatal, Reason: ReasonNotFound},
 	},
 }

@@ -54,6 +54,9 @@ func TestMatrixErrors(t *testing.T) {
 		"the user has not consented":                   {403, "M_CONSENT_NOT_GIVEN", fatal, classify.ReasonForbidden},
 		"the base URL is wrong":                        {404, "M_UNRECOGNIZED", fatal, classify.ReasonNotFound},
 		"the base URL is wrong for this method":        {405, "M_UNRECOGNIZED", fatal, classify.ReasonNotFound},
+		"a homeserver's 404 of something unknown":      {404, "M_UNKNOWN", terminal, classify.ReasonNotFound},
+		"a website's 404":                              {404, "", fatal, classify.ReasonNotFound},
+		"a website's 405":                              {405, "", fatal, classify.ReasonNotFound},
 		"a code that nobody knows goes by its status":  {403, "M_NEWS", terminal, classify.ReasonForbidden},
 		"an unlucky status without a code is rejected": {418, "", terminal, classify.ReasonRejected},
 	}

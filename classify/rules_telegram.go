@@ -24,6 +24,7 @@ var telegramTable = table{
 		// The room's: whatever is sent there fails.
 		{Status: http.StatusBadRequest, Contains: "chat not found", Category: Terminal, Reason: ReasonRoomUnavailable},
 		{Status: http.StatusBadRequest, Contains: "have no write access to the chat", Category: Terminal, Reason: ReasonRoomUnavailable},
+		{Status: http.StatusBadRequest, Contains: "need administrator rights in the channel chat", Category: Terminal, Reason: ReasonRoomUnavailable},
 		{Status: http.StatusBadRequest, Contains: "not enough rights to send text messages to the chat", Category: Terminal, Reason: ReasonRoomUnavailable},
 		{Status: http.StatusBadRequest, Contains: "CHAT_WRITE_FORBIDDEN", Category: Terminal, Reason: ReasonRoomUnavailable},
 		{Status: http.StatusBadRequest, Contains: "TOPIC_CLOSED", Category: Terminal, Reason: ReasonRoomUnavailable},

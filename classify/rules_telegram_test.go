@@ -44,6 +44,7 @@ func TestTelegramErrors(t *testing.T) {
 		"the chat is unknown":                         {400, "Bad Request: chat not found", room},
 		"the private chat is unknown":                 {400, "Bad Request: private chat not found", room},
 		"the bot may not write":                       {400, "Bad Request: have no write access to the chat", room},
+		"the bot is no administrator of the channel":  {400, "Bad Request: need administrator rights in the channel chat", room},
 		"the bot may not write texts":                 {400, "Bad Request: not enough rights to send text messages to the chat", room},
 		"writing is forbidden":                        {400, "Bad Request: CHAT_WRITE_FORBIDDEN", room},
 		"the topic is closed":                         {400, "Bad Request: TOPIC_CLOSED", room},

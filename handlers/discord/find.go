@@ -64,7 +64,7 @@ func (c *Channel) page(ctx context.Context, m *tasks.Message, query url.Values) 
 		return nil, c.refused(opList, r)
 	}
 	var page []listed
-	if err := json.Unmarshal(r.Body, &page); err != nil || page == nil {
+	if !read(r.Body, &page) || page == nil {
 		return nil, invalid(opList, r, "the reply is no list of messages")
 	}
 	return page, nil

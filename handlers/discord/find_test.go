@@ -80,7 +80,7 @@ func TestFindReadsTheDeliveryOfAMessage(t *testing.T) {
 	ch := channel(t, url)
 	must(t)(ch.Send(t.Context(), message(tasks.Send)))
 	nonce := wireNonce(t, (<-got).json)
-	url, got = recorder(t, 200, `[{"id":"7","nonce":12345},{"id":"","nonce":"`+nonce+`"},{"id":"8","channel_id":"43","nonce":"`+nonce+`"}]`)
+	url, got = recorder(t, 200, `[{"id":"7","nonce":12345},{"id":"7","timestamp":0,"attachments":7},{"id":"","nonce":"`+nonce+`"},{"id":"8","channel_id":"43","nonce":"`+nonce+`"}]`)
 	m := message(tasks.Send)
 	d, ok, err := channel(t, url).Find(t.Context(), m, time.UnixMilli(1420070400000).Add(time.Minute+5*time.Millisecond))
 	if err != nil || !ok {

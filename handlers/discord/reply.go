@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,10 +58,18 @@ func (m *message) delivery() tasks.Delivery {
 // readMessage reads the message of a reply; it answers false for one without an id.
 func readMessage(body []byte) (tasks.Delivery, bool) {
 	var m message
-	if json.Unmarshal(body, &m) != nil || m.ID == "" {
+	if !read(body, &m) || m.ID == "" {
 		return tasks.Delivery{}, false
 	}
 	return m.delivery(), true
+}
+
+// read reads JSON and answers false for what is none. A field of the wrong type is as
+// if it were not there: nothing that is told besides the id is worth a doubt.
+func read(body []byte, into any) bool {
+	err := json.Unmarshal(body, into)
+	_, odd := errors.AsType[*json.UnmarshalTypeError](err)
+	return err == nil || odd
 }
 
 // pause is how long a bucket stays empty that this reply says is empty now.
@@ -79,6 +88,15 @@ func seconds(s string) time.Duration {
 		return 0
 	}
 	return up(d)
+}
+
+// delay reads a number of seconds of JSON, which may have an exponent.
+func delay(n json.Number) time.Duration {
+	f, err := n.Float64()
+	if err != nil {
+		return 0
+	}
+	return seconds(strconv.FormatFloat(f, 'f', -1, 64))
 }
 
 // up rounds up to milliseconds.
@@ -139,7 +157,7 @@ func readFault(body []byte) fault {
 	}
 	number = ""
 	if json.Unmarshal(fields["retry_after"], &number) == nil {
-		f.retryAfter = seconds(number.String())
+		f.retryAfter = delay(number)
 	}
 	_ = json.Unmarshal(fields["global"], &f.global)
 	_ = json.Unmarshal(fields["message"], &f.message)

@@ -54,6 +54,20 @@ func TestNewMessageWithoutAnIDIsInDoubt(t *testing.T) {
 	}
 }
 
+func TestFieldOfAnOddTypeLeavesNoDoubt(t *testing.T) {
+	for name, body := range map[string]string{
+		"a time that is a number":      `{"id":"1","timestamp":1767323045678}`,
+		"attachments that are no list": `{"id":"1","attachments":{}}`,
+		"a size with a fraction":       `{"attachments":[{"id":"2","size":1.5}],"id":"1"}`,
+	} {
+		url, _ := recorder(t, 200, body)
+		d, err := channel(t, url).Send(t.Context(), message(tasks.Send))
+		if err != nil || d.MessageID != "1" {
+			t.Errorf("%s: got %+v, %v", name, d, err)
+		}
+	}
+}
+
 func TestAnEditIsSettledByItsStatus(t *testing.T) {
 	for name, body := range wrong {
 		url, _ := recorder(t, 200, body)
@@ -132,6 +146,30 @@ func TestPauseOfAReply(t *testing.T) {
 			if err != nil || d.Pause != c.want {
 				t.Errorf("%s: %s: got %s, %v", name, op, d.Pause, err)
 			}
+		}
+	}
+}
+
+func TestDelayOfABody(t *testing.T) {
+	for number, want := range map[string]time.Duration{
+		"1336.57": 1336570 * time.Millisecond,
+		"0.5291":  530 * time.Millisecond,
+		"65":      65 * time.Second,
+		`"4.2"`:   4200 * time.Millisecond,
+		"1.5e1":   15 * time.Second,
+		"2E-3":    2 * time.Millisecond,
+		"1e99":    24 * time.Hour,
+		"1e999":   0,
+		"-3":      0,
+		`"NaN"`:   0,
+		`"soon"`:  0,
+		"null":    0,
+		"[1]":     0,
+	} {
+		url, _ := recorder(t, 429, `{"message":"You are being rate limited.","retry_after":`+number+`,"global":false}`)
+		_, err := channel(t, url).Send(t.Context(), message(tasks.Send))
+		if v := classify.Classify(err); v.After != want || v.Reason != classify.ReasonRateLimited || v.Scope != classify.ScopeRoomRoute {
+			t.Errorf("%s: got %+v, want to wait %s", number, v, want)
 		}
 	}
 }

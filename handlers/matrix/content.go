@@ -101,6 +101,11 @@ func (c *content) text(text string, format tasks.Format, most int) {
 		c.Body, html = text, markup.HTML(text)
 	case tasks.HTML:
 		c.Body, html = markup.Text(text), text
+		if size(c.Body) > size(text) {
+			// Rules, and the lines of deep lists and quotes, may be longer as text than
+			// they were. The text was measured by its HTML.
+			c.Body = text
+		}
 	default:
 		c.Body = text
 	}

@@ -102,6 +102,8 @@ func TestTextThatFitsCanBeSentAndEdited(t *testing.T) {
 	_, ch := homeserver(t, matrixfake.Config{Limits: unlimited})
 	text, caption := length(t)
 	texts := map[string]string{"quotes and controls": "\"\\\x01\n", "references": "[a]\n\n[a]: https://example.com/" + strings.Repeat("x", 200) + "\n\n[a][a][a][a]"}
+	texts["rules of HTML"] = "<hr>a"
+	texts["quotes of HTML"] = strings.Repeat("<blockquote>", 20) + strings.Repeat("<br>a", 100)
 	maps.Copy(texts, ordinary)
 	n := 0
 	for name, s := range texts {

@@ -160,6 +160,8 @@ func TestConformance(t *testing.T) {
 			"the user has too much":                           code(403, "M_USER_LIMIT_EXCEEDED", fatal, classify.ReasonForbidden),
 			"the terms are not agreed to":                     code(403, "M_CONSENT_NOT_GIVEN", fatal, classify.ReasonForbidden),
 			"the base URL is another's":                       code(404, "M_UNRECOGNIZED", fatal, classify.ReasonNotFound),
+			"the base URL is a website's":                     refusal(404, "<html>\r\n<head><title>404 Not Found</title></head>", fatal, classify.ReasonNotFound),
+			"the base URL is a website's that takes no PUT":   refusal(405, "<html>\r\n<head><title>405 Not Allowed</title></head>", fatal, classify.ReasonNotFound),
 			"a redirect":                                      refusal(302, "", terminal, classify.ReasonRedirected),
 			"a proxy's 401":                                   refusal(401, "", fatal, classify.ReasonUnauthorized),
 		},

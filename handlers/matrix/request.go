@@ -2,10 +2,13 @@ package matrix
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/internal/httpsend"
 )
 
@@ -25,6 +28,12 @@ type request struct {
 
 // call sends a request. Whatever is not accepted is an error.
 func (c *Channel) call(ctx context.Context, r request) (httpsend.Reply, error) {
+	if i := slices.IndexFunc(r.path, leads); i >= 0 {
+		return httpsend.Reply{}, &classify.Error{
+			Channel: Type, Op: r.op, Sent: classify.SentNo, Reason: classify.ReasonInvalidRequest,
+			Err: fmt.Errorf("%q is no id", r.path[i]),
+		}
+	}
 	sender := c.sender
 	if r.long {
 		sender = c.reader
@@ -47,6 +56,10 @@ func (c *Channel) call(ctx context.Context, r request) (httpsend.Reply, error) {
 	}
 	return reply, nil
 }
+
+// leads is true for what would lead to another path than it stands in. What a server
+// says of that path is not about the bridge.
+func leads(segment string) bool { return segment == "" || segment == "." || segment == ".." }
 
 // url is the address of a path. A room id or an event id may hold a slash, which
 // must not look like one of the path.

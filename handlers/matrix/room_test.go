@@ -135,3 +135,31 @@ func TestFailedLookUpLeavesNoDoubt(t *testing.T) {
 		})
 	}
 }
+
+func TestIDThatWouldLeadElsewhereIsNotSent(t *testing.T) {
+	var asked atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		// What a homeserver says of a path that it does not know is the bridge's.
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}`)
+	}))
+	defer srv.Close()
+	ch := channel(t, matrix.Config{Token: "t", BaseURL: srv.URL})
+	want := func(what string, err error) {
+		t.Helper()
+		if v := classify.Classify(err); v.Reason != classify.ReasonInvalidRequest || v.Category != classify.Terminal || v.Ambiguous || asked.Load() != 0 {
+			t.Errorf("%s: got %v after %d requests", what, err, asked.Load())
+		}
+	}
+	for _, id := range []string{".", ".."} {
+		_, err := ch.Send(t.Context(), withRoom(message(tasks.Send), id))
+		want("room "+id, err)
+		m := message(tasks.Edit)
+		m.ExternalMessageID = id
+		want("message "+id, ch.Delete(t.Context(), m))
+	}
+	m := message(tasks.Edit)
+	m.ExternalMessageID = ""
+	want("no message", ch.Delete(t.Context(), m))
+}

@@ -132,7 +132,9 @@ func (c *Channel) uploadRefused(r httpsend.Reply, to *url.URL) error {
 	text := strings.NewReplacer(to.RequestURI(), "/", to.Path, "/").Replace(string(r.Body))
 	e := c.sender.Refused(opUpload, r, "", text)
 	switch r.Status {
-	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		// Of the address, which is a permission of its own: the token is as good as ever.
+		http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
 		e.Reason = classify.ReasonMediaRejected
 	case http.StatusTooManyRequests:
 		e.Scope = classify.ScopeRoute

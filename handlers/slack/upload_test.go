@@ -100,6 +100,16 @@ func TestFailureOfAnUploadTellsWhetherTheMessageMayBeThere(t *testing.T) {
 			want{"media_rejected", classify.SentRefused, false},
 			want{"media_rejected", classify.SentRefused, false},
 		},
+		"the address is not good any more": {
+			bytes, says(410, "gone"),
+			want{"media_rejected", classify.SentRefused, false},
+			want{"media_rejected", classify.SentRefused, false},
+		},
+		"the address is not let in": {
+			bytes, says(401, "expired"),
+			want{"media_rejected", classify.SentRefused, false},
+			want{"media_rejected", classify.SentRefused, false},
+		},
 		"the server of the bytes fails": {
 			bytes, says(500, "oops"),
 			want{"provider_error", classify.SentNo, false},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/channeltest"
 	"github.com/outgate/outgate/handlers/xmpp"
 	"github.com/outgate/outgate/handlers/xmpp/prosodytest"
@@ -85,7 +86,7 @@ func TestCapabilities(t *testing.T) {
 	want := map[string]int{"": 0, "abc": 3, "é€\U0001F600": 9, `<&>"`: 18, "a\x00\x0b\uFFFEb": 2, "\t\n\r": 3, "\xff": 3}
 	for s := range want {
 		got[s] = caps.Text.Measure(s, tasks.Plain)
-		if n := caps.Caption.Measure(s, tasks.HTML); n != got[s] {
+		if n := caps.Caption.Measure(s, tasks.Markdown); n != got[s] {
 			t.Errorf("a caption %q counts %d, a text %d", s, n, got[s])
 		}
 	}
@@ -120,6 +121,58 @@ func TestTheLongestTextAndItsEditFitInAStanza(t *testing.T) {
 		}
 		if !utf8.ValidString(e.Body) || length.Measure(e.Body, tasks.Plain) != length.Max {
 			t.Errorf("a body of %d", length.Measure(e.Body, tasks.Plain))
+		}
+	}
+}
+
+// A server would close the stream on it, and every attempt would do that to all rooms.
+func TestIDThatFillsAStanzaIsNotSent(t *testing.T) {
+	s := serve(t, &script{})
+	ch := channel(t, s.addr)
+	long := strings.Repeat("i", 513)
+	edit := text(alice, "007-1f", "hello")
+	edit.Operation, edit.ExternalMessageID = tasks.Edit, long
+	_, err := ch.Edit(t.Context(), edit)
+	wantVerdict(t, err, classify.Terminal, classify.ReasonInvalidRequest, classify.SentNo)
+	for _, opts := range []tasks.Opts{{ReplyTo: long}, {ThreadID: long}} {
+		m := text(alice, "007-1f", "hello")
+		m.Opts = opts
+		_, err := ch.Send(t.Context(), m)
+		wantVerdict(t, err, classify.Terminal, classify.ReasonInvalidRequest, classify.SentNo)
+	}
+	if n := len(s.all("message", "")); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+	m := text(alice, "007-20", "hello")
+	m.Opts = tasks.Opts{ReplyTo: long[1:], ThreadID: long[1:]}
+	if _, err := ch.Send(t.Context(), m); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHTMLIsMeasuredAsTheTextThatIsSent(t *testing.T) {
+	s := serve(t, &script{})
+	ch := channel(t, s.addr)
+	length := ch.Capabilities().Text
+	for name, html := range map[string]string{
+		"tags":   strings.Repeat(`<p>Hello <b>world</b> &amp; <a href="https://example.com/a">all</a></p>`, 9),
+		"rules":  strings.Repeat("<hr>a", 9),
+		"lists":  strings.Repeat("<ul><li>", 20) + strings.Repeat("<br>a", 9),
+		"quotes": strings.Repeat("<blockquote>", 20) + strings.Repeat("<br>a", 9),
+		"a link": `<a href="https://example.com/a">` + strings.Repeat("<p>a", 9),
+	} {
+		m := text(alice, "007-1f-"+strings.ReplaceAll(name, " ", "-"), html)
+		m.Opts.Format = tasks.HTML
+		if _, err := ch.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		sent := s.all("message", m.Token)
+		if len(sent) != 1 {
+			t.Fatalf("%s: %d messages", name, len(sent))
+		}
+		body := len(xmpp.Body(sent[0].Body)) - len(xmpp.Body(""))
+		if n := length.Measure(html, tasks.HTML); 2*n != body { // the body and, in Body, an attribute
+			t.Errorf("%s: %d bytes count %d, and take %d", name, len(html), n, body/2)
 		}
 	}
 }

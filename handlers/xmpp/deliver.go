@@ -16,7 +16,14 @@ const notAcceptable = "not-acceptable"
 // captionID is added to a message's id for that of its caption.
 const captionID = "-caption"
 
-var errNoJID = errors.New("the room's id is not a JID")
+// maxID is how long an id of a message or a thread may be. A server closes the stream
+// on a stanza that it finds too large, and with it what others have sent over it.
+const maxID = 512
+
+var (
+	errNoJID  = errors.New("the room's id is not a JID")
+	errLongID = errors.New("the id of a message or a thread is longer than any")
+)
 
 // delivery is the delivery of one message over one stream.
 type delivery struct {
@@ -35,6 +42,9 @@ func (c *Channel) deliver(ctx context.Context, op string, m *tasks.Message) (tas
 	to, err := jid.Parse(m.ExternalRoomID)
 	if err != nil {
 		return tasks.Delivery{}, c.failed(op, classify.SentNo, classify.ReasonRoomUnavailable, errNoJID)
+	}
+	if max(len(m.ExternalMessageID), len(m.Opts.ReplyTo), len(m.Opts.ThreadID)) > maxID {
+		return tasks.Delivery{}, c.failed(op, classify.SentNo, classify.ReasonInvalidRequest, errLongID)
 	}
 	s, fail := c.live(ctx, op)
 	if fail != nil {

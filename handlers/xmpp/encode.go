@@ -83,9 +83,12 @@ func escape(b []byte, text string) []byte {
 	return b
 }
 
-// escapedLen counts the bytes that escape writes, whatever the format: the text in
-// HTML is no longer than the HTML.
-func escapedLen(text string, _ tasks.Format) int {
+// escapedLen counts the bytes that escape writes of a text. HTML is converted for that:
+// rules, and the lines of deep lists and quotes, are longer as text than they were.
+func escapedLen(text string, format tasks.Format) int {
+	if format == tasks.HTML {
+		text = plain(text, format)
+	}
 	n := 0
 	for _, r := range text {
 		switch {

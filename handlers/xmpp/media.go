@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,12 +66,14 @@ func (d *delivery) upload(ctx context.Context) (string, *classify.Error) {
 	if fail != nil {
 		return "", fail
 	}
+	header := slotHeader(st.Slot, content.MediaType)
+	permission := slices.Concat(header["Authorization"], header["Cookie"], []string{put.RequestURI(), put.Path})
 	reply, err := d.sender.Do(ctx, httpsend.Request{
-		Op: d.op, Method: http.MethodPut, URL: put, Header: slotHeader(st.Slot, content.MediaType),
+		Op: d.op, Method: http.MethodPut, URL: put, Header: header,
 		Content: &httpsend.Content{Size: content.Size, Open: content.Open},
 	})
 	if err == nil && !reply.OK() {
-		err = d.sender.Refused(d.op, reply, "", string(reply.Body))
+		err = d.putRefused(reply, permission)
 	}
 	if err != nil {
 		fail, ok := errors.AsType[*classify.Error](err)
@@ -81,6 +84,23 @@ func (d *delivery) upload(ctx context.Context) (string, *classify.Error) {
 		return "", fail
 	}
 	return st.Slot.Get.URL, nil
+}
+
+// putRefused is the error of bytes that were not taken. A slot is a permission of its
+// own: to refuse it says nothing of the account. A server may quote it.
+func (d *delivery) putRefused(r httpsend.Reply, permission []string) error {
+	text := string(r.Body)
+	for _, secret := range permission {
+		if len(secret) > 1 {
+			text = strings.ReplaceAll(text, secret, "…")
+		}
+	}
+	fail := d.sender.Refused(d.op, r, "", unmarked.Replace(text))
+	switch r.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		fail.Reason = classify.ReasonMediaRejected
+	}
+	return fail
 }
 
 // service finds where the server takes uploads: itself, or one of its services.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"strings"
 	"testing"
 
@@ -145,9 +146,13 @@ func TestTheUploadIsAsTheServerAsksFor(t *testing.T) {
 }
 
 func TestAnUploadThatFailsIsNotSent(t *testing.T) {
-	answer := func(status int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+	says := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
 	}
+	answer := func(status int) http.HandlerFunc { return says(status, "") }
 	refusal := func(kind, condition, own string) string {
 		return fmt.Sprintf(`<error type="%s"><%s xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/>%s</error>`, kind, condition, own)
 	}
@@ -167,8 +172,12 @@ func TestAnUploadThatFailsIsNotSent(t *testing.T) {
 		"a slot that is not HTTP":      {nil, "", `<slot xmlns="urn:xmpp:http:upload:0"><put url="file:///etc/passwd"/><get url="https://x/"/></slot>`, classify.Terminal, classify.ReasonMediaRejected},
 		"a slot without an address":    {nil, "", `<slot xmlns="urn:xmpp:http:upload:0"><put url="http://x/"/></slot>`, classify.Terminal, classify.ReasonMediaRejected},
 		"413":                          {answer(413), "", "", classify.Terminal, classify.ReasonMediaRejected},
+		"a slot that has expired":      {answer(410), "", "", classify.Terminal, classify.ReasonMediaRejected},
+		"a slot that is not let in":    {answer(401), "", "", classify.Terminal, classify.ReasonMediaRejected},
 		"503":                          {answer(503), "", "", classify.Retryable, classify.ReasonUnavailable},
 		"500":                          {answer(500), "", "", classify.Retryable, classify.ReasonProviderError},
+		"503 that looks like a stanza": {says(503, "[modify file-too-large]"), "", "", classify.Retryable, classify.ReasonUnavailable},
+		"500 with an empty list":       {says(500, `{"errors":[]}`), "", "", classify.Retryable, classify.ReasonProviderError},
 		"a redirect":                   {answer(302), "", "", classify.Terminal, classify.ReasonRedirected},
 		"a connection that breaks":     {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, "", "", classify.Retryable, classify.ReasonConnectionLost},
 	}
@@ -183,6 +192,22 @@ func TestAnUploadThatFailsIsNotSent(t *testing.T) {
 				t.Errorf("%d messages", n)
 			}
 		})
+	}
+}
+
+// The address of a slot, and the header that goes with it, are a permission to write.
+func TestErrorHoldsNoPermissionOfASlot(t *testing.T) {
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		dump, _ := httputil.DumpRequest(r, false)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write(dump)
+	}))
+	defer files.Close()
+	s := serve(t, &script{on: uploads(files.URL+"/s3cret", "", "")})
+	_, err := channel(t, s.addr).SendMedia(t.Context(), picture(alice, "007-1f", "\x89PNG", ""))
+	said := classify.Classify(err).Provider.Message
+	if said == "" || strings.Contains(said+err.Error(), "s3cret") || strings.Contains(said+err.Error(), "t0ken") || strings.Contains(said+err.Error(), "c=1") {
+		t.Errorf("got %v: %s", err, said)
 	}
 }
 

@@ -39,10 +39,13 @@ func (c *Channel) refused(op string, sent classify.Sent, r *refusal) *classify.E
 // any other, and is not to pass for the server.
 var types = []string{"auth", "cancel", "continue", "modify", "wait"}
 
+// unmarked takes the brackets out of a text that others wrote.
+var unmarked = strings.NewReplacer("[", "(", "]", ")")
+
 // answered is the error of anything that the server said. The mark alone has
 // brackets.
 func (c *Channel) answered(op string, sent classify.Sent, code, mark, text string) *classify.Error {
-	text = strings.NewReplacer("[", "(", "]", ")").Replace(text)
+	text = unmarked.Replace(text)
 	return &classify.Error{
 		Channel: Type,
 		Op:      op,
