@@ -14,7 +14,7 @@ import (
 )
 
 // door is the Redis client that the asynq servers are given. It passes everything
-// on, but for two things.
+// on, but for three things.
 //
 // A task that our scripts took out of asynq's hands (settled, parked, taken over)
 // needs no acknowledgement any more: the scripts that asynq still runs on it are
@@ -24,6 +24,9 @@ import (
 // And asynq's fetches, one task a call, are served from tasks taken several at a
 // time. Where a queue is empty, the answer is held back until there is something
 // to fetch, so that an idle gateway neither polls nor adds latency.
+//
+// And asynq's looks for scheduled tasks that are due, twice a second, go to Redis now
+// and then only.
 type door struct {
 	redis.UniversalClient
 	queues map[string]int // pending key -> partition
@@ -49,6 +52,8 @@ type slot struct {
 	// asked names the take that got no answer yet. Only the fetcher knows of it.
 	asked   string
 	askedAt time.Time
+	// parkedAt is when asynq last looked at what is scheduled. Only the forwarder knows.
+	parkedAt time.Time
 
 	mu     sync.Mutex
 	stock  []partition.Taken
@@ -57,6 +62,10 @@ type slot struct {
 
 // takeAtOnce bounds how many tasks one worker takes before another may.
 const takeAtOnce = 32
+
+// parkedPoll is how often asynq's forwarder may look at what is scheduled. The parked
+// are never due; but for them there is only what somebody put there by hand.
+const parkedPoll = 10 * time.Second
 
 // idlePoll bounds how long an empty queue is trusted to be empty without a ring.
 const idlePoll = time.Second
@@ -115,8 +124,12 @@ func (d *door) EvalSha(ctx context.Context, sha string, keys []string, args ...a
 	if d.acknowledges(keys) {
 		return answer(ctx, "OK", nil)
 	}
+	index, forwards := d.forwards(keys)
+	if forwards && strings.HasSuffix(keys[0], ":scheduled") && !d.slots[index].looksAtParked() {
+		return answer(ctx, int64(0), nil)
+	}
 	cmd := d.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	if index, ok := d.forwards(keys); ok {
+	if forwards {
 		if n, err := cmd.Int(); err == nil && n > 0 {
 			d.wake(index)
 		}
@@ -140,6 +153,14 @@ func (d *door) forwards(keys []string) (int, bool) {
 	}
 	index, ok := d.queues[keys[1]]
 	return index, ok
+}
+
+func (s *slot) looksAtParked() bool {
+	if time.Since(s.parkedAt) < parkedPoll {
+		return false
+	}
+	s.parkedAt = time.Now()
+	return true
 }
 
 func (d *door) acknowledges(keys []string) bool {

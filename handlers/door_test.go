@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -209,6 +211,40 @@ func TestWhatAsynqForwardsIsFetchedAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is parked is never due, and there may be a lot of partitions.
+func TestRedisIsSeldomAskedForScheduledTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rdb := &told{forwarded: 1}
+		door := handlers.NewDoor(rdb, handlers.Config{Scheme: partition.DefaultScheme(), Concurrency: 1})
+		asked := func(index int) bool {
+			t.Helper()
+			before := rdb.calls.Load()
+			n, err := door.ForwardScheduled(index).Int()
+			now := rdb.calls.Load() - before
+			if err != nil || n != int(now) {
+				t.Errorf("answered %d, %v, at %d calls", n, err, now)
+			}
+			return now == 1
+		}
+		var times []time.Duration
+		for start := time.Now(); time.Since(start) <= 30*time.Second; <-time.After(500 * time.Millisecond) {
+			if asked(0) {
+				times = append(times, time.Since(start))
+			}
+			door.Forward(0) // what waits for its next attempt
+		}
+		if want := []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second}; !slices.Equal(times, want) {
+			t.Errorf("Redis was asked after %v, want %v", times, want)
+		}
+		if n := rdb.calls.Load(); n != 4+61 {
+			t.Errorf("%d calls", n)
+		}
+		if !asked(1) {
+			t.Error("it was not asked for another partition")
+		}
+	})
 }
 
 func TestASettledTaskLeavesNothingActiveInAsynq(t *testing.T) {

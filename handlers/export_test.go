@@ -56,6 +56,12 @@ func (d Door) Forward(index int) *redis.Cmd {
 	return d.EvalSha(context.Background(), "forward", []string{k.Asynq("retry"), k.Asynq("pending")})
 }
 
+// ForwardScheduled moves on as asynq's forwarder does what somebody scheduled.
+func (d Door) ForwardScheduled(index int) *redis.Cmd {
+	k := d.keys(index)
+	return d.EvalSha(context.Background(), "forward", []string{k.Asynq("scheduled"), k.Asynq("pending")})
+}
+
 // Wake, Release, Forget, Close and PutBack are the door's own.
 func (d Door) Wake(index int)                    { d.wake(index) }
 func (d Door) Release(id string)                 { d.release(id) }

@@ -231,34 +231,25 @@ const (
 // sweep mends the partitions, and tells the collector which of them are this
 // worker's to report on.
 func (w *Worker) sweep(ctx context.Context) {
-	sweepers := make([]*partition.Sweeper, w.cfg.Scheme.Count)
-	for i := range sweepers {
-		sweepers[i] = partition.NewSweeper(w.rdb, partition.Keys{Queue: w.cfg.Scheme.Queue(i)},
-			w.name, sweepLease, w.cfg.DeadLetterTTL)
-	}
+	sweepers := partition.NewSweepers(w.rdb, w.cfg.Scheme, w.name, sweepLease, w.cfg.DeadLetterTTL)
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		for i, s := range sweepers {
-			w.sweepOne(ctx, i, s)
-		}
+		sweepers.Round(ctx, w.swept)
 		w.door.forget(time.Now().Add(-5 * time.Minute))
 		w.tellAsynq(ctx)
 		select {
 		case <-ctx.Done():
 			release := context.WithoutCancel(ctx)
 			w.tellAsynq(release)
-			for _, s := range sweepers {
-				_ = s.Release(release)
-			}
+			sweepers.Release(release)
 			return
 		case <-tick.C:
 		}
 	}
 }
 
-func (w *Worker) sweepOne(ctx context.Context, i int, s *partition.Sweeper) {
-	swept, err := s.Sweep(ctx)
+func (w *Worker) swept(i int, swept partition.Swept, err error) {
 	if err != nil {
 		w.redisTrouble(err)
 		return

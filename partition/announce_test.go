@@ -225,7 +225,7 @@ func TestErrorsSayWhatWasTriedWithoutRedis(t *testing.T) {
 		"begin x":                           func() error { _, err := lines.Begin(ctx, "x", "l", "t", true); return err },
 		"suspend x":                         func() error { _, err := lines.Suspend(ctx, "x", "t", partition.Suspension{}); return err },
 		"finish x":                          func() error { _, err := lines.Finish(ctx, "x", "l", "t", partition.Settlement{}); return err },
-		"lease the sweep of outbound-000":   func() error { _, err := sweeper.Sweep(ctx); return err },
+		"sweep outbound-000":                func() error { _, err := sweeper.Sweep(ctx); return err },
 		"release the sweep of outbound-000": func() error { return sweeper.Release(ctx) },
 	} {
 		if err := call(); !errors.Is(err, redis.ErrClosed) || err.Error() != operation+": redis: client is closed" {

@@ -104,7 +104,7 @@ func (m *model) run() {
 			m.report(m.next())
 		case step == 14:
 			m.forward()
-			m.sweep()
+			m.sweep(m.sweeping.Check)
 		default:
 			m.meddle(m.next(), m.next())
 		}

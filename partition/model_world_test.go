@@ -1,6 +1,7 @@
 package partition_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -103,9 +104,9 @@ func (m *model) forward() {
 	m.gateway.forward()
 }
 
-func (m *model) sweep() {
+func (m *model) sweep(pass func(context.Context) (partition.Swept, error)) {
 	m.Helper()
-	swept, err := m.sweeping.Sweep(m.Context())
+	swept, err := pass(m.Context())
 	m.must(err)
 	m.note("swept: %+v", swept)
 	for _, e := range m.envelopes {
@@ -185,7 +186,7 @@ func (m *model) drain() {
 	m.note("drained")
 	for range 50 {
 		for range 1 + len(m.envelopes)/20 {
-			m.sweep()
+			m.sweep(m.sweeping.Sweep)
 		}
 		_, err := m.inspector.RunAllArchivedTasks(m.keys.Queue)
 		m.must(err)

@@ -12,11 +12,11 @@ import (
 var (
 	//go:embed sweep.lua
 	sweepLua string
-	//go:embed lease.lua
-	leaseLua string
+	//go:embed release.lua
+	releaseLua string
 
-	sweepScript = redis.NewScript(Prelude + promoteLua + sweepLua)
-	leaseScript = redis.NewScript(leaseLua)
+	sweepScript   = redis.NewScript(Prelude + promoteLua + sweepLua)
+	releaseScript = redis.NewScript(releaseLua)
 )
 
 // Sweeper mends one partition: it recovers the tasks of workers that died, and
@@ -35,6 +35,28 @@ type Sweeper struct {
 	cursor string
 	offset int64
 	parked int64
+
+	// balance is how many more heads there are than runnable tasks; where it changes,
+	// something is amiss.
+	balance     int64
+	heads, sets course
+	// idle is true where the last pass left nothing to walk over.
+	idle bool
+}
+
+// course is a walk over all there is of something, again and again.
+type course struct {
+	// doubtful is true where something was amiss since this time round began, and
+	// sound where it went all the way round since anything was.
+	doubtful, sound bool
+}
+
+func (c *course) doubt() { c.doubtful, c.sound = true, false }
+
+func (c *course) walked(round bool) {
+	if round {
+		c.doubtful, c.sound = false, c.sound || !c.doubtful
+	}
 }
 
 // NewSweeper returns the sweeper of a partition.
@@ -53,27 +75,52 @@ type Swept struct {
 }
 
 // Sweep makes one bounded pass; further passes go on where it ended.
-func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) {
-	owned, err := leaseScript.Run(ctx, s.rdb, []string{s.keys.Sweeper()}, s.Owner, s.Lease.Milliseconds()).Int()
-	if err != nil {
-		return Swept{}, fmt.Errorf("lease the sweep of %s: %w", s.keys.Queue, err)
-	}
-	if owned == 0 {
-		return Swept{}, nil
-	}
-	v, err := sweepScript.Run(ctx, s.rdb, []string{s.keys.Tag()}, s.cursor, s.offset, s.parked, s.DeadTTL.Milliseconds()).Slice()
+func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) { return s.pass(ctx, true) }
+
+// Check makes the part of a pass whose cost does not grow with what waits: it
+// recovers the tasks of dead workers, drops the ids without a task that asynqmon
+// fails on, and counts. Where something is amiss, or was since the sweeper last saw all
+// of the partition, it does as Sweep.
+func (s *Sweeper) Check(ctx context.Context) (Swept, error) {
+	return s.pass(ctx, !s.heads.sound || !s.sets.sound)
+}
+
+func (s *Sweeper) pass(ctx context.Context, walk bool) (Swept, error) {
+	v, err := sweepScript.Run(ctx, s.rdb, []string{s.keys.Tag()}, s.Owner, s.Lease.Milliseconds(),
+		s.DeadTTL.Milliseconds(), flag(walk), s.balance, s.cursor, s.offset, s.parked).Slice()
 	if err != nil {
 		return Swept{}, fmt.Errorf("sweep %s: %w", s.keys.Queue, err)
 	}
-	s.cursor, s.offset, s.parked = text(v, 0), number(v, 1), number(v, 2)
-	return Swept{
-		Owned: true, Recovered: number(v, 3), Ghosts: number(v, 4), Heads: number(v, 5), Lines: number(v, 6),
-	}, nil
+	if len(v) == 0 {
+		// Its owner may end without a word before it has seen all of it.
+		s.doubt()
+		s.idle = true
+		return Swept{}, nil
+	}
+	swept := Swept{
+		Owned: true, Recovered: number(v, 0), Ghosts: number(v, 1), Heads: number(v, 2), Lines: number(v, 3),
+	}
+	balance := number(v, 4)
+	if balance != s.balance || swept.Ghosts+swept.Heads+swept.Lines > 0 {
+		s.doubt()
+	}
+	s.balance, s.idle = balance, number(v, 6) == 0
+	if number(v, 5) == 1 {
+		s.cursor, s.offset, s.parked = text(v, 7), number(v, 8), number(v, 9)
+		s.heads.walked(s.cursor == "0")
+		s.sets.walked(s.offset == 0)
+	}
+	return swept, nil
+}
+
+func (s *Sweeper) doubt() {
+	s.heads.doubt()
+	s.sets.doubt()
 }
 
 // Release gives the lease back, so that another worker takes over at once.
 func (s *Sweeper) Release(ctx context.Context) error {
-	if err := leaseScript.Run(ctx, s.rdb, []string{s.keys.Sweeper()}, s.Owner, 0).Err(); err != nil {
+	if err := releaseScript.Run(ctx, s.rdb, []string{s.keys.Sweeper()}, s.Owner).Err(); err != nil {
 		return fmt.Errorf("release the sweep of %s: %w", s.keys.Queue, err)
 	}
 	return nil
