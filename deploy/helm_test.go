@@ -164,6 +164,11 @@ func TestTheChartRefusesWhatCannotWork(t *testing.T) {
 	for name, c := range map[string]struct{ set, want string }{
 		"no secret":                        {"existingSecret=", "existingSecret: name a Secret"},
 		"a pod that is killed too early":   {"terminationGracePeriodSeconds=39", "terminationGracePeriodSeconds: want at least 40"},
+		"one that stops for a minute":      {"config.worker.shutdown_timeout=1m", "terminationGracePeriodSeconds: want at least 70"},
+		"one that stops for longer":        {"config.worker.shutdown_timeout=1h1m1s", "terminationGracePeriodSeconds: want at least 3671"},
+		"a time of another form":           {"config.worker.shutdown_timeout=1.5m", "config.worker.shutdown_timeout: want whole"},
+		"more at least than at most":       {"autoscaling.hpa.enabled=true,autoscaling.minReplicas=9", "minReplicas is above maxReplicas"},
+		"pages that no probe reaches":      {"config.http.addr=127.0.0.1:8080", "addr"},
 		"two who scale":                    {"autoscaling.keda.enabled=true,autoscaling.hpa.enabled=true", "enable keda or hpa, not both"},
 		"a value that does not exist":      {"replicas=3", "replicas"},
 		"a nested one that does not exist": {"networkPolicy.enable=false", "enable"},

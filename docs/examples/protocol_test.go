@@ -59,6 +59,41 @@ func TestTheVectorsOfTheProtocolAreRight(t *testing.T) {
 	}
 }
 
+func TestTheRoomOfTheExamplesIsInTheirPartition(t *testing.T) {
+	examples := regexp.MustCompile(`"partition":(\d+),(?:"\w+":[^,]+,)*"routing_key":"(\w+):(\w+)"`).
+		FindAllStringSubmatch(section(t, "## Enqueue")+section(t, "## The outcome"), -1)
+	if len(examples) < 3 {
+		t.Errorf("%d examples", len(examples))
+	}
+	for _, e := range examples {
+		if got := strconv.Itoa(partition.DefaultScheme().Route(e[2], e[3], "")); got != e[1] {
+			t.Errorf("%s: it is %s", e[0], got)
+		}
+	}
+}
+
+func TestStringsAreTakenAsTheProtocolSays(t *testing.T) {
+	g := announced(t, config())
+	media := func(more string) string {
+		return `{"operation":"send_media","bridge_id":"b","external_room_id":"lobby","payload":{"kind":"image","url":"https://example.org/a"` + more + `}}`
+	}
+	for envelope, want := range map[string]string{
+		envelope(`,"channel":""`):                      "OUTGATE_INVALID channel: ",
+		envelope(`,"opts":{"reply_to":""}`):            "OUTGATE_INVALID opts.reply_to: ",
+		envelope(`,"correlation_id":"a\u001f"`):        "OUTGATE_INVALID correlation_id: ",
+		envelope(`,"correlation_id":"a\u007f"`):        "OUTGATE_INVALID correlation_id: ",
+		envelope(`,"correlation_id":"a\u009f"`):        "OUTGATE_INVALID correlation_id: ",
+		envelope(`,"correlation_id":"a\u00a0"`):        `{"status":"accepted"`,
+		media(`,"thumbnail_url":"/a"`):                 "OUTGATE_INVALID payload.thumbnail_url: ",
+		media(`,"thumbnail_url":"","filename":""`):     `{"status":"accepted"`,
+		media(`,"data":"","caption":"","duration":11`): `{"status":"accepted"`,
+	} {
+		if got := g.call(t, "{}", envelope); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", envelope, got, want)
+		}
+	}
+}
+
 func TestTheProtocolKnowsEveryRefusalAndReason(t *testing.T) {
 	inScript := found(`(OUTGATE_[A-Z_]+)`, tasks.EnqueueScript)
 	inScript = slices.DeleteFunc(inScript, func(code string) bool { // of replays, by the Go client alone

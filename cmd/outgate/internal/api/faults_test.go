@@ -66,6 +66,24 @@ func TestBadInputIsRefusedByTheNameOfItsField(t *testing.T) {
 	}
 }
 
+func TestAFieldOfAnotherTypeIsToldWhichIsWanted(t *testing.T) {
+	g := newGateway(t, 1, bridge("sb"))
+	for body, want := range map[string]string{
+		`[]`:                          "is of JSON's type array, want an object",
+		`{"per_second":"5"}`:          "is of JSON's type string, want an integer",
+		`{"per_second":1.5}`:          "is of JSON's type number 1.5, want an integer",
+		`{"dry_run":1}`:               "is of JSON's type number, want a boolean",
+		`{"filter":{"reason":1}}`:     "is of JSON's type number, want a string",
+		`{"filter":{"partition":""}}`: "is of JSON's type string, want an integer",
+		`{"filter":{"since_ms":""}}`:  "is of JSON's type string, want an integer",
+	} {
+		status, text := request(t, "POST", g.url+api.Root+"/dead-letters/drop", body, "Content-Type", "application/json")
+		if _, message, _ := refused(t, text); status != 400 || message != want {
+			t.Errorf("%s: %d %s", body, status, text)
+		}
+	}
+}
+
 func TestOnlyTheSameOriginChangesAnything(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
 	const path, asJSON = "/bridges/sb/suspend", "application/json"

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ func faultOf(err error) *Fault {
 	return &Fault{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Redis does not answer"}
 }
 
-// created is an answer with status 202: it goes on after the answer.
+// accepted is an answer with status 202: it goes on after the answer.
 type accepted struct{ body any }
 
 // answer writes what a handler returns.
@@ -187,6 +188,11 @@ func (a *API) partitionOf(q url.Values) (int, error) {
 	return n, nil
 }
 
+// jsonTypes are what the fields of a body are to whoever writes one.
+var jsonTypes = map[reflect.Kind]string{
+	reflect.String: "a string", reflect.Bool: "a boolean", reflect.Int: "an integer", reflect.Int64: "an integer", reflect.Struct: "an object",
+}
+
 // maxBody bounds the body of a request.
 const maxBody = 64 << 10
 
@@ -202,7 +208,7 @@ func body(r *http.Request, into any) error {
 		return nil
 	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return invalid(t.Field, "is a %s, want %s", t.Value, t.Type)
+		return invalid(t.Field, "is of JSON's type %s, want %s", t.Value, jsonTypes[t.Type.Kind()])
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return invalid(strings.Trim(name, `"`), "there is no such field")

@@ -42,18 +42,18 @@ func (t *Trace) step(what string, at int64, text string) {
 func (t *Trace) fromTask(v *view, r record) {
 	state := r.task["state"]
 	h := head{bridge: t.BridgeID, id: t.ID, state: state, flight: r.task["og_flight"] != "", held: r.task["og_held"] != "", until: number(r.task["og_until"])}
-	switch {
-	case state == "":
-		return
-	case r.task["og_settled"] != "": // it stays in asynq's archive, maybe longer than all else
-		t.State = "dead"
+	if state == "" {
 		return
 	}
-	t.State = state
 	first := number(r.task["og_at"])
 	if first > 0 {
 		t.step("attempted", first, "for the first time")
 	}
+	if r.task["og_settled"] != "" { // it stays in asynq's archive, maybe longer than all else
+		t.State = "dead"
+		return
+	}
+	t.State = state
 	if t.lastFailure != "" {
 		t.step("failed", max(t.lastFailedMS, first, t.Steps[0].AtMS), t.lastFailure)
 	}

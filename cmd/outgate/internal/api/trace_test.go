@@ -75,7 +75,7 @@ func TestATraceFollowsADeadLetterToItsReplay(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb", flaky(&mended)))
 	g.Work()
 	dead := g.dead("sb", 1, 1, "")[0]
-	checkTrace(t, get[api.Trace](g, "/envelopes/"+dead.ID), "dead", "admitted", "dead")
+	checkTrace(t, get[api.Trace](g, "/envelopes/"+dead.ID), "dead", "admitted", "attempted", "dead")
 	mended.Store(true)
 	j := post[api.Job](g, "/dead-letters/replay", `{}`, 202)
 	until(t, "it is replayed", func() bool { return g.job(j.ID).State == "done" })

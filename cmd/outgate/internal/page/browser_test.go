@@ -165,6 +165,47 @@ func TestThePageSaysWhenTheGatewayIsAway(t *testing.T) {
 	b.Until(`document.querySelector("#banner").hidden && !document.body.classList.contains("stale")`)
 }
 
+// visible are the texts of a page that can be seen, of what would claim something.
+const visible = `[...document.querySelectorAll(".strip dd *, .states, .legend b, .empty, section > .note")].filter((n) => n.checkVisibility({visibilityProperty: true}) && n.innerText).map((n) => n.innerText).join("\n")`
+
+func TestThePageClaimsNothingBeforeRedisAnswers(t *testing.T) {
+	g := newGateway(t, 4, bridge("orders"))
+	g.Enqueue(send("orders", "a", ""))
+	g.Server.Kill()
+	b := chromium.New(t)
+	b.Look(1400, 900, "light")
+	b.Visit(g.url)
+	b.Shows("#banner", "Redis does not answer. Nothing is known yet")
+	if got := b.Eval(visible); got != "" {
+		t.Errorf("it knows nothing, and shows\n%s", got)
+	}
+	b.Shoot("unknown")
+	g.Server.Restart()
+	b.Until(`document.querySelector("#banner").hidden`)
+	if got := b.Eval(visible); got == "" {
+		t.Error("Redis is back, and no figure is")
+	}
+	g.Server.Kill()
+	b.Shows("#banner", "Redis does not answer. What is shown is of ")
+	if got := b.Eval(visible); got == "" {
+		t.Error("what was known is hidden")
+	}
+}
+
+func TestEnterInADialogActs(t *testing.T) {
+	g := newGateway(t, 4, bridge("orders"))
+	b := chromium.New(t)
+	b.Open(g.url)
+	b.Eval(`document.querySelector("#bridges [data-act=suspend]").focus()`)
+	b.Press("Enter")
+	b.Until(`document.activeElement.name === "reason"`)
+	b.Eval(`document.activeElement.value = "the token is being changed"`)
+	b.Press("Enter")
+	b.Shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
+	b.Until(`!document.querySelector("#dialog").open`)
+	b.Quiet()
+}
+
 func TestThePageIsUsableByKeyboard(t *testing.T) {
 	g := newGateway(t, 16, bridge("orders"))
 	g.Enqueue(send("orders", "a", ""))

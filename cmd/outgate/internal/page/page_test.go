@@ -100,7 +100,7 @@ func TestThePageComesUpWithoutRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, text, _ := g.load("/")
-	if r.StatusCode != 200 || !strings.Contains(text, `role="alert">Redis does not answer`) || !strings.Contains(text, `class="stale"`) {
+	if r.StatusCode != 200 || !strings.Contains(text, `role="alert">Redis does not answer`) || !strings.Contains(text, `class="stale unknown"`) {
 		t.Errorf("%s:\n%s", r.Status, text)
 	}
 }

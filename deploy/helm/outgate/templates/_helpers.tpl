@@ -34,14 +34,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.autoscaling.keda.enabled .Values.autoscaling.hpa.enabled -}}
 {{- fail "autoscaling: KEDA makes an HPA of its own; enable keda or hpa, not both" -}}
 {{- end -}}
-{{- if or .Values.autoscaling.keda.enabled .Values.autoscaling.hpa.enabled -}}yes{{- end -}}
+{{- if or .Values.autoscaling.keda.enabled .Values.autoscaling.hpa.enabled -}}
+{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
+{{- fail "autoscaling: minReplicas is above maxReplicas" -}}
+{{- end -}}
+yes
+{{- end -}}
 {{- end }}
 
 {{- /* A worker that is killed before it has finished leaves attempts in doubt. */ -}}
 {{- define "outgate.gracePeriod" -}}
 {{- $timeout := dig "worker" "shutdown_timeout" "30s" (.Values.config | default dict) | toString -}}
-{{- if and (not .Values.existingConfigMap) (regexMatch "^[0-9]+s$" $timeout) -}}
-{{- $least := add (trimSuffix "s" $timeout | int) 10 -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $form := "^(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$" -}}
+{{- if not (regexMatch $form $timeout) -}}
+{{- fail "config.worker.shutdown_timeout: want whole hours, minutes and seconds, 1m30s for instance" -}}
+{{- end -}}
+{{- $hours := regexReplaceAll $form $timeout "${1}" | int -}}
+{{- $minutes := regexReplaceAll $form $timeout "${2}" | int -}}
+{{- $least := add (mul 3600 $hours) (mul 60 $minutes) (regexReplaceAll $form $timeout "${3}" | int) 10 -}}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $least) -}}
 {{- fail (printf "terminationGracePeriodSeconds: want at least %d, ten above worker.shutdown_timeout" $least) -}}
 {{- end -}}

@@ -4,7 +4,7 @@ import { age, at, bridgeRow, count, eventRow, fill, fillOf, groupRow, make, room
 const $ = (id) => document.getElementById(id);
 const API = "api/v1";
 const EVERY = 2000, EVERY_OF_A_JOB = 500;
-const state = { partitions: [], partition: null, letters: null, lastGood: Date.now(), noticeUntil: 0 };
+const state = { partitions: [], partition: null, letters: null, lastGood: document.body.classList.contains("unknown") ? 0 : Date.now(), noticeUntil: 0 };
 
 class Fault extends Error {}
 
@@ -180,7 +180,7 @@ function letterRow(l, now) {
   open.addEventListener("click", () => trace(l.id, true));
   const how = l.replayed_as ? `replayed as ${l.replayed_as}` : l.held ? "held" : "dead";
   const cut = (text) => make("td", { className: "cut", textContent: text, title: text });
-  return make("tr", {}, make("th", { scope: "row" }, open), make("td", { className: "quiet", textContent: `${age(now - l.died_at_ms)} ago` }),
+  return make("tr", {}, make("th", { scope: "row" }, open), make("td", { className: "quiet when", textContent: `${age(now - l.died_at_ms)} ago` }),
     cut(`${l.bridge_id}:${l.external_room_id}`), make("td", { textContent: l.reason }), cut(l.provider), cut(how));
 }
 
@@ -263,6 +263,13 @@ function confirmed({ title, text, go, act, reason = false, pace = false, waiting
   form.elements.reason.value = "";
   fault.hidden = true;
   ready(text, !waiting);
+  // Enter in a field is the button that acts: the first of a form, which is what browsers
+  // take, cancels. Held down it is nothing, for it may have opened the dialog.
+  form.onkeydown = (event) => {
+    if (event.key !== "Enter" || event.target.localName !== "input") return;
+    event.preventDefault();
+    if (!event.repeat && !button.disabled) form.requestSubmit(button);
+  };
   form.onsubmit = async (event) => {
     if (event.submitter?.value === "cancel") return;
     event.preventDefault();
@@ -356,14 +363,15 @@ async function update() {
     showJobs(jobs);
     showEvents(events);
     state.lastGood = Date.now();
-    document.body.classList.remove("stale");
+    document.body.classList.remove("stale", "unknown");
     if (Date.now() > state.noticeUntil) $("banner").hidden = true;
     $("live-text").textContent = "live";
     document.documentElement.dataset.live = "yes";
   } catch (error) {
     if (!(error instanceof Fault)) console.error(error);
     document.body.classList.add("stale");
-    show(`${error.message} What is shown is of ${at(state.lastGood).slice(11, 19)}.`);
+    const known = state.lastGood ? `What is shown is of ${at(state.lastGood).slice(11, 19)}.` : "Nothing is known yet: the page goes on when it is back.";
+    show(`${error.message} ${known}`);
     $("live-text").textContent = "not live";
     document.documentElement.dataset.live = "no";
   }

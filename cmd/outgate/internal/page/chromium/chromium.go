@@ -152,8 +152,14 @@ func (b *Browser) call(method string, params map[string]any, into any) {
 // Open goes to an address and waits until the page is live.
 func (b *Browser) Open(url string) {
 	b.t.Helper()
-	b.call("Page.navigate", map[string]any{"url": url}, nil)
+	b.Visit(url)
 	b.Until(`document.documentElement?.dataset.live === "yes"`)
+}
+
+// Visit goes to an address, of a page that may never be live.
+func (b *Browser) Visit(url string) {
+	b.t.Helper()
+	b.call("Page.navigate", map[string]any{"url": url}, nil)
 }
 
 // Eval runs a script in the page and returns what it evaluates to, as a text.
