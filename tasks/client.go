@@ -20,12 +20,14 @@ type Client struct {
 	rdb    redis.UniversalClient
 	scheme atomic.Pointer[partition.Scheme]
 	waiter *waiter
+	// together is nil where every caller goes alone.
+	together *together
 }
 
 // NewClient returns a client on a Redis that a gateway has configured. It does
 // not close rdb.
 func NewClient(rdb redis.UniversalClient) *Client {
-	return &Client{rdb: rdb, waiter: newWaiter(rdb)}
+	return &Client{rdb: rdb, waiter: newWaiter(rdb), together: newTogether(rdb)}
 }
 
 // Close ends the client's subscription. It is an error to call Wait afterwards.
@@ -34,7 +36,8 @@ func (c *Client) Close() error { return c.waiter.close() }
 // Enqueue admits one envelope. The error is a *Refusal (errors.Is finds
 // ErrQueueFull, ErrInvalid and the others) or Redis'. After an error of the
 // connection the envelope may have been admitted: an idempotency key makes it
-// safe to try again.
+// safe to try again. Callers that come at the same time share calls; the error of a
+// call is that of all who share it.
 func (c *Client) Enqueue(ctx context.Context, e Envelope) (Receipt, error) {
 	results, err := c.enqueue(ctx, []Envelope{e}, "")
 	if err != nil {
@@ -156,7 +159,7 @@ func (c *Client) admitAll(ctx context.Context, s partition.Scheme, envelopes []E
 		if err != nil {
 			return []result{{err: refuse(err)}}, nil
 		}
-		return c.admitGroup(ctx, s, t.partition, []ticket{t})
+		return c.admitOne(ctx, s, t)
 	}
 	groups := make(map[int][]int)
 	tickets := make([]ticket, len(envelopes))
@@ -201,20 +204,38 @@ func (c *Client) admitMembers(ctx context.Context, s partition.Scheme, index int
 	}
 }
 
-// admitGroup makes one call, and pauses the producer where the partition is
-// degraded and the gateway asks for it.
+// admitOne shares a call with others that come at the same time.
+func (c *Client) admitOne(ctx context.Context, s partition.Scheme, t ticket) ([]result, error) {
+	if c.together == nil {
+		return c.admitGroup(ctx, s, t.partition, []ticket{t})
+	}
+	r, throttle, err := c.together.admit(ctx, s, t)
+	if err != nil {
+		return nil, err
+	}
+	pause(ctx, throttle)
+	return []result{r}, nil
+}
+
+// admitGroup makes one call for many.
 func (c *Client) admitGroup(ctx context.Context, s partition.Scheme, index int, group []ticket) ([]result, error) {
 	results, throttle, err := admit(ctx, c.rdb, s, index, group)
 	if err != nil {
 		return nil, err
 	}
-	if throttle > 0 {
+	pause(ctx, throttle)
+	return results, nil
+}
+
+// pause holds the producer up where the partition is degraded and the gateway asks
+// for it.
+func pause(ctx context.Context, ms int) {
+	if ms > 0 {
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Duration(throttle) * time.Millisecond):
+		case <-time.After(time.Duration(ms) * time.Millisecond):
 		}
 	}
-	return results, nil
 }
 
 // refuse turns a fault found here into the refusal that the gateway would give.

@@ -62,6 +62,7 @@ const (
 type ticket struct {
 	routingKey string
 	partition  int
+	size       int // of the JSON, in bytes
 	args       [10]any
 }
 
@@ -77,6 +78,7 @@ func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
 	t := ticket{
 		routingKey: e.RoutingKey(),
 		partition:  s.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID()),
+		size:       len(payload),
 	}
 	var key, fingerprint string
 	if e.IdempotencyKey != "" {
@@ -116,25 +118,41 @@ type result struct {
 // of the call; each envelope has its own in results. It also answers how long the
 // gateway asks its producers to pause while degraded, in milliseconds.
 func admit(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme, index int, tickets []ticket) ([]result, int, error) {
+	call := newCall(ctx, s, index, tickets)
+	_ = rdb.Process(ctx, call)
+	if redis.HasErrorPrefix(call.Err(), "NOSCRIPT") {
+		if err := rdb.ScriptLoad(ctx, EnqueueScript).Err(); err != nil {
+			return nil, 0, callError(err)
+		}
+		call = newCall(ctx, s, index, tickets)
+		_ = rdb.Process(ctx, call)
+	}
+	return call.read(tickets)
+}
+
+// once is a command that go-redis must not repeat by itself: were only the reply
+// lost, a repeated enqueue would admit the envelope twice.
+type once struct{ *redis.Cmd }
+
+func (once) NoRetry() bool { return true }
+
+// newCall is the script's call for envelopes of one partition.
+func newCall(ctx context.Context, s partition.Scheme, index int, tickets []ticket) once {
 	args := make([]any, 0, 6+10*len(tickets))
 	args = append(args, "evalsha", enqueueSHA, 1, partition.Keys{Queue: s.Queue(index)}.Tag(), "batch/2", s.Key())
 	for i := range tickets {
 		args = append(args, tickets[i].args[:]...)
 	}
-	v, err := runOnce(ctx, rdb, args)
-	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		if err = rdb.ScriptLoad(ctx, EnqueueScript).Err(); err == nil {
-			v, err = runOnce(ctx, rdb, args)
-		}
-	}
+	cmd := once{redis.NewCmd(ctx, args...)}
+	cmd.SetFirstKeyPos(3)
+	return cmd
+}
+
+// read reads what the script answered, as admit tells it.
+func (o once) read(tickets []ticket) ([]result, int, error) {
+	v, err := o.Slice()
 	if err != nil {
-		var reply redis.Error
-		if errors.As(err, &reply) {
-			if r := ParseRefusal(reply.Error()); r != nil {
-				return nil, 0, r
-			}
-		}
-		return nil, 0, fmt.Errorf("enqueue: %w", err)
+		return nil, 0, callError(err)
 	}
 	if len(v) != 1+len(tickets) {
 		if len(v) == 2 { // one refusal for all: nothing is configured
@@ -151,17 +169,15 @@ func admit(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme, i
 	return results, throttle, nil
 }
 
-// once is a command that go-redis must not repeat by itself: were only the reply
-// lost, a repeated enqueue would admit the envelope twice.
-type once struct{ *redis.Cmd }
-
-func (once) NoRetry() bool { return true }
-
-func runOnce(ctx context.Context, rdb redis.UniversalClient, args []any) ([]any, error) {
-	cmd := once{redis.NewCmd(ctx, args...)}
-	cmd.SetFirstKeyPos(3)
-	_ = rdb.Process(ctx, cmd)
-	return cmd.Slice()
+// callError is the refusal that a reply of Redis is, or the error itself.
+func callError(err error) error {
+	var reply redis.Error
+	if errors.As(err, &reply) {
+		if r := ParseRefusal(reply.Error()); r != nil {
+			return r
+		}
+	}
+	return fmt.Errorf("enqueue: %w", err)
 }
 
 // parseResult reads one answer of the script, as enqueue.lua documents it.
