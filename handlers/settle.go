@@ -119,7 +119,9 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 		}
 	}
 	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
-	if e := h.suspend(ctx, d, partition.Suspension{Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends}); e != nil {
+	if e := h.suspend(ctx, d, partition.Suspension{
+		Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends, What: string(v.Reason),
+	}); e != nil {
 		return h.conclude(ctx, d, e)
 	}
 	return retryIn(delay, string(v.Reason))

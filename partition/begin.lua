@@ -51,6 +51,7 @@ end
 local crashes, ambiguous, found = tonumber(w[2] or "0"), w[3] or "0", 0
 if flight and flight ~= token then
   crashes, ambiguous, found = crashes + 1, "1", 1
+  note(t, now, try, "cut_off")
   redis.call("HSET", t, "og_journal", "1", "og_crashes", crashes, "og_ambiguous", "1")
   redis.call("HDEL", t, "og_flight")
 end

@@ -13,12 +13,16 @@
 local REPLIES_TTL = 600000
 local id, line, kind, ns = ARGV[1], ARGV[2], ARGV[4], ARGV[7]
 local t = aq .. "t:" .. id
-local v = redis.call("HMGET", t, "state", "og_flight", "unique_key", "og_settled", "og_reply")
+local v = redis.call("HMGET", t, "state", "og_flight", "unique_key", "og_settled", "og_reply", "og_steps")
 local state, flight, unique = v[1], v[2], v[3]
 if not state or v[4] or state == "archived" then return 0 end
 if flight and flight ~= ARGV[3] then return -1 end
 
 leave(id, state)
+if v[6] then -- its steps outlive its task
+  local ttl = kind == "done" and ARGV[6] or ARGV[12]
+  if ttl ~= "0" then redis.call("SET", og .. "steps:" .. id, v[6], "PX", ttl) end
+end
 if kind == "done" then
   redis.call("DEL", t)
 else

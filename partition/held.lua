@@ -22,6 +22,7 @@ if op == "purge" then
     redis.call("ZREM", aq .. "archived", id)
     redis.call("DEL", t)
   end
+  redis.call("DEL", og .. "steps:" .. id)
   local listed = redis.call("ZREM", og .. "dead", id)
   return math.max(listed, redis.call("DEL", dead))
 end

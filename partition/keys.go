@@ -63,6 +63,9 @@ func (k Keys) Dead() string { return k.own("dead") }
 // DeadLetter is the record of one dead letter.
 func (k Keys) DeadLetter(id string) string { return k.own("dead:" + id) }
 
+// Steps is what became of the attempts of a settled envelope that needed several.
+func (k Keys) Steps(id string) string { return k.own("steps:" + id) }
+
 // Sweeper is the lease of the one sweeper of the partition.
 func (k Keys) Sweeper() string { return k.own("sweeper") }
 

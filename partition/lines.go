@@ -25,6 +25,8 @@ var (
 	promoteLua     = ReplyLua + promoteOnlyLua
 	//go:embed archive.lua
 	archiveLua string
+	//go:embed steps.lua
+	stepsLua string
 	//go:embed begin.lua
 	beginLua string
 	//go:embed suspend.lua
@@ -37,8 +39,8 @@ var (
 
 	supersededScript = redis.NewScript(Prelude + supersededLua)
 
-	beginScript   = redis.NewScript(Prelude + promoteLua + beginLua)
-	suspendScript = redis.NewScript(Prelude + suspendLua)
+	beginScript   = redis.NewScript(Prelude + promoteLua + stepsLua + beginLua)
+	suspendScript = redis.NewScript(Prelude + stepsLua + suspendLua)
 	finishScript  = redis.NewScript(Prelude + promoteLua + archiveLua + finishLua)
 )
 
@@ -118,6 +120,9 @@ type Suspension struct {
 	Ambiguous bool
 	// Refund gives the attempt back: waiting spends none.
 	Refund bool
+	// What became of the attempt, a word without white space: it is kept for whoever
+	// asks how the envelope fared. Empty where there is nothing to tell.
+	What string
 }
 
 // Suspend clears the in-flight mark of an attempt and records what it learned. It
@@ -125,7 +130,7 @@ type Suspension struct {
 func (l *Lines) Suspend(ctx context.Context, id, token string, s Suspension) (bool, error) {
 	ms := (s.Wait + time.Millisecond - 1) / time.Millisecond
 	n, err := suspendScript.Run(ctx, l.rdb, l.keys, id, token, int64(ms), s.Progress,
-		flag(s.Ambiguous), flag(s.Refund)).Int()
+		flag(s.Ambiguous), flag(s.Refund), s.What).Int()
 	if err != nil {
 		return false, fmt.Errorf("suspend %s: %w", id, err)
 	}

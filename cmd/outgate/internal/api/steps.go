@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/outgate/outgate/partition"
@@ -22,6 +23,7 @@ func (t *Trace) describe(v *view, r record) {
 	if at, err := partition.AdmittedAt(t.ID); err == nil {
 		t.step("admitted", at.UnixMilli(), fmt.Sprintf("to partition %d", t.Partition))
 	}
+	t.fromSteps(r.steps)
 	t.fromTask(v, r)
 	t.fromDeadLetter()
 	t.fromOutcome()
@@ -29,12 +31,33 @@ func (t *Trace) describe(v *view, r record) {
 		if (a.AtMS == 0) != (b.AtMS == 0) {
 			return cmp.Compare(b.AtMS, a.AtMS) // those without a time last
 		}
-		return cmp.Compare(a.AtMS, b.AtMS)
+		return cmp.Or(cmp.Compare(a.AtMS, b.AtMS), cmp.Compare(early[a.What], early[b.What]))
 	})
 }
 
+// early is the order of steps within one millisecond; any other comes after them.
+var early = map[string]int{"admitted": -3, "attempted": -2, "failed": -1, "cut_off": -1}
+
 func (t *Trace) step(what string, at int64, text string) {
 	t.Steps = append(t.Steps, Step{What: what, AtMS: at, Text: text})
+}
+
+// fromSteps is what is kept of attempts that were followed by others: when each ended,
+// its number and what became of it.
+func (t *Trace) fromSteps(steps string) {
+	for step := range strings.SplitSeq(steps, ";") {
+		var at int64
+		var try int
+		var what string
+		if n, _ := fmt.Sscan(step, &at, &try, &what); n < 3 {
+			continue
+		}
+		if what == "cut_off" {
+			t.step(what, at, fmt.Sprintf("attempt %d never reported", try))
+		} else {
+			t.step("failed", at, fmt.Sprintf("attempt %d: %s", try, what))
+		}
+	}
 }
 
 // fromTask is what asynq's task and our journal in it tell of an envelope that is not
@@ -54,7 +77,7 @@ func (t *Trace) fromTask(v *view, r record) {
 		return
 	}
 	t.State = state
-	if t.lastFailure != "" {
+	if t.lastFailure != "" && r.steps == "" {
 		t.step("failed", max(t.lastFailedMS, first, t.Steps[0].AtMS), t.lastFailure)
 	}
 	switch state {
@@ -70,7 +93,7 @@ func (t *Trace) fromTask(v *view, r record) {
 	if since := number(r.task["pending_since"]); since > 0 && state == "pending" {
 		t.step("runnable", time.Unix(0, since).UnixMilli(), "")
 	}
-	if t.Crashes > 0 {
+	if t.Crashes > strings.Count(r.steps, "cut_off") {
 		t.step("cut_off", 0, fmt.Sprintf("%d attempts never reported", t.Crashes))
 	}
 	if h.flight {

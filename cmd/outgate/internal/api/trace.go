@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -118,6 +119,7 @@ type record struct {
 	at      int64 // the clock of Redis
 	task    map[string]string
 	outcome string
+	steps   string
 	dead    []any
 	due     float64
 }
@@ -170,19 +172,20 @@ func (a *API) Trace(ctx context.Context, id string) (Trace, error) {
 func (a *API) readRecord(ctx context.Context, k partition.Keys, id string) (record, error) {
 	pipe := a.cfg.Redis.Pipeline()
 	clock := pipe.Time(ctx)
-	names := []string{"state", "pending_since", "og_try", "og_at", "og_flight", "og_until", "og_ambiguous", "og_crashes", "og_held", "og_settled", "og_progress"}
+	names := []string{"state", "pending_since", "og_try", "og_at", "og_flight", "og_until", "og_ambiguous", "og_crashes", "og_held", "og_settled", "og_progress", "og_steps"}
 	task := pipe.HMGet(ctx, k.Task(id), names...)
 	outcome, due := pipe.Get(ctx, k.Outcome(id)), pipe.ZScore(ctx, k.Asynq("retry"), id)
-	dead := pipe.HMGet(ctx, k.DeadLetter(id), "record", "replayed_as")
+	dead, steps := pipe.HMGet(ctx, k.DeadLetter(id), "record", "replayed_as"), pipe.Get(ctx, k.Steps(id))
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return record{}, fmt.Errorf("read %s: %w", id, err)
 	}
-	r := record{at: clock.Val().UnixMilli(), task: make(map[string]string), outcome: outcome.Val(), dead: dead.Val(), due: due.Val()}
+	r := record{at: clock.Val().UnixMilli(), task: make(map[string]string), outcome: outcome.Val(), dead: dead.Val(), due: due.Val(), steps: steps.Val()}
 	for i, name := range names {
 		if s, ok := task.Val()[i].(string); ok {
 			r.task[name] = s
 		}
 	}
+	r.steps = cmp.Or(r.task["og_steps"], r.steps)
 	return r, nil
 }
 

@@ -70,6 +70,34 @@ func TestATraceFollowsAnEnvelope(t *testing.T) {
 	}
 }
 
+func TestATraceHasEveryAttemptWithItsTime(t *testing.T) {
+	g := newGateway(t, 1, bridge("sb"))
+	g.Work()
+	of := func(script string) api.Trace {
+		t.Helper()
+		e := send("sb", "a", script)
+		e.MaxAttempts = 3
+		r := g.Enqueue(e)
+		g.Settle(r...)
+		return get[api.Trace](g, "/envelopes/"+r[0].ID)
+	}
+	delivered := of(`{"fail":"retryable","times":2}`)
+	checkTrace(t, delivered, "delivered", "admitted", "attempted", "failed", "failed", "delivered")
+	var texts []string
+	for _, s := range delivered.Steps {
+		texts = append(texts, s.Text)
+		if s.AtMS == 0 {
+			t.Errorf("no time: %+v", s)
+		}
+	}
+	want := []string{"to partition 0", "for the first time", "attempt 1: provider_unavailable", "attempt 2: provider_unavailable", "at attempt 3"}
+	if diff := cmp.Diff(want, texts); diff != "" {
+		t.Error(diff)
+	}
+	dead := of(`{"fail":"retryable"}`)
+	checkTrace(t, dead, "dead", "admitted", "attempted", "failed", "failed", "dead")
+}
+
 func TestATraceFollowsADeadLetterToItsReplay(t *testing.T) {
 	var mended atomic.Bool
 	g := newGateway(t, 1, bridge("sb", flaky(&mended)))
