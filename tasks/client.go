@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,6 +108,9 @@ const batchSize = 250
 // enqueue routes, groups by partition, and admits. A gateway that was set up anew
 // with another scheme is met once by reading the scheme again.
 func (c *Client) enqueue(ctx context.Context, envelopes []Envelope, replay string) ([]result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &notAskedError{fmt.Errorf("enqueue: %w", err)}
+	}
 	for again := false; ; again = true {
 		scheme, err := c.schemeOf(ctx, again)
 		if err != nil {
@@ -271,6 +275,11 @@ func (c *Client) EditMedia(ctx context.Context, e Envelope) (*Success, error) {
 
 func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Success, error) {
 	e.Operation = op
+	heard, err := c.expect(ctx, &e)
+	if err != nil {
+		return nil, refusedError(&e, err)
+	}
+	defer heard()
 	receipt, err := c.Enqueue(ctx, e)
 	if err != nil {
 		out := refusedError(&e, err)
@@ -279,12 +288,11 @@ func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Succes
 		}
 		// Without an answer it may be admitted and delivered all the same.
 		var refusal *Refusal
-		var reply redis.Error
 		var unasked *notAskedError
-		out.Ambiguous = !errors.As(err, &refusal) && !errors.As(err, &reply) && !errors.As(err, &unasked)
+		out.Ambiguous = !errors.As(err, &refusal) && !refusedByRedis(err) && !errors.As(err, &unasked)
 		return nil, out
 	}
-	outcome, err := c.Wait(ctx, receipt)
+	outcome, err := c.wait(ctx, receipt, heard)
 	if err != nil {
 		out := refusedError(&e, err)
 		out.ID, out.Partition = receipt.ID, receipt.Partition
@@ -301,6 +309,24 @@ func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Succes
 		outcome.Success.Idempotent = receipt.Idempotent
 	}
 	return outcome.Success, outcome.Err()
+}
+
+// expect listens to the partition of an envelope that is about to be admitted, for its
+// outcome may be published before its receipt is here. It returns what ends that.
+func (c *Client) expect(ctx context.Context, e *Envelope) (heard func(), err error) {
+	scheme, err := c.schemeOf(ctx, false)
+	if err != nil {
+		return func() {}, nil //nolint:nilerr // the enqueue meets it too, and says it in full
+	}
+	keys := partition.Keys{Queue: scheme.Queue(scheme.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID()))}
+	return c.waiter.expect(ctx, keys.Outcomes())
+}
+
+// refusedByRedis is true where Redis answered that it did not do the call. A script
+// that fails half way may have admitted others of it, or this one.
+func refusedByRedis(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && !strings.Contains(reply.Error(), "user_script")
 }
 
 // refusedError is the outcome of an envelope that never had one.
@@ -321,10 +347,5 @@ func refusedError(e *Envelope, err error) *OutboundError {
 	case errors.Is(err, context.DeadlineExceeded):
 		reason = classify.ReasonTimeout
 	}
-	category := reason.Category()
-	return &OutboundError{
-		Status: StatusError, Type: "outbound_error", Category: category, Disposition: category.Disposition(),
-		Operation: e.Operation, Reason: reason, RoutingKey: e.RoutingKey(), Retryable: category == classify.Retryable,
-		CorrelationID: e.CorrelationID, Traceparent: e.Traceparent, SessionKey: e.SessionKey, RouteResolution: e.RouteResolution, cause: err,
-	}
+	return NewOutboundError(e, judged(reason), err)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -208,7 +209,7 @@ func TestSynchronousCallThatGivesUpSaysWhatMayStillHappen(t *testing.T) {
 		},
 		classify.ReasonCanceled: func(t *testing.T, rdb *redis.Client) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(t.Context())
-			context.AfterFunc(waitingFor(ctx, t, rdb, "outgate:{outbound-000}:outcomes"), cancel)
+			context.AfterFunc(admitted(ctx, t, rdb), cancel)
 			return ctx, cancel
 		},
 	} {
@@ -227,19 +228,101 @@ func TestSynchronousCallThatGivesUpSaysWhatMayStillHappen(t *testing.T) {
 	}
 }
 
-// waitingFor returns a context that ends once somebody subscribes to a channel.
-func waitingFor(ctx context.Context, t *testing.T, rdb *redis.Client, channel string) context.Context {
+// admitted returns a context that ends once the partition holds something.
+func admitted(ctx context.Context, t *testing.T, rdb *redis.Client) context.Context {
 	t.Helper()
-	heard, cancel := context.WithCancel(ctx)
+	held, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer cancel()
-		waitUntil(t, "somebody subscribes", func() bool {
-			return ctx.Err() != nil || rdb.PubSubNumSub(context.WithoutCancel(ctx), channel).Val()[channel] > 0
+		waitUntil(t, "something is admitted", func() bool {
+			return ctx.Err() != nil || rdb.LLen(context.WithoutCancel(ctx), "asynq:{outbound-000}:pending").Val() > 0
 		})
 	})
 	t.Cleanup(wg.Wait)
-	return heard
+	return held
+}
+
+func TestSynchronousCallThatCannotBeginAsksNobody(t *testing.T) {
+	rdb := embedded(t)
+	announce(t, rdb, onePartition)
+	c := newClient(t, rdb)
+	enqueue(t, c, message("1", "x"))
+	for name, tt := range map[string]struct {
+		call func() error
+		want error
+	}{
+		"its context has ended": {func() error {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err := c.SendMessage(ctx, message("1", "y"))
+			return err
+		}, context.Canceled},
+		"its client is closed": {func() error {
+			closed := tasks.NewClient(rdb)
+			must(t, closed.Close())
+			_, err := closed.SendMessage(t.Context(), message("1", "y"))
+			return err
+		}, tasks.ErrClosed},
+	} {
+		err := tt.call()
+		failed, ok := errors.AsType[*tasks.OutboundError](err)
+		if !ok || failed.Ambiguous || !errors.Is(err, tt.want) {
+			t.Errorf("%s: %#v", name, err)
+		}
+	}
+	if held := depth(t, rdb, "outbound-000"); held != 1 {
+		t.Errorf("the partition holds %d", held)
+	}
+}
+
+// atOnce settles every envelope before its receipt is on its way to the client, and
+// keeps no outcome, as a gateway with results.ttl: 0.
+type atOnce struct {
+	redis.Hook
+	publish func(id string)
+}
+
+func (a atOnce) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (a atOnce) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (a atOnce) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == "evalsha" && err == nil {
+			a.publish(regexp.MustCompile(`000-[0-9a-f]{16}`).FindString(fmt.Sprint(cmd)))
+		}
+		return err
+	}
+}
+
+func TestSynchronousCallHearsAnOutcomeThatIsNotKept(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, onePartition)
+		other := redis.NewClient(rdb.Options())
+		closeAfter(t, other)
+		rdb.AddHook(atOnce{publish: func(id string) {
+			outcome := delivered(message("1", "x"), id)
+			data, err := json.Marshal(outcome)
+			must(t, err)
+			must(t, other.Publish(t.Context(), partition.Keys{Queue: s.Scheme.Queue(0)}.Outcomes(), data).Err())
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		c := newClient(t, rdb)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if _, err := c.SendMessage(ctx, message("1", "x")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }
 
 func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {

@@ -390,8 +390,8 @@ local function enter(namespace, index)
   og, aq = "outgate:" .. tag .. ":", "asynq:" .. tag .. ":"
 end
 
--- place answers the partition and the line of an envelope; or nil and the refusal of
--- one that belongs elsewhere. Where the caller left the partition to the script, it
+-- place answers the partition and the line of an envelope; or nil and what is to be
+-- said of one that belongs elsewhere. Where the caller left the partition to the script, it
 -- goes there.
 local function place(e, scheme)
   if scheme then
@@ -402,7 +402,14 @@ local function place(e, scheme)
   scheme = redis.call("HMGET", og .. "state", "hash", "hash_key", "partitions")
   local index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
   if index == c.partition then return index, line end
-  return nil, string.format("OUTGATE_WRONG_PARTITION want %s-%03d", match(tag, "^{(.*)%-%d+}$"), index)
+  return nil, string.format("want %s-%03d", match(tag, "^{(.*)%-%d+}$"), index)
+end
+
+-- turned_away is the refusal of what never came to admission. It is counted as any
+-- other, where the caller named the partition.
+local function turned_away(code, text, priority, scheme)
+  if not scheme then refused(priority or "unknown", code, text) end
+  return nil, code .. " " .. text
 end
 
 -- accept admits one envelope and answers its receipt, its id and, of a duplicate that
@@ -418,14 +425,14 @@ local function accept(json)
   c = conf()
   if not c then return nil, NOT_READY end
   if #json > c.max_bytes then
-    return nil, "OUTGATE_TOO_LARGE " .. #json .. " bytes, the limit is " .. c.max_bytes
+    return turned_away("OUTGATE_TOO_LARGE", #json .. " bytes, the limit is " .. c.max_bytes, nil, scheme)
   end
   local e = decode(json)
-  if fault then return nil, "OUTGATE_INVALID " .. fault end
-  local index, line = place(e, scheme)
-  if not index then return nil, line end
-
+  if fault then return turned_away("OUTGATE_INVALID", fault, nil, scheme) end
   local routing_key, priority = e.bridge_id .. ":" .. e.external_room_id, e.priority or "normal"
+  local index, line = place(e, scheme)
+  if not index then return turned_away("OUTGATE_WRONG_PARTITION", line, priority) end
+
   if not open(e.operation, priority) then return nil, NOT_READY end
   local key, print = "", ""
   if e.idempotency_key then

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,47 @@ func (p *pressed) published() (seen []transition) {
 			seen = append(seen, e)
 		}
 	}
+}
+
+func TestEveryRefusalIsToldOnce(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, capacity(1))
+		f := newForeign(t, rdb)
+		room := func(room, more string) string {
+			return `{"operation":"send","bridge_id":"tg","external_room_id":"` + room + `","payload":"x"` + more + `}`
+		}
+		queue := s.Scheme.Queue(s.Scheme.Route("tg", "42", ""))
+		events := subscribe(t, rdb, partition.Keys{Queue: queue}.Events())
+		elsewhere := "42"
+		for n := 0; s.Scheme.Queue(s.Scheme.Route("tg", elsewhere, "")) == queue; n++ {
+			elsewhere = fmt.Sprint(n)
+		}
+		f.admit(t, room("42", ""))
+		for _, tt := range []struct{ envelope, code, priority string }{
+			{`{"operation":"send"`, "OUTGATE_INVALID", "unknown"},
+			{room("42", `,"opts":{"silent":1},"priority":"high"`), "OUTGATE_INVALID", "unknown"},
+			{room("42", `,"correlation_id":"`+strings.Repeat("x", s.MaxBytes)+`"`), "OUTGATE_TOO_LARGE", "unknown"},
+			{room(elsewhere, `,"priority":"high"`), "OUTGATE_WRONG_PARTITION", "high"},
+			{room("42", ""), "OUTGATE_QUEUE_FULL", "normal"},
+		} {
+			_, err := f.enqueue(t.Context(), "{"+queue+"}", tt.envelope)
+			if err == nil || !strings.HasPrefix(err.Error(), tt.code+" ") {
+				t.Errorf("%v, want %s", err, tt.code)
+			}
+			for {
+				var e struct{ Event, Code, Priority, Partition any }
+				must(t, json.Unmarshal([]byte(receive(t, events)), &e))
+				if e.Event == "pressure" {
+					continue
+				}
+				index := float64(s.Scheme.Route("tg", "42", ""))
+				if e.Event != "refused" || e.Code != tt.code || e.Priority != tt.priority || e.Partition != index {
+					t.Errorf("told of %s: %+v", tt.code, e)
+				}
+				break
+			}
+		}
+	})
 }
 
 func TestPressureRisesAtItsThresholdsAndTellsOnce(t *testing.T) {

@@ -21,8 +21,14 @@ var ErrClosed = errors.New("the client is closed")
 const pollEvery = time.Second
 
 // Wait waits for the outcome of an admitted envelope, until ctx ends. A delivery
-// that failed is an Outcome too: its Err is the error.
+// that failed is an Outcome too: its Err is the error. An outcome that is not kept any
+// more, or never was (results.ttl: 0) and was published before, does not come.
 func (c *Client) Wait(ctx context.Context, r Receipt) (Outcome, error) {
+	return c.wait(ctx, r, func() {})
+}
+
+// wait is Wait, and calls heard once nothing can be missed any more.
+func (c *Client) wait(ctx context.Context, r Receipt, heard func()) (Outcome, error) {
 	if r.Outcome != nil {
 		return *r.Outcome, nil
 	}
@@ -31,7 +37,7 @@ func (c *Client) Wait(ctx context.Context, r Receipt) (Outcome, error) {
 		return Outcome{}, err
 	}
 	keys := partition.Keys{Queue: scheme.Queue(r.Partition)}
-	return c.waiter.wait(ctx, keys, r.ID)
+	return c.waiter.wait(ctx, keys, r.ID, heard)
 }
 
 // Outcome reads the outcome of an envelope by its id; false where there is none
@@ -58,6 +64,12 @@ type waiter struct {
 	pubsub  *redis.PubSub
 	joined  map[string]chan struct{} // channel -> closed once the subscription stands
 	waiting map[string][]chan string // id -> who waits
+	// expecting counts those who do not know yet what they wait for, and early is what
+	// was published meanwhile.
+	expecting int
+	early     []string
+	// deaf is true where a subscription did not come to stand in time.
+	deaf bool
 }
 
 func newWaiter(rdb redis.UniversalClient) *waiter {
@@ -88,9 +100,10 @@ func (w *waiter) read(ctx context.Context, keys partition.Keys, id string) (Outc
 
 // wait subscribes, then reads: whatever is settled before the subscription stands
 // is found by reading, whatever is settled after it is heard.
-func (w *waiter) wait(ctx context.Context, keys partition.Keys, id string) (Outcome, error) {
+func (w *waiter) wait(ctx context.Context, keys partition.Keys, id string, known func()) (Outcome, error) {
 	heard := make(chan string, 1)
 	joined, err := w.join(ctx, keys.Outcomes(), id, heard)
+	known()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -124,22 +137,71 @@ func (w *waiter) join(ctx context.Context, channel, id string, heard chan string
 		return nil, ErrClosed
 	}
 	w.waiting[id] = append(w.waiting[id], heard)
+	for _, outcome := range w.early {
+		if idOf(outcome) == id {
+			heard <- outcome
+			break
+		}
+	}
+	return w.subscribe(ctx, channel), nil
+}
+
+const (
+	// mostEarly bounds how many outcomes are kept for those who do not know their id yet.
+	mostEarly = 1024
+	// earPatience is how long a subscription may take to stand. Without one the outcome
+	// is read.
+	earPatience = time.Second
+)
+
+// expect returns once the outcomes on a channel are heard. From then on they are kept
+// for who joins before it has called heard.
+func (w *waiter) expect(ctx context.Context, channel string) (heard func(), err error) {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return nil, ErrClosed
+	}
+	w.expecting++
+	joined, deaf := w.subscribe(ctx, channel), w.deaf
+	w.mu.Unlock()
+	if !deaf {
+		patience := time.NewTimer(earPatience)
+		defer patience.Stop()
+		select {
+		case <-joined:
+		case <-ctx.Done():
+		case <-patience.C:
+			w.mu.Lock()
+			w.deaf = true
+			w.mu.Unlock()
+		}
+	}
+	return sync.OnceFunc(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.expecting--; w.expecting == 0 {
+			w.early = nil
+		}
+	}), nil
+}
+
+// subscribe answers what is closed once the subscription to a channel stands.
+func (w *waiter) subscribe(ctx context.Context, channel string) <-chan struct{} {
 	if joined, ok := w.joined[channel]; ok {
-		return joined, nil
+		return joined
 	}
 	joined := make(chan struct{})
 	w.joined[channel] = joined
 	if w.pubsub == nil {
 		w.pubsub = w.rdb.Subscribe(context.WithoutCancel(ctx), channel)
 		go w.listen(w.pubsub)
-		return joined, nil
+		return joined
 	}
-	if err := w.pubsub.Subscribe(context.WithoutCancel(ctx), channel); err != nil {
-		// The subscription is made again with the connection; until then reading
-		// finds the outcome.
-		return joined, nil //nolint:nilerr // see above
-	}
-	return joined, nil
+	// Where it fails it is made again with the connection; until then reading finds the
+	// outcome.
+	_ = w.pubsub.Subscribe(context.WithoutCancel(ctx), channel)
+	return joined
 }
 
 func (w *waiter) leave(id string, heard chan string) {
@@ -169,6 +231,7 @@ func (w *waiter) listen(pubsub *redis.PubSub) {
 				default:
 					close(joined)
 				}
+				w.deaf = false
 			}
 			w.mu.Unlock()
 		case *redis.Message:
@@ -177,14 +240,24 @@ func (w *waiter) listen(pubsub *redis.PubSub) {
 	}
 }
 
-// deliver finds the id in the outcome without decoding it: a client hears the
-// outcomes of a whole partition and waits for few of them.
-func (w *waiter) deliver(outcome string) {
+// idOf finds the id in an outcome without decoding it: a client hears the outcomes of
+// a whole partition and waits for few of them.
+func idOf(outcome string) string {
 	_, rest, _ := strings.Cut(outcome, `"id":"`)
 	id, _, _ := strings.Cut(rest, `"`)
+	return id
+}
+
+func (w *waiter) deliver(outcome string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, heard := range w.waiting[id] {
+	if w.expecting > 0 {
+		if len(w.early) == mostEarly {
+			w.early = w.early[1:]
+		}
+		w.early = append(w.early, outcome)
+	}
+	for _, heard := range w.waiting[idOf(outcome)] {
 		select {
 		case heard <- outcome:
 		default:

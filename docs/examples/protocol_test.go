@@ -181,7 +181,7 @@ func TestRefusalsComeInTheOrderOfTheProtocol(t *testing.T) {
 	}
 }
 
-func TestRefusalsThatAreNoFaultOfFormArePublished(t *testing.T) {
+func TestRefusalsArePublished(t *testing.T) {
 	cfg := config()
 	cfg.Scheme.Count, cfg.Capacity = 1, 1
 	g := announced(t, cfg)
@@ -198,7 +198,9 @@ func TestRefusalsThatAreNoFaultOfFormArePublished(t *testing.T) {
 		g.call(t, key, e)
 	}
 	for _, want := range []string{
+		`{"event":"refused","partition":0,"code":"OUTGATE_INVALID","priority":"unknown"}`,
 		`{"event":"pressure","partition":0,"from":"normal","to":"shed","depth":1,"capacity":1}`,
+		`{"event":"refused","partition":0,"code":"OUTGATE_INVALID","priority":"unknown"}`,
 		`{"event":"refused","partition":0,"code":"OUTGATE_IDEMPOTENCY_MISMATCH","priority":"normal"}`,
 		`{"event":"refused","partition":0,"code":"OUTGATE_QUEUE_FULL","priority":"low"}`,
 	} {
