@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -216,8 +217,14 @@ func (h *health) succeeded(ctx context.Context, bridge string) {
 }
 
 // SuspendBridge holds the heads of a bridge on all workers, within a second. It
-// answers false where the bridge was suspended before.
+// answers false where the bridge was suspended before; whoever did that and does it
+// again does not begin anew, and need not say why again.
 func SuspendBridge(ctx context.Context, rdb redis.UniversalClient, bridge string, s Suspension) (bool, error) {
+	var before Suspension
+	if text, err := rdb.HGet(ctx, SuspendedKey, bridge).Result(); err == nil &&
+		json.Unmarshal([]byte(text), &before) == nil && before.By == s.By {
+		s.SinceMS, s.Text = before.SinceMS, cmp.Or(s.Text, before.Text)
+	}
 	record, err := json.Marshal(s)
 	if err != nil {
 		return false, fmt.Errorf("suspend %s: %w", bridge, err)

@@ -144,6 +144,13 @@ func TestAnOperatorSuspendsAndResumesABridge(t *testing.T) {
 	if fresh, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", s); fresh || err != nil {
 		t.Fatalf("suspended a second time: %t, %v", fresh, err)
 	}
+	again := handlers.Suspension{By: "operator", SinceMS: s.SinceMS + 5}
+	if _, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", again); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.suspension("b"); got == nil || *got != s {
+		t.Errorf("suspended a third time: %+v, want %+v", got, s)
+	}
 	for _, w := range workers {
 		until(t, "the worker knows", func() bool { return w.value(t, "outgate_bridge_up") == 1 })
 	}

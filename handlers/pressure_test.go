@@ -109,3 +109,32 @@ func TestAnOutcomeTellsOfThePressure(t *testing.T) {
 		t.Errorf("outcome at %s", o.PressureLevel)
 	}
 }
+
+// A worker hears of changes; what the pressure is as it begins, or as Redis is written
+// anew, it reads.
+func TestOutcomesTellThePressureThatNobodyAnnounced(t *testing.T) {
+	t.Parallel()
+	ch := newScripted(nil)
+	cfg := onePartition(testBridge("b", ch))
+	cfg.Capacity = 20 // warn at 14
+	g := newGateway(t, cfg)
+	envelopes := make([]tasks.Envelope, 15)
+	for i := range envelopes {
+		envelopes[i] = toRoom("b", "1", "x")
+	}
+	receipts := g.enqueueAll(envelopes...)
+	w := g.work()
+	if o := g.delivered(receipts[0]); o.PressureLevel != partition.Warn {
+		t.Errorf("after a start: outcome at %s", o.PressureLevel)
+	}
+	for _, r := range receipts[1:] {
+		g.delivered(r)
+	}
+	until(t, "the pressure is gone", func() bool { return w.value(t, "outgate_pressure_level") == 0 })
+	told := func() partition.Level { return g.delivered(g.enqueue(toRoom("b", "r", "x"))).PressureLevel }
+	g.rdb.Publish(t.Context(), g.keys(0).Events(), `{"event":"pressure","partition":0,"from":"normal","to":"shed"}`)
+	until(t, "it has heard of shedding", func() bool { return told() == partition.Shed })
+	g.rdb.FlushDB(t.Context())
+	until(t, "it is written again", func() bool { return g.rdb.Exists(t.Context(), partition.APIKey).Val() == 1 })
+	until(t, "what was lost is not told of", func() bool { return told() == partition.Normal })
+}

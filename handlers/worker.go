@@ -114,6 +114,9 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.health.refresh(ctx, w.fleet.Load().bridges); err != nil {
 		return err
 	}
+	if err := w.readPressure(ctx, w.partitions()...); err != nil {
+		return err
+	}
 	for i := range w.cfg.Scheme.Count {
 		queue := w.cfg.Scheme.Queue(i)
 		h := &handler{
@@ -187,11 +190,11 @@ func (w *Worker) nextToken() string {
 
 // listen hears the wakes of idle partitions and the events that are only told.
 func (w *Worker) listen(ctx context.Context) {
-	channels := make(map[string]int)
+	wakes, events := make(map[string]int), make(map[string]int)
 	var names []string
-	for i := range w.cfg.Scheme.Count {
+	for _, i := range w.partitions() {
 		k := partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
-		channels[k.Wake()] = i
+		wakes[k.Wake()], events[k.Events()] = i, i
 		names = append(names, k.Wake(), k.Events())
 	}
 	pubsub := w.rdb.Subscribe(ctx, names...)
@@ -207,20 +210,45 @@ func (w *Worker) listen(ctx context.Context) {
 			}
 			switch m := message.(type) {
 			case *redis.Subscription: // what was told before it stands was not heard
-				w.hear(ctx, channels, m.Channel, "")
+				if i, wake := wakes[m.Channel]; wake {
+					w.door.wake(i)
+				} else if err := w.readPressure(ctx, events[m.Channel]); err != nil {
+					w.redisTrouble(err)
+				}
 			case *redis.Message:
-				w.hear(ctx, channels, m.Channel, m.Payload)
+				if i, wake := wakes[m.Channel]; wake {
+					w.door.wake(i)
+				} else {
+					w.event(ctx, m.Payload)
+				}
 			}
 		}
 	}
 }
 
-func (w *Worker) hear(ctx context.Context, wakes map[string]int, channel, payload string) {
-	if i, wake := wakes[channel]; wake {
-		w.door.wake(i)
-	} else {
-		w.event(ctx, payload)
+// partitions are the indices of all.
+func (w *Worker) partitions() []int {
+	all := make([]int, w.cfg.Scheme.Count)
+	for i := range all {
+		all[i] = i
 	}
+	return all
+}
+
+// readPressure reads the levels of partitions, of which otherwise only changes are told.
+func (w *Worker) readPressure(ctx context.Context, partitions ...int) error {
+	keys := make([]partition.Keys, len(partitions))
+	for n, i := range partitions {
+		keys[n] = partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
+	}
+	levels, err := partition.ReadLevels(ctx, w.rdb, keys...)
+	if err != nil {
+		return err
+	}
+	for n, i := range partitions {
+		w.tallies[i].level.Store(&levels[n])
+	}
+	return nil
 }
 
 const (
@@ -298,6 +326,9 @@ func (w *Worker) restore(ctx context.Context, offer bool) (bool, error) {
 		if err := setup.Announce(ctx, w.rdb); err != nil {
 			w.log.Error("redis.restore_failed", zap.Error(err))
 			return offer, err
+		}
+		if err := w.readPressure(ctx, w.partitions()...); err != nil {
+			w.redisTrouble(err)
 		}
 	case !offer || setup.Offered(ctx, w.rdb):
 		return offer, nil

@@ -140,6 +140,7 @@ func (s Setup) write(ctx context.Context, rdb redis.UniversalClient) error {
 		pipe.HSetNX(ctx, k.State(), "seq", 0)
 		pipe.HSet(ctx, k.State(), s.state(i)...)
 		pipe.SAdd(ctx, "asynq:queues", k.Queue)
+		pipe.Del(ctx, k.Bridges()) // it may have had others
 		if len(s.Bridges) > 0 {
 			pipe.HSet(ctx, k.Bridges(), s.Bridges)
 		}

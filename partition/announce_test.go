@@ -112,6 +112,16 @@ func TestAnnouncedAgainAPartitionKeepsWhatItCounted(t *testing.T) {
 	}, capacity(10))
 }
 
+func TestBridgesThatAreGoneAreForgotten(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		g.setup.Bridges = map[string]string{"sl": "slack"}
+		g.must(g.setup.Announce(g.Context(), g.rdb))
+		if diff := cmp.Diff(g.setup.Bridges, g.rdb.HGetAll(g.Context(), g.keys.Bridges()).Val()); diff != "" {
+			g.Error(diff)
+		}
+	})
+}
+
 func TestMissingSeesWhatRedisLost(t *testing.T) {
 	for _, test := range []struct {
 		name string

@@ -92,15 +92,12 @@ func askStats(ctx context.Context, pipe redis.Pipeliner, k Keys) statsReplies {
 
 func (r statsReplies) stats(index int, queue string, now time.Time) Stats {
 	s := Stats{
-		Partition: index, Queue: queue, Level: Normal,
+		Partition: index, Queue: queue, Level: levelOf(number(r.state.Val(), 1)),
 		Pending: r.lengths[0].Val(), Active: r.lengths[1].Val(), Retry: r.lengths[2].Val(), Scheduled: r.lengths[3].Val(),
 		Archived: r.lengths[4].Val(), DeadLetters: r.lengths[5].Val(),
 		Capacity: number(r.state.Val(), 0), Owner: r.owner.Val(), Paused: r.paused.Val() == 1,
 	}
 	s.Depth = s.Pending + s.Active + s.Retry + s.Scheduled
-	if rank := number(r.state.Val(), 1); rank > 0 && rank < int64(len(Levels)) {
-		s.Level = Levels[rank]
-	}
 	if at, ok := Earliest(r.ids[0].Val(), r.ids[1].Val(), r.ids[2].Val(), r.ids[3].Val()); ok {
 		s.OldestMS = max(0, now.Sub(at).Milliseconds())
 	}

@@ -1,5 +1,13 @@
 package partition
 
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
 // Level is how full a partition is, in four steps.
 type Level string
 
@@ -22,4 +30,30 @@ func (l Level) Rank() int {
 		}
 	}
 	return 0
+}
+
+// levelOf is the level of a rank; an unknown one counts as Normal.
+func levelOf(rank int64) Level {
+	if rank < 0 || rank >= int64(len(Levels)) {
+		return Normal
+	}
+	return Levels[rank]
+}
+
+// ReadLevels reads the levels of partitions, in one pipeline.
+func ReadLevels(ctx context.Context, rdb redis.UniversalClient, partitions ...Keys) ([]Level, error) {
+	pipe := rdb.Pipeline()
+	ranks := make([]*redis.StringCmd, len(partitions))
+	for i, k := range partitions {
+		ranks[i] = pipe.HGet(ctx, k.State(), "level")
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read the pressure: %w", err)
+	}
+	levels := make([]Level, len(partitions))
+	for i, rank := range ranks {
+		n, _ := rank.Int64()
+		levels[i] = levelOf(n)
+	}
+	return levels, nil
 }
