@@ -135,6 +135,6 @@ func TestOutcomesTellThePressureThatNobodyAnnounced(t *testing.T) {
 	g.rdb.Publish(t.Context(), g.keys(0).Events(), `{"event":"pressure","partition":0,"from":"normal","to":"shed"}`)
 	until(t, "it has heard of shedding", func() bool { return told() == partition.Shed })
 	g.rdb.FlushDB(t.Context())
-	until(t, "it is written again", func() bool { return g.rdb.Exists(t.Context(), partition.APIKey).Val() == 1 })
+	until(t, "it is written again", func() bool { return g.rdb.HExists(t.Context(), g.keys(0).State(), "partition").Val() })
 	until(t, "what was lost is not told of", func() bool { return told() == partition.Normal })
 }

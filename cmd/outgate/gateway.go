@@ -194,8 +194,11 @@ func (g *gateway) start(ctx context.Context) error {
 	var told time.Time
 	for ctx.Err() == nil {
 		err := g.tryStart(ctx)
-		if err == nil || errors.Is(err, partition.ErrScheme) {
-			return err
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, partition.ErrScheme):
+			return fmt.Errorf("the Redis at %s: %w", g.cfg.Redis.URL, err)
 		}
 		if ctx.Err() == nil && time.Since(told) >= tellEvery {
 			told = time.Now()

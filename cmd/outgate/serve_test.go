@@ -182,7 +182,7 @@ func TestServeRefusesAnotherScheme(t *testing.T) {
 	file := t.TempDir() + "/outgate.yaml"
 	writeFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 3}")
 	got := s.run(t, "serve", "--config", file)
-	if got.code != 2 || !strings.Contains(got.err, "\noutgate: this Redis was set up with partitions.count=2") {
+	if got.code != 2 || !strings.Contains(got.err, "\noutgate: the Redis at redis://"+s.store.Addr()+": this Redis was set up with partitions.count=2") {
 		t.Errorf("%+v", got)
 	}
 }
