@@ -205,7 +205,7 @@ func TestARefusalNamesThePartitionOfItsRoom(t *testing.T) {
 func TestSynchronousCallThatGivesUpSaysWhatMayStillHappen(t *testing.T) {
 	for reason, end := range map[classify.Reason]func(*testing.T, *redis.Client) (context.Context, context.CancelFunc){
 		classify.ReasonTimeout: func(t *testing.T, _ *redis.Client) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(t.Context(), time.Second)
+			return context.WithTimeout(t.Context(), 3*time.Second)
 		},
 		classify.ReasonCanceled: func(t *testing.T, rdb *redis.Client) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(t.Context())

@@ -151,7 +151,7 @@ const (
 	mostEarly = 1024
 	// earPatience is how long a subscription may take to stand. Without one the outcome
 	// is read.
-	earPatience = time.Second
+	earPatience = 2 * time.Second
 )
 
 // expect returns once the outcomes on a channel are heard. From then on they are kept
