@@ -110,8 +110,8 @@ func TestAnOutcomeTellsOfThePressure(t *testing.T) {
 	}
 }
 
-// A worker hears of changes; what the pressure is as it begins, or as Redis is written
-// anew, it reads.
+// A worker hears of changes; what the pressure is as it begins, as its subscription is
+// made again, or as Redis is written anew, it reads.
 func TestOutcomesTellThePressureThatNobodyAnnounced(t *testing.T) {
 	t.Parallel()
 	ch := newScripted(nil)
@@ -132,9 +132,16 @@ func TestOutcomesTellThePressureThatNobodyAnnounced(t *testing.T) {
 	}
 	until(t, "the pressure is gone", func() bool { return w.value(t, "outgate_pressure_level") == 0 })
 	told := func() partition.Level { return g.delivered(g.enqueue(toRoom("b", "r", "x"))).PressureLevel }
-	g.rdb.Publish(t.Context(), g.keys(0).Events(), `{"event":"pressure","partition":0,"from":"normal","to":"shed"}`)
-	until(t, "it has heard of shedding", func() bool { return told() == partition.Shed })
-	g.rdb.FlushDB(t.Context())
-	until(t, "it is written again", func() bool { return g.rdb.HExists(t.Context(), g.keys(0).State(), "partition").Val() })
-	until(t, "what was lost is not told of", func() bool { return told() == partition.Normal })
+	for name, lose := range map[string]func(){
+		"its subscription is cut": func() { g.rdb.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub") },
+		"Redis is emptied": func() {
+			g.rdb.FlushDB(t.Context())
+			until(t, "it is written again", func() bool { return g.rdb.HExists(t.Context(), g.keys(0).State(), "partition").Val() })
+		},
+	} {
+		g.rdb.Publish(t.Context(), g.keys(0).Events(), `{"event":"pressure","partition":0,"from":"normal","to":"shed"}`)
+		until(t, "it has heard of shedding before "+name, func() bool { return told() == partition.Shed })
+		lose()
+		until(t, "it has read what it is after "+name, func() bool { return told() == partition.Normal })
+	}
 }

@@ -114,7 +114,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.health.refresh(ctx, w.fleet.Load().bridges); err != nil {
 		return err
 	}
-	if err := w.readPressure(ctx, w.partitions()...); err != nil {
+	if err := w.readPressure(ctx); err != nil {
 		return err
 	}
 	for i := range w.cfg.Scheme.Count {
@@ -190,11 +190,11 @@ func (w *Worker) nextToken() string {
 
 // listen hears the wakes of idle partitions and the events that are only told.
 func (w *Worker) listen(ctx context.Context) {
-	wakes, events := make(map[string]int), make(map[string]int)
+	wakes := make(map[string]int)
 	var names []string
-	for _, i := range w.partitions() {
+	for i := range w.cfg.Scheme.Count {
 		k := partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
-		wakes[k.Wake()], events[k.Events()] = i, i
+		wakes[k.Wake()] = i
 		names = append(names, k.Wake(), k.Events())
 	}
 	pubsub := w.rdb.Subscribe(ctx, names...)
@@ -210,43 +210,37 @@ func (w *Worker) listen(ctx context.Context) {
 			}
 			switch m := message.(type) {
 			case *redis.Subscription: // what was told before it stands was not heard
-				if i, wake := wakes[m.Channel]; wake {
-					w.door.wake(i)
-				} else if err := w.readPressure(ctx, events[m.Channel]); err != nil {
+				w.hear(ctx, wakes, m.Channel, "")
+				if m.Count < len(names) {
+					continue
+				}
+				if err := w.readPressure(ctx); err != nil {
 					w.redisTrouble(err)
 				}
 			case *redis.Message:
-				if i, wake := wakes[m.Channel]; wake {
-					w.door.wake(i)
-				} else {
-					w.event(ctx, m.Payload)
-				}
+				w.hear(ctx, wakes, m.Channel, m.Payload)
 			}
 		}
 	}
 }
 
-// partitions are the indices of all.
-func (w *Worker) partitions() []int {
-	all := make([]int, w.cfg.Scheme.Count)
-	for i := range all {
-		all[i] = i
+func (w *Worker) hear(ctx context.Context, wakes map[string]int, channel, payload string) {
+	if i, wake := wakes[channel]; wake {
+		w.door.wake(i)
+	} else {
+		w.event(ctx, payload)
 	}
-	return all
 }
 
-// readPressure reads the levels of partitions, of which otherwise only changes are told.
-func (w *Worker) readPressure(ctx context.Context, partitions ...int) error {
-	keys := make([]partition.Keys, len(partitions))
-	for n, i := range partitions {
-		keys[n] = partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
-	}
-	levels, err := partition.ReadLevels(ctx, w.rdb, keys...)
+// readPressure reads the levels of all partitions, of which otherwise only changes are
+// told.
+func (w *Worker) readPressure(ctx context.Context) error {
+	levels, err := partition.ReadLevels(ctx, w.rdb, w.cfg.Scheme)
 	if err != nil {
 		return err
 	}
-	for n, i := range partitions {
-		w.tallies[i].level.Store(&levels[n])
+	for i := range levels {
+		w.tallies[i].level.Store(&levels[i])
 	}
 	return nil
 }
@@ -327,7 +321,7 @@ func (w *Worker) restore(ctx context.Context, offer bool) (bool, error) {
 			w.log.Error("redis.restore_failed", zap.Error(err))
 			return offer, err
 		}
-		if err := w.readPressure(ctx, w.partitions()...); err != nil {
+		if err := w.readPressure(ctx); err != nil {
 			w.redisTrouble(err)
 		}
 	case !offer || setup.Offered(ctx, w.rdb):

@@ -40,17 +40,17 @@ func levelOf(rank int64) Level {
 	return Levels[rank]
 }
 
-// ReadLevels reads the levels of partitions, in one pipeline.
-func ReadLevels(ctx context.Context, rdb redis.UniversalClient, partitions ...Keys) ([]Level, error) {
+// ReadLevels reads the levels of all partitions of a scheme, in one pipeline.
+func ReadLevels(ctx context.Context, rdb redis.UniversalClient, s Scheme) ([]Level, error) {
 	pipe := rdb.Pipeline()
-	ranks := make([]*redis.StringCmd, len(partitions))
-	for i, k := range partitions {
-		ranks[i] = pipe.HGet(ctx, k.State(), "level")
+	ranks := make([]*redis.StringCmd, s.Count)
+	for i := range ranks {
+		ranks[i] = pipe.HGet(ctx, Keys{Queue: s.Queue(i)}.State(), "level")
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read the pressure: %w", err)
 	}
-	levels := make([]Level, len(partitions))
+	levels := make([]Level, s.Count)
 	for i, rank := range ranks {
 		n, _ := rank.Int64()
 		levels[i] = levelOf(n)

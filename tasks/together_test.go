@@ -119,6 +119,27 @@ func (c *crowd) arrive() {
 	c.others.Wait()
 }
 
+// impatient adds one who waits. What it returns has it give up, and waits until it has,
+// in doubt about its envelope or not.
+func (c *crowd) impatient(t *testing.T, ambiguous bool) (giveUp func()) {
+	t.Helper()
+	waiting := c.client.Waiting()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := c.client.SendMessage(ctx, message("1", "gives up"))
+		failed, ok := errors.AsType[*tasks.OutboundError](err)
+		if !ok || failed.Ambiguous != ambiguous || failed.Reason != classify.ReasonCanceled || !errors.Is(err, context.Canceled) {
+			t.Errorf("SendMessage: %#v", err)
+		}
+	})
+	waitUntil(t, "it waits", func() bool { return c.client.Waiting() == waiting+1 })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
 func TestNobodyGoesAloneWithoutAConnection(t *testing.T) {
 	for size, want := range map[int]int{5: 5, 100: 16} {
 		rdb := redis.NewClient(&redis.Options{PoolSize: size})
@@ -217,18 +238,8 @@ func TestWhoGivesUpBeforeItsCallIsNotAdmitted(t *testing.T) {
 	rdb := embedded(t)
 	s := announce(t, rdb, onePartition)
 	c := newCrowd(t, rdb, slicesOf(message("1", "stays"), 3))
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_, err := c.client.SendMessage(ctx, message("1", "gives up"))
-		failed, ok := errors.AsType[*tasks.OutboundError](err)
-		if !ok || failed.Ambiguous || failed.Reason != classify.ReasonCanceled || !errors.Is(err, context.Canceled) {
-			t.Errorf("SendMessage: %#v", err)
-		}
-	})
-	waitUntil(t, "it waits", func() bool { return c.client.Waiting() == 4 })
-	cancel()
-	wg.Wait()
+	giveUp := c.impatient(t, false)
+	giveUp()
 	c.goOn(t)
 	c.arrive()
 	if held := depth(t, rdb, s.Scheme.Queue(0)); held != 5 {
@@ -240,19 +251,9 @@ func TestWhoGivesUpDuringItsCallMayBeAdmitted(t *testing.T) {
 	rdb := embedded(t)
 	s := announce(t, rdb, onePartition)
 	c := newCrowd(t, rdb, slicesOf(message("1", "stays"), 3))
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_, err := c.client.SendMessage(ctx, message("1", "gives up"))
-		failed, ok := errors.AsType[*tasks.OutboundError](err)
-		if !ok || !failed.Ambiguous || failed.Reason != classify.ReasonCanceled || !errors.Is(err, context.Canceled) {
-			t.Errorf("SendMessage: %#v", err)
-		}
-	})
-	waitUntil(t, "it waits", func() bool { return c.client.Waiting() == 4 })
+	giveUp := c.impatient(t, true)
 	c.goOn(t)
-	cancel()
-	wg.Wait() // it does not wait for the answer
+	giveUp() // it does not wait for the answer
 	c.arrive()
 	for i, a := range c.answers {
 		if a.err != nil {
