@@ -116,7 +116,8 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	_, _ = fmt.Fprintln(a.err, "outgate: "+oneLine(err.Error()))
 	var usage usageError
 	var address *RedisURLError
-	if errors.As(err, &usage) || errors.As(err, &address) || errors.Is(err, partition.ErrScheme) {
+	var variable *EnvError
+	if errors.As(err, &usage) || errors.As(err, &address) || errors.As(err, &variable) || errors.Is(err, partition.ErrScheme) {
 		return exitUsage
 	}
 	return exitFailed
@@ -125,27 +126,6 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 // tooFaulty tells how many faults there are, after they were printed.
 func tooFaulty(faults []Fault) error {
 	return usagef("the configuration has %s", count(len(faults), "fault"))
-}
-
-// faultsIn are the faults of a configuration, if that is what the error is.
-func faultsIn(err error) []Fault {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return nil
-	}
-	var faults []Fault
-	for _, err := range joined.Unwrap() {
-		if fault, ok := errors.AsType[Fault](err); ok {
-			faults = append(faults, fault)
-		}
-	}
-	return faults
-}
-
-// oneLine is a text on one line; cobra's suggestions are on several.
-func oneLine(text string) string {
-	text = strings.ReplaceAll(text, "\n\nDid you mean this?\n\t", "; did you mean ")
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), " ")
 }
 
 // root builds the commands.

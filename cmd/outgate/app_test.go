@@ -143,7 +143,7 @@ func newStand(t testing.TB, config string) *stand {
 	if !strings.Contains(config, "partitions:") {
 		config += "\npartitions: {count: 2}"
 	}
-	cfg, err := ParseConfig("stand.yaml", []byte(config), testEnv)
+	cfg, err := ParseConfig("stand.yaml", []byte(config), knownChannels, testEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func newStand(t testing.TB, config string) *stand {
 		channels[b.ID] = b.Channel
 	}
 	setup := partition.Setup{
-		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: cfg.Pressure.pressure(),
+		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: pressureOf(cfg.Pressure),
 		MaxBytes: cfg.Limits.EnvelopeBytes, Bridges: channels, Enqueue: tasks.EnqueueScript,
 	}
 	if err := setup.Announce(t.Context(), s.rdb); err != nil {
@@ -173,7 +173,7 @@ func newStand(t testing.TB, config string) *stand {
 // work starts a worker. The answer stops it, and so does the end of the test.
 func (s *stand) work() (stop func()) {
 	s.t.Helper()
-	cfg, err := s.cfg.worker(zap.NewNop(), io.Discard)
+	cfg, err := newWorker(s.cfg, zap.NewNop(), io.Discard)
 	if err != nil {
 		s.t.Fatal(err)
 	}

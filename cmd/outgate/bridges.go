@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,17 +45,6 @@ func (a *app) bridgesListCommand() *cobra.Command {
 	s.flags(cmd)
 	jsonFlag(cmd, &asJSON)
 	return cmd
-}
-
-func bridgeRow(b api.Bridge, now time.Time) []string {
-	row := []string{b.ID, b.Channel, b.State, strconv.Itoa(b.Fatals), "", "", ""}
-	if s := b.Suspension; s != nil {
-		row[4], row[5] = s.By, age(now.UnixMilli()-s.SinceMS)
-		row[6] = strings.TrimSpace(string(s.Reason) + " " + s.Text)
-	} else if b.ClosedUntilMS > 0 {
-		row[6] = "its provider said to wait, for " + age(max(1, b.ClosedUntilMS-now.UnixMilli()))
-	}
-	return row
 }
 
 // noBridge says which bridges there are.
@@ -127,7 +115,7 @@ func (a *app) bridgesResumeCommand() *cobra.Command {
 			}
 			defer session.close()
 			// Why it is suspended has to be readable: then it is known what ends.
-			if _, err := session.suspensions(cmd.Context()); err != nil {
+			if _, err := api.Suspensions(cmd.Context(), session.rdb); err != nil {
 				return err
 			}
 			err = session.views(0).Resume(cmd.Context(), args[0])

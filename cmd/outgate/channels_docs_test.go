@@ -213,8 +213,8 @@ func TestThePageOfChannelsHasASectionOfEach(t *testing.T) {
 			}
 		}
 		c, err := knownChannels[channel].open(BridgeConfig{
-			Channel: channel, Token: Secret{hide("1:t")}, URL: SecretURL{hide("http://h/")},
-			BaseURL: "http://h:80", JID: "a@b", Password: Secret{hide("p")},
+			Channel: channel, Token: newSecret("1:t"), URL: newSecretURL("http://h/"),
+			BaseURL: "http://h:80", JID: "a@b", Password: newSecret("p"),
 		}, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -177,8 +177,8 @@ func TestABaseURLStandsInForTheXMPPServer(t *testing.T) {
 	t.Cleanup(func() { _ = listener.Close() })
 	server := xmppfake.New(xmppfake.Config{})
 	go func() { _ = server.Serve(listener) }()
-	channel, err := openXMPP(BridgeConfig{
-		JID: "bot@localhost", Password: Secret{hide("pa55word")}, Server: "127.0.0.1:1", BaseURL: "xmpp://" + listener.Addr().String() + "/",
+	channel, err := knownChannels[xmpp.Type].open(BridgeConfig{
+		JID: "bot@localhost", Password: newSecret("pa55word"), Server: "127.0.0.1:1", BaseURL: "xmpp://" + listener.Addr().String() + "/",
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

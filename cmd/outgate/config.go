@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
@@ -138,7 +139,7 @@ type BridgeConfig struct {
 	// one of HTTP, or, for xmpp, xmpp://host:port.
 	BaseURL string `yaml:"base_url,omitempty"`
 
-	// The credentials; which of them a channel takes is in knownChannels.
+	// The credentials; which of them a channel takes is in its Spec.
 	URL      SecretURL `yaml:"url,omitempty"`
 	Token    Secret    `yaml:"token,omitempty"`
 	Secret   Secret    `yaml:"secret,omitempty"`
@@ -204,7 +205,7 @@ type SanitizeConfig struct {
 // DefaultConfig is the configuration of an empty file.
 func DefaultConfig() *Config {
 	return &Config{
-		Redis:      RedisConfig{URL: SecretURL{hide("redis://127.0.0.1:6379/0")}},
+		Redis:      RedisConfig{URL: newSecretURL("redis://127.0.0.1:6379/0")},
 		HTTP:       HTTPConfig{Addr: "127.0.0.1:8080", Asynqmon: "read"},
 		Partitions: PartitionsConfig{Count: 16, Namespace: "outbound", Capacity: 10_000, Hash: "sha1", HashKey: "room"},
 		Pressure: PressureConfig{
@@ -229,14 +230,15 @@ func DefaultConfig() *Config {
 
 // LoadConfig reads the file at path; an empty path is an empty file. Its errors
 // are those of ParseConfig, or that the file cannot be read.
-func LoadConfig(path string, env func(string) string, overrides ...Override) (*Config, error) {
+func LoadConfig(path string, channels map[string]channelSpec, env func(string) string, overrides ...Override) (*Config, error) {
 	name, data, err := readConfigFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return ParseConfig(name, data, env, overrides...)
+	return ParseConfig(name, data, channels, env, overrides...)
 }
 
+// readConfigFile is the text at a path, and its name in faults.
 func readConfigFile(path string) (name string, data []byte, err error) {
 	if path == "" {
 		return "(no file)", nil, nil
@@ -249,11 +251,11 @@ func readConfigFile(path string) (name string, data []byte, err error) {
 }
 
 // ParseConfig reads a configuration. The name stands in the faults, and files
-// with secrets are relative to its folder; env looks up a variable of the
-// environment, empty if it is not set. The error joins every Fault there is, in
-// the order of the file.
-func ParseConfig(name string, data []byte, env func(string) string, overrides ...Override) (*Config, error) {
-	c, faults := readConfig(name, data, env, overrides)
+// with secrets are relative to its folder; channels are those that a bridge can be of;
+// env looks up a variable of the environment, empty if it is not set. The error joins
+// every Fault there is, in the order of the file.
+func ParseConfig(name string, data []byte, channels map[string]channelSpec, env func(string) string, overrides ...Override) (*Config, error) {
+	c, faults := readConfig(name, data, channels, env, overrides)
 	if err := joinFaults(faults); err != nil {
 		return nil, err
 	}
@@ -261,8 +263,8 @@ func ParseConfig(name string, data []byte, env func(string) string, overrides ..
 }
 
 // readConfig is the configuration as far as it can be read, and what is wrong with it.
-func readConfig(name string, data []byte, env func(string) string, overrides []Override) (*Config, []Fault) {
-	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: knownChannels, overrides: overrides}
+func readConfig(name string, data []byte, channels map[string]channelSpec, env func(string) string, overrides []Override) (*Config, []Fault) {
+	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: channels, overrides: overrides}
 	c := DefaultConfig()
 	d.parse(data, c.read)
 	return c, d.faults
@@ -275,4 +277,12 @@ func (c *Config) Redacted() ([]byte, error) {
 		return nil, fmt.Errorf("print the configuration: %w", err)
 	}
 	return text, nil
+}
+
+// scheme maps rooms to partitions.
+func (c *Config) scheme() partition.Scheme {
+	p := c.Partitions
+	return partition.Scheme{
+		Count: p.Count, Namespace: p.Namespace, Hash: partition.Hash(p.Hash), HashKey: partition.HashKey(p.HashKey),
+	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"io"
 
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/tasks"
 )
 
 // channelSpec is what the configuration has to know of a channel.
@@ -22,3 +24,12 @@ type channelSpec struct {
 // channelKeys are the keys of a bridge that not every channel takes: its
 // credentials and its address.
 var channelKeys = []string{"url", "token", "secret", "jid", "password", "server", "allow_private", "base_url", "reconcile", "nick"}
+
+// channelFault is what a channel refuses its configuration for: the key of the
+// bridge, and why. It quotes no value.
+func channelFault(err error) (key, why string) {
+	if fault, ok := errors.AsType[*tasks.ConfigError](err); ok {
+		return fault.Field, fault.Why
+	}
+	return "channel", err.Error()
+}

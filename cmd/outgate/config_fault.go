@@ -42,3 +42,18 @@ func joinFaults(faults []Fault) error {
 	}
 	return errors.Join(errs...)
 }
+
+// faultsIn are the faults of a configuration, if that is what the error is.
+func faultsIn(err error) []Fault {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return nil
+	}
+	var faults []Fault
+	for _, err := range joined.Unwrap() {
+		if fault, ok := errors.AsType[Fault](err); ok {
+			faults = append(faults, fault)
+		}
+	}
+	return faults
+}

@@ -57,7 +57,7 @@ func TestParseConfigGolden(t *testing.T) {
 	}
 	for _, name := range names {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".yaml"), func(t *testing.T) {
-			c, err := LoadConfig(name, testEnv)
+			c, err := LoadConfig(name, knownChannels, testEnv)
 			golden := strings.TrimSuffix(name, ".yaml")
 			got := ""
 			if err != nil {
@@ -122,7 +122,7 @@ func TestRedactedIsAConfigurationAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := ParseConfig(name, secretsIn(string(data)), testEnv)
+			c, err := ParseConfig(name, secretsIn(string(data)), knownChannels, testEnv)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,7 +146,7 @@ func FuzzParseConfig(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := ParseConfig("testdata/config/fuzz.yaml", data, testEnv)
+		c, err := ParseConfig("testdata/config/fuzz.yaml", data, knownChannels, testEnv)
 		if (c == nil) != (err != nil) {
 			t.Fatalf("configuration %v with error %v", c, err)
 		}
@@ -162,7 +162,7 @@ func FuzzParseConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := ParseConfig("redacted", secretsIn(redact(t, c)), testEnv); err != nil {
+		if _, err := ParseConfig("redacted", secretsIn(redact(t, c)), knownChannels, testEnv); err != nil {
 			t.Errorf("the print has faults: %v\n%s", err, redact(t, c))
 		}
 	})

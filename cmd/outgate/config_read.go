@@ -67,14 +67,6 @@ func (h *HTTPConfig) read(s *section) {
 	}
 }
 
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
 var namespaceForm = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 func (p *PartitionsConfig) read(s *section) {

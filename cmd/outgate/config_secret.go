@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 )
 
 const redacted = "[redacted]"
@@ -44,3 +45,26 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted)
 
 // MarshalText hides the secret from JSON, YAML and the log.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// newSecret hides a text.
+func newSecret(text string) Secret { return Secret{hide(text)} }
+
+// censor takes the secrets of a configuration out of a text, should an error hold one.
+func (c *Config) censor() *strings.Replacer {
+	var pairs []string
+	add := func(secrets ...string) {
+		for _, s := range secrets {
+			if len(s) > 3 {
+				pairs = append(pairs, s, redacted)
+			}
+		}
+	}
+	if u, _, err := parseURL(c.Redis.URL.Reveal()); err == nil {
+		password, _ := u.User.Password()
+		add(password, u.Query().Get("sentinel_password"), u.Query().Get("password"))
+	}
+	for _, b := range c.Bridges {
+		add(b.Token.Reveal(), b.Secret.Reveal(), b.Password.Reveal(), b.URL.Reveal())
+	}
+	return strings.NewReplacer(pairs...)
+}

@@ -20,7 +20,7 @@ import (
 
 func mustParse(t *testing.T, text string) *Config {
 	t.Helper()
-	c, err := ParseConfig(filepath.Join(goldenDir, "test.yaml"), []byte(text), testEnv)
+	c, err := ParseConfig(filepath.Join(goldenDir, "test.yaml"), []byte(text), knownChannels, testEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func mustParse(t *testing.T, text string) *Config {
 }
 
 func TestNoPathGivesTheDefaults(t *testing.T) {
-	c, err := LoadConfig("", testEnv)
+	c, err := LoadConfig("", knownChannels, testEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestNoPathGivesTheDefaults(t *testing.T) {
 }
 
 func TestLoadConfigSaysWhichFileIsMissing(t *testing.T) {
-	_, err := LoadConfig("no-such.yaml", testEnv)
+	_, err := LoadConfig("no-such.yaml", knownChannels, testEnv)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "no-such.yaml") {
 		t.Errorf("error = %v", err)
 	}
@@ -85,7 +85,7 @@ func TestALargeSecretFileIsRefused(t *testing.T) {
 	if err := os.WriteFile(name, make([]byte, maxSecretFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := ParseConfig("c.yaml", []byte("http: {token_file: "+name+"}"), testEnv)
+	_, err := ParseConfig("c.yaml", []byte("http: {token_file: "+name+"}"), knownChannels, testEnv)
 	if err == nil || !strings.Contains(err.Error(), "c.yaml:1:20: http.token_file: ") || !strings.Contains(err.Error(), "is larger than 65536 bytes") {
 		t.Errorf("error = %v", err)
 	}
@@ -139,7 +139,7 @@ func TestFaultsOfLimitsAndRulesAreTheirOwn(t *testing.T) {
   classify:
   - {category: terminal}
   - {status: 500, category: sometimes}
-`), testEnv)
+`), knownChannels, testEnv)
 	got := faultsOf(t, err)
 	if len(got) != 3 {
 		t.Fatalf("faults = %v, want three", got)
@@ -202,16 +202,16 @@ func TestALoopbackAddressNeedsNoToken(t *testing.T) {
 		"127.0.0.1:80": true, "127.9.9.9:80": true, "[::1]:80": true, "localhost:0": true,
 		":80": false, "0.0.0.0:80": false, "[::]:80": false, "10.0.0.1:80": false, "example.com:80": false,
 	} {
-		_, err := ParseConfig("c.yaml", fmt.Appendf(nil, "http: {addr: %q}", addr), testEnv)
+		_, err := ParseConfig("c.yaml", fmt.Appendf(nil, "http: {addr: %q}", addr), knownChannels, testEnv)
 		if (err == nil) != loopback {
 			t.Errorf("%s: error = %v, want one: %v", addr, err, !loopback)
 		}
-		if _, err := ParseConfig("c.yaml", fmt.Appendf(nil, "http: {addr: %q, token: x}", addr), testEnv); err != nil {
+		if _, err := ParseConfig("c.yaml", fmt.Appendf(nil, "http: {addr: %q, token: x}", addr), knownChannels, testEnv); err != nil {
 			t.Errorf("%s with a token: %v", addr, err)
 		}
 	}
 	for _, addr := range []string{"localhost", "localhost:http", "localhost:65536", "localhost:-1", ""} {
-		if _, err := ParseConfig("c.yaml", fmt.Appendf(nil, "http: {addr: %q, token: x}", addr), testEnv); err == nil {
+		if _, err := ParseConfig("c.yaml", fmt.Appendf(nil, "http: {addr: %q, token: x}", addr), knownChannels, testEnv); err == nil {
 			t.Errorf("%q is taken", addr)
 		}
 	}
@@ -224,8 +224,8 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 		inside Secret
 		Inner  struct{ url SecretURL }
 	}
-	url := SecretURL{hide("https://hunter2:hunter2@example.com/hunter2?hunter2#hunter2")}
-	h := holder{Secret: Secret{hide("hunter2")}, URL: url, inside: Secret{hide("hunter2")}}
+	url := newSecretURL("https://hunter2:hunter2@example.com/hunter2?hunter2#hunter2")
+	h := holder{Secret: newSecret("hunter2"), URL: url, inside: newSecret("hunter2")}
 	h.Inner.url = url
 	prints := map[string]string{
 		"String": h.Secret.String() + h.URL.String(), "GoString": h.Secret.GoString() + h.URL.GoString(),
@@ -270,7 +270,7 @@ func TestSecretURLShowsWhereItGoes(t *testing.T) {
 		"gopher://example.com/hunter2/paths": "gopher://example.com/[redacted]",
 	}
 	for address, want := range tests {
-		if got := (SecretURL{hide(address)}).String(); got != want {
+		if got := newSecretURL(address).String(); got != want {
 			t.Errorf("%q prints %q, want %q", address, got, want)
 		}
 	}
@@ -283,7 +283,7 @@ func TestRedisAddresses(t *testing.T) {
 		"redis://h/x": false, "redis://a:1,b:2": false, "redis+sentinel://a:1": false, "redis+cluster://a:1/3": false,
 		"h:6379": false, "redis:///0": false, "unix:///tmp/redis.sock": false, "http://h": false,
 	} {
-		_, err := ParseConfig("c.yaml", fmt.Appendf(nil, "redis: {url: %q}", address), testEnv)
+		_, err := ParseConfig("c.yaml", fmt.Appendf(nil, "redis: {url: %q}", address), knownChannels, testEnv)
 		if (err == nil) != good {
 			t.Errorf("%s: error = %v", address, err)
 		}
@@ -309,7 +309,7 @@ bridges:
   - id: orders
     channel: webhook
     secret: "${ORDERS_SECRET}"
-`), func(string) string { return "" })
+`), knownChannels, func(string) string { return "" })
 	fmt.Println(err)
 	// Output:
 	// outgate.yaml:2:21: partitions.count: 0 is not between 1 and 256
@@ -319,7 +319,7 @@ bridges:
 }
 
 func ExampleConfig_Redacted() {
-	c, err := ParseConfig("outgate.yaml", []byte(`http: {token: "very secret"}`), os.Getenv)
+	c, err := ParseConfig("outgate.yaml", []byte(`http: {token: "very secret"}`), knownChannels, os.Getenv)
 	if err != nil {
 		fmt.Println(err)
 		return

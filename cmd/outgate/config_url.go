@@ -75,3 +75,6 @@ func faultOfURL(address string, schemes ...string) string {
 	}
 	return ""
 }
+
+// newSecretURL hides what may be secret in an address.
+func newSecretURL(address string) SecretURL { return SecretURL{hide(address)} }

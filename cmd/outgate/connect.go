@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -63,7 +64,7 @@ func (a *app) read(s settings) (*Config, []Fault, error) {
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
-	cfg, faults := readConfig(name, data, a.env, overrides)
+	cfg, faults := readConfig(name, data, knownChannels, a.env, overrides)
 	return cfg, faults, nil
 }
 
@@ -116,18 +117,24 @@ func (s *session) close() {
 	_ = s.rdb.Close()
 }
 
-// unreachable says what to do about a Redis that does not answer as it should.
-func unreachable(address SecretURL, err error) error {
-	var network net.Error
-	switch {
-	case errors.Is(err, partition.ErrNotReady):
-		return fmt.Errorf("the Redis at %s: %w", address, err)
-	case redis.IsAuthError(err):
-		return fmt.Errorf("the Redis at %s wants another user or password, which belong into its address: %w", address, err)
-	case errors.Is(err, context.Canceled):
-		return err
-	case errors.As(err, &network):
-		return fmt.Errorf("no answer from Redis at %s: start it, or say where it is with --redis or OUTGATE_REDIS_URL: %w", address, err)
-	}
-	return fmt.Errorf("the Redis at %s: %w", address, err)
+// views are those that /api/v1 answers with, read straight from the session's Redis;
+// they are at most so old, zero is a second. Nothing is begun that has to be closed.
+func (s *session) views(age time.Duration) *api.API {
+	return api.New(api.Config{Redis: s.rdb, Scheme: s.scheme, ViewAge: age})
 }
+
+func (s *session) checkPartition(index int) error {
+	if index < 0 || index >= s.scheme.Count {
+		return usagef("there is no partition %d: they are 0 to %d", index, s.scheme.Count-1)
+	}
+	return nil
+}
+
+// isFault is true for a fault of such a status.
+func isFault(err error, status int) bool {
+	fault, ok := errors.AsType[*api.Fault](err)
+	return ok && fault.Status == status
+}
+
+// isMissing is true where a view has nothing of that name.
+func isMissing(err error) bool { return isFault(err, http.StatusNotFound) }

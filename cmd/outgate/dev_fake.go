@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -80,7 +79,7 @@ func fakesOf(channels []string) ([]fake, error) {
 	for _, channel := range channels {
 		made, known := fakes[channel]
 		if !known {
-			return nil, usagef("--fake %s: there is none; there are %s", plain(channel), strings.Join(slices.Sorted(maps.Keys(fakes)), ", "))
+			return nil, fmt.Errorf("%s: there is none; there are %s", plain(channel), strings.Join(slices.Sorted(maps.Keys(fakes)), ", "))
 		}
 		list = append(list, made())
 	}
@@ -99,12 +98,9 @@ func (f fake) bridge(ctx context.Context, cfg *Config) (*handlers.Bridge, error)
 	go func() { _ = f.serve(listener) }()
 	text := fmt.Sprintf("bridges: [{id: %s, channel: %[1]s, %s, base_url: \"%s://%s\"}]",
 		f.channel, f.credentials, f.scheme, listener.Addr())
-	read, err := ParseConfig("fake", []byte(text), func(string) string { return "" })
+	read, err := ParseConfig("fake", []byte(text), knownChannels, func(string) string { return "" })
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return read.Bridges[0].bridge(cfg.Delivery, nil)
+	return newBridge(read.Bridges[0], cfg.Delivery, nil)
 }
-
-// devPicture is a GIF of one pixel.
-var devPicture = base64.StdEncoding.EncodeToString([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"))

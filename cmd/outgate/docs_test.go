@@ -142,7 +142,7 @@ func TestCommandsAreFoundInDocs(t *testing.T) {
 func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 	server := redistest.Start(t)
 	with := func(count string) *stand {
-		cfg, err := ParseConfig("c.yaml", []byte("bridges: [{id: b, channel: sandbox}]\npartitions: {count: "+count+"}"), testEnv)
+		cfg, err := ParseConfig("c.yaml", []byte("bridges: [{id: b, channel: sandbox}]\npartitions: {count: "+count+"}"), knownChannels, testEnv)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
@@ -43,8 +44,7 @@ func examineGateway(ctx context.Context, rdb redis.UniversalClient, cfg *Config,
 	examineFunction(ctx, rdb, f)
 	examineSchema(ctx, rdb, scheme, f)
 	examinePartitions(ctx, rdb, scheme, f)
-	s := session{rdb: rdb, scheme: scheme}
-	suspended, err := s.suspensions(ctx)
+	suspended, err := api.Suspensions(ctx, rdb)
 	switch {
 	case err != nil:
 		f.unseen("bridges", "HGETALL "+handlers.SuspendedKey, err)

@@ -28,13 +28,13 @@ func clinic(t *testing.T, config string, options ...string) (*stand, *redistest.
 	file := filepath.Join(t.TempDir(), "outgate.yaml")
 	config += "\npartitions: {count: 2}\nredis: {url: \"" + server.URL() + "\"}\n"
 	writeFile(t, file, config)
-	cfg, err := ParseConfig(file, []byte(config), testEnv)
+	cfg, err := ParseConfig(file, []byte(config), knownChannels, testEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &stand{t: t, cfg: cfg, rdb: server.Client(), world: world{env: map[string]string{"OUTGATE_CONFIG": file}}}
 	setup := partition.Setup{
-		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: cfg.Pressure.pressure(),
+		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: pressureOf(cfg.Pressure),
 		MaxBytes: cfg.Limits.EnvelopeBytes, Enqueue: tasks.EnqueueScript,
 	}
 	if err := setup.Announce(t.Context(), s.rdb); err != nil {

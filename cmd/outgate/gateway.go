@@ -7,8 +7,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,6 +45,8 @@ type gateway struct {
 	need func(context.Context) (autoscale.Need, error)
 	// env is where telemetry is switched on; nil switches nothing on.
 	env func(string) string
+	// version is that of the program.
+	version string
 }
 
 // running is a worker that was started, and its metrics.
@@ -55,39 +57,21 @@ type running struct {
 	needs *prometheus.Registry
 }
 
-func newGateway(cfg *Config, worker handlers.Config, rdb redis.UniversalClient, log *zap.Logger) *gateway {
-	b := thisBuild()
+// newGateway is a gateway that does not run yet.
+func newGateway(cfg *Config, worker handlers.Config, rdb redis.UniversalClient, log *zap.Logger, version string) *gateway {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "outgate", Name: "build_info", Help: "Always 1; the labels say which outgate this is.",
-		ConstLabels: prometheus.Labels{"version": b.Version, "go": b.Go},
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	info.Set(1)
 	enqueues := prometheus.NewHistogram(handlers.Native(prometheus.HistogramOpts{
 		Namespace: "outgate", Name: "enqueue_seconds", Help: "Time of an enqueue made by this process, until its receipt; a worker alone makes none.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 	}))
-	g := &gateway{cfg: cfg, worker: worker, rdb: rdb, log: log, process: prometheus.NewRegistry(), enqueues: enqueues}
+	g := &gateway{cfg: cfg, worker: worker, rdb: rdb, log: log, process: prometheus.NewRegistry(), enqueues: enqueues, version: version}
 	g.reloads = newReloads(g.process)
 	g.process.MustRegister(info, enqueues, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return g
-}
-
-// listen opens the address of the pages.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, inUse(addr, "--addr or http.addr", err)
-	}
-	return listener, nil
-}
-
-// inUse says what to do about an address that is taken.
-func inUse(addr, setting string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s is in use: stop what listens there, or choose another with %s", addr, setting)
-	}
-	return fmt.Errorf("listen on %s: %w", addr, err)
 }
 
 // run delivers, and serves the pages, until ctx ends. up is called once it
@@ -104,7 +88,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, more map[strin
 	defer ops.Close()
 	g.need = ops.Need
 	server := newServer(pages{
-		token: g.cfg.HTTP.Token.Reveal(), ready: g.ready, monitor: monitor, more: more, ops: ops,
+		token: g.cfg.HTTP.Token.Reveal(), ready: g.ready, monitor: monitor, more: more, ops: ops, version: g.version,
 		metrics: promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorLog: zap.NewStdLog(g.log.Named("metrics")), Timeout: 20 * time.Second, EnableOpenMetrics: true}),
 	}.handler(), g.log)
 	ctx, cancel := context.WithCancel(ctx)
@@ -253,4 +237,22 @@ func (g *gateway) Gather() ([]*dto.MetricFamily, error) {
 		all = append(all, r.registry, r.needs)
 	}
 	return all.Gather()
+}
+
+// startTelemetry begins what the environment asks for. The answer ends it.
+func (g *gateway) startTelemetry(ctx context.Context) (stop func(), err error) {
+	if g.env == nil {
+		return func() {}, nil
+	}
+	t, err := newTelemetry(ctx, g.env, g.version, g.log)
+	if err != nil {
+		return nil, err
+	}
+	t.serve()
+	g.worker.Tracer = t.tracer()
+	return func() {
+		if err := t.close(ctx); err != nil {
+			g.log.Warn("traces.lost", zap.String("error", oneLine(err.Error())))
+		}
+	}, nil
 }

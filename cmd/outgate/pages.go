@@ -26,6 +26,8 @@ type pages struct {
 	monitor http.Handler
 	// ops is what the operator's page stands on.
 	ops *api.API
+	// version is that of the program.
+	version string
 	// more are pages of their own, by path.
 	more map[string]http.Handler
 }
@@ -37,7 +39,7 @@ func (p pages) handler() http.Handler {
 	guarded := http.NewServeMux()
 	guarded.Handle("GET /metrics", p.metrics)
 	guarded.Handle(monitorRoot+"/", p.monitor)
-	operator := page.New(page.Config{API: p.ops, Version: thisBuild().Version})
+	operator := page.New(page.Config{API: p.ops, Version: p.version})
 	guarded.Handle("GET /{$}", operator)
 	guarded.Handle("GET /assets/", operator)
 	guarded.Handle(api.Root+"/", p.ops)

@@ -93,7 +93,7 @@ func checkPages(t *testing.T, at string) {
 
 func TestAsynqmonMayWrite(t *testing.T) {
 	s := newStand(t, "http: {asynqmon: write}")
-	s.cfg.Redis.URL = SecretURL{hide(s.env["OUTGATE_REDIS_URL"])}
+	s.cfg.Redis.URL = newSecretURL(s.env["OUTGATE_REDIS_URL"])
 	m := newMonitor(s.cfg)
 	defer func() { _ = m.Close() }()
 	post := func(header ...string) int {
@@ -121,13 +121,13 @@ func TestAsynqmonMayWrite(t *testing.T) {
 
 func TestThePagesEndWithTheirListener(t *testing.T) {
 	s := newStand(t, "")
-	worker, err := s.cfg.worker(newLogger(LogConfig{Level: "unknown"}, io.Discard), io.Discard)
+	worker, err := newWorker(s.cfg, newLogger(LogConfig{Level: "unknown"}, io.Discard), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cfg.Redis.URL = SecretURL{hide(s.env["OUTGATE_REDIS_URL"])}
-	g := newGateway(s.cfg, worker, s.rdb, worker.Log)
-	listener, err := listen(t.Context(), "127.0.0.1:0")
+	s.cfg.Redis.URL = newSecretURL(s.env["OUTGATE_REDIS_URL"])
+	g := newGateway(s.cfg, worker, s.rdb, worker.Log, "test")
+	listener, err := listen(t.Context(), "127.0.0.1:0", "http.addr")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestThePagesEndWithTheirListener(t *testing.T) {
 	if !errors.Is(err, net.ErrClosed) {
 		t.Errorf("error %v", err)
 	}
-	listener, err = listen(t.Context(), "127.0.0.1:0")
+	listener, err = listen(t.Context(), "127.0.0.1:0", "http.addr")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition"
 )
 
 // RedisURLError says that the address of Redis cannot be used. It quotes no
@@ -27,7 +32,7 @@ func (e *RedisURLError) Error() string {
 // error is a *RedisURLError.
 func newRedis(address string) (redis.UniversalClient, error) {
 	fail := func(why string) (redis.UniversalClient, error) {
-		return nil, &RedisURLError{URL: SecretURL{hide(address)}.String(), Why: why}
+		return nil, &RedisURLError{URL: newSecretURL(address).String(), Why: why}
 	}
 	u, hosts, err := parseURL(address)
 	if err != nil {
@@ -109,4 +114,20 @@ func spread(u *url.URL, hosts, port string) {
 		}
 	}
 	u.RawQuery = query.Encode()
+}
+
+// unreachable says what to do about a Redis that does not answer as it should.
+func unreachable(address SecretURL, err error) error {
+	var network net.Error
+	switch {
+	case errors.Is(err, partition.ErrNotReady):
+		return fmt.Errorf("the Redis at %s: %w", address, err)
+	case redis.IsAuthError(err):
+		return fmt.Errorf("the Redis at %s wants another user or password, which belong into its address: %w", address, err)
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &network):
+		return fmt.Errorf("no answer from Redis at %s: start it, or say where it is with --redis or OUTGATE_REDIS_URL: %w", address, err)
+	}
+	return fmt.Errorf("the Redis at %s: %w", address, err)
 }

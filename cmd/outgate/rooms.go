@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -55,102 +52,6 @@ func (a *app) roomsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&sort, "sort", "length", "what comes first: the longest line (length) or the oldest head (age)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
-}
-
-// roomUnavailable is the state of a room that nothing waits for, and that nothing
-// can be delivered to.
-const roomUnavailable = "unavailable"
-
-// roomsOf are the lines that a query finds, and after them the rooms without a line that
-// nothing can be delivered to.
-func roomsOf(ctx context.Context, views *api.API, query partition.RoomsQuery) ([]api.Room, error) {
-	rooms, err := views.Lines(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	index := -1
-	if len(query.Partitions) == 1 {
-		index = query.Partitions[0]
-	}
-	// Those that have a line are among them.
-	unavailable, _, err := views.Unavailable(ctx, query.Limit+len(rooms), index)
-	if err != nil {
-		return nil, err
-	}
-	shown := make(map[string]bool, len(rooms))
-	for _, r := range rooms {
-		shown[r.Line] = true
-	}
-	most := len(rooms) + query.Limit
-	for _, u := range unavailable {
-		if !shown[u.Line] && len(rooms) < most {
-			rooms = append(rooms, api.Room{
-				Line: u.Line, BridgeID: u.BridgeID, Partition: u.Partition, State: roomUnavailable, WaitsFor: api.WaitNothing,
-				AgeMS: time.Now().UnixMilli() - u.SinceMS, Unavailable: &handlers.Unavailable{Text: u.Text, SinceMS: u.SinceMS},
-			})
-		}
-	}
-	return rooms, nil
-}
-
-// headState is what the head of a line is doing, in our words.
-func headState(r api.Room) string {
-	switch r.WaitsFor {
-	case api.WaitOperator:
-		return string(partition.HeadHeld)
-	case api.WaitSweeper:
-		return string(partition.HeadGone)
-	default:
-		return r.State
-	}
-}
-
-// waitsFor says what keeps a line from moving.
-func waitsFor(r api.Room, now time.Time) string {
-	switch {
-	case r.State == roomUnavailable:
-		return "nothing: the room is unavailable: " + r.Unavailable.Text
-	case r.Unavailable != nil:
-		return headWaitsFor(r, now) + "; the room is unavailable: " + r.Unavailable.Text
-	}
-	return headWaitsFor(r, now)
-}
-
-func headWaitsFor(r api.Room, now time.Time) string {
-	wait, because := "", ""
-	if until := r.NextMS - now.UnixMilli(); until > 0 {
-		wait = ", in " + age(until)
-	}
-	if r.Reason != "" {
-		because = ": " + r.Reason
-	}
-	switch {
-	case r.WaitsFor == api.WaitOperator:
-		return "an operator: outgate dead-letters replay or drop " + r.Head + because
-	case r.WaitsFor == api.WaitSweeper:
-		return "the sweeper: its head was removed by hand"
-	case r.WaitsFor == api.WaitNothing:
-		return "its delivery, under way"
-	case r.WaitsFor == api.WaitBridge && r.Suspended != nil:
-		return fmt.Sprintf("bridge %s, suspended by %s%s", r.BridgeID, r.Suspended.By, reasonInBrackets(*r.Suspended))
-	case r.Paused:
-		return "its partition, which is paused"
-	case r.WaitsFor == api.WaitRetry:
-		return "its next attempt" + wait + because
-	case r.WaitsFor == api.WaitLimit:
-		return "its turn" + wait + because
-	}
-	return "a worker"
-}
-
-func reasonInBrackets(s handlers.Suspension) string {
-	switch {
-	case s.Reason != "":
-		return " (" + string(s.Reason) + ")"
-	case s.Text != "":
-		return " (" + s.Text + ")"
-	}
-	return ""
 }
 
 func (a *app) printRooms(rooms []api.Room) error {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/tasks"
@@ -94,7 +96,7 @@ func (a *app) sendOne(ctx context.Context, f sendFlags, args []string) error {
 		return err
 	}
 	defer s.close()
-	tracing, err := a.newSendTracing(ctx)
+	tracing, err := newSendTracing(ctx, a.env, thisBuild().Version, a.warnf)
 	if err != nil {
 		return err
 	}
@@ -125,9 +127,6 @@ func (a *app) sendOne(ctx context.Context, f sendFlags, args []string) error {
 	}
 	return outcome.Err()
 }
-
-// maxStdin bounds a text from standard input: no envelope is larger.
-const maxStdin = 16 << 20
 
 // textOf is the text argument; - is standard input, less one line break at its
 // end.
@@ -225,5 +224,69 @@ func (a *app) printOutcome(o tasks.Outcome, asJSON bool) error {
 	}
 	a.printf("delivered %s as %s%s after %s, attempt %d\n", s.ID, plain(strings.Join(s.MessageIDs, ", ")), duplicate,
 		age(max(1, s.LatencyMS)), s.Attempts)
+	return nil
+}
+
+// sendFile enqueues every envelope of a file. Faulty ones do not keep the others
+// back.
+func (a *app) sendFile(cmd *cobra.Command, f sendFlags, args []string) error {
+	if err := onlyForFile(cmd, args); err != nil {
+		return err
+	}
+	in, size := a.in, int64(-1)
+	if f.file != "-" {
+		file, err := os.Open(f.file)
+		if err != nil {
+			return usageError{err}
+		}
+		defer func() { _ = file.Close() }()
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		in = file
+	}
+	s, err := a.open(cmd.Context(), f.settings)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	tracing, err := newSendTracing(cmd.Context(), a.env, thisBuild().Version, a.warnf)
+	if err != nil {
+		return err
+	}
+	defer tracing.close(cmd.Context())
+	report, err := sendFile(cmd.Context(), in, size, fileOptions{
+		Client: s.client, Tracing: tracing, Wait: f.wait, Timeout: f.timeout, Warn: a.warnf,
+		Bar: func(total int64, what string, options ...progressbar.Option) *progressbar.ProgressBar {
+			return a.progressBar(total, what, f.progress, options...)
+		},
+	})
+	if f.asJSON {
+		return oneError(a.printJSON(report), err)
+	}
+	a.printFileReport(report)
+	return err
+}
+
+func (a *app) printFileReport(r fileReport) {
+	a.printf("%d accepted, %s, %d failed\n", r.Accepted, count(r.Duplicates, "duplicate"), len(r.Failed))
+	if o := r.Outcomes; o != nil {
+		a.printf("%d delivered, %d superseded, %d failed\n", o.Delivered, o.Superseded, len(o.Failed))
+	}
+}
+
+// onlyForFile refuses what describes one envelope.
+func onlyForFile(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("--file has the texts: give no TEXT")
+	}
+	for _, name := range []string{
+		"bridge", "room", "edit", "media", "kind", "caption", "thread", "format", "key", "priority",
+		"correlation-id", "metadata", "expires-in",
+	} {
+		if cmd.Flags().Changed(name) {
+			return usagef("--%s does not go with --file", name)
+		}
+	}
 	return nil
 }

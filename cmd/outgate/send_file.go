@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outgate/outgate/tasks"
@@ -18,6 +17,9 @@ import (
 
 // fileBatch is how many envelopes are enqueued at once.
 const fileBatch = 250
+
+// maxStdin bounds a text from standard input: no envelope is larger.
+const maxStdin = 16 << 20
 
 // fileReport is what became of a file of envelopes.
 type fileReport struct {
@@ -33,99 +35,48 @@ type fileFailure struct {
 	Error string `json:"error"`
 }
 
+// fileOptions say how the envelopes of a file are enqueued.
+type fileOptions struct {
+	Client  *tasks.Client
+	Tracing *sendTracing
+	// Wait has their outcomes waited for, for at most Timeout.
+	Wait    bool
+	Timeout time.Duration
+	// Warn tells of one envelope that failed.
+	Warn func(format string, args ...any)
+	// Bar shows the progress of what is named, with a total of -1 where none is known.
+	Bar func(total int64, what string, options ...progressbar.Option) *progressbar.ProgressBar
+}
+
+// sendFile enqueues every envelope of a file, of so many bytes or -1. Faulty ones do
+// not keep the others back.
+func sendFile(ctx context.Context, in io.Reader, size int64, o fileOptions) (fileReport, error) {
+	s := &fileSender{
+		options: o, report: fileReport{Failed: []fileFailure{}}, bar: o.Bar(size, "enqueuing", progressbar.OptionShowBytes(true)),
+	}
+	err := s.send(ctx, in)
+	_ = s.bar.Finish()
+	if err == nil && len(s.report.Failed) > 0 {
+		err = fmt.Errorf("%s not enqueued", count(len(s.report.Failed), "envelope"))
+	}
+	if o.Wait && ctx.Err() == nil {
+		err = oneError(err, s.await(ctx))
+	}
+	return s.report, err
+}
+
 // fileSender enqueues the lines of one file.
 type fileSender struct {
-	app    *app
-	client *tasks.Client
-	traces *sendTracing
-	bar    *progressbar.ProgressBar
-	report fileReport
+	options fileOptions
+	bar     *progressbar.ProgressBar
+	report  fileReport
 
 	// receipts are kept where their outcomes are waited for.
-	keep     bool
 	receipts []tasks.Receipt
 
 	batch []tasks.Envelope
 	lines []int // of the batch
 	bytes int   // read since the bar was moved
-}
-
-// sendFile enqueues every envelope of a file. Faulty ones do not keep the others
-// back.
-func (a *app) sendFile(cmd *cobra.Command, f sendFlags, args []string) error {
-	if err := onlyForFile(cmd, args); err != nil {
-		return err
-	}
-	in, size := a.in, int64(-1)
-	if f.file != "-" {
-		file, err := os.Open(f.file)
-		if err != nil {
-			return usageError{err}
-		}
-		defer func() { _ = file.Close() }()
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			size = info.Size()
-		}
-		in = file
-	}
-	s, err := a.open(cmd.Context(), f.settings)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	traces, err := a.newSendTracing(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer traces.close(cmd.Context())
-	sender := &fileSender{
-		app: a, client: s.client, traces: traces, report: fileReport{Failed: []fileFailure{}}, keep: f.wait,
-		bar: a.progressBar(size, "enqueuing", f.progress, progressbar.OptionShowBytes(true)),
-	}
-	err = sender.send(cmd.Context(), in)
-	_ = sender.bar.Finish()
-	if err == nil && len(sender.report.Failed) > 0 {
-		err = fmt.Errorf("%s not enqueued", count(len(sender.report.Failed), "envelope"))
-	}
-	if f.wait && cmd.Context().Err() == nil {
-		err = both(err, sender.await(cmd.Context(), f.timeout, f.progress))
-	}
-	if f.asJSON {
-		return both(a.printJSON(sender.report), err)
-	}
-	a.printFileReport(sender.report)
-	return err
-}
-
-// both is two errors on one line, or the one there is.
-func both(first, second error) error {
-	if first == nil || second == nil {
-		return errors.Join(first, second)
-	}
-	return fmt.Errorf("%w; %w", first, second)
-}
-
-func (a *app) printFileReport(r fileReport) {
-	a.printf("%d accepted, %s, %d failed\n", r.Accepted, count(r.Duplicates, "duplicate"), len(r.Failed))
-	if o := r.Outcomes; o != nil {
-		a.printf("%d delivered, %d superseded, %d failed\n", o.Delivered, o.Superseded, len(o.Failed))
-	}
-}
-
-// onlyForFile refuses what describes one envelope.
-func onlyForFile(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("--file has the texts: give no TEXT")
-	}
-	for _, name := range []string{
-		"bridge", "room", "edit", "media", "kind", "caption", "thread", "format", "key", "priority",
-		"correlation-id", "metadata", "expires-in",
-	} {
-		if cmd.Flags().Changed(name) {
-			return usagef("--%s does not go with --file", name)
-		}
-	}
-	return nil
 }
 
 func (s *fileSender) send(ctx context.Context, in io.Reader) error {
@@ -165,9 +116,9 @@ func (s *fileSender) send(ctx context.Context, in io.Reader) error {
 func (s *fileSender) flush(ctx context.Context) error {
 	spans := make([]trace.Span, len(s.batch))
 	for i := range s.batch {
-		spans[i] = s.traces.start(ctx, &s.batch[i])
+		spans[i] = s.options.Tracing.start(ctx, &s.batch[i])
 	}
-	receipts, err := s.client.EnqueueBatch(ctx, s.batch)
+	receipts, err := s.options.Client.EnqueueBatch(ctx, s.batch)
 	errs := make([]error, len(s.batch))
 	var batch *tasks.BatchError
 	switch {
@@ -183,7 +134,7 @@ func (s *fileSender) flush(ctx context.Context) error {
 	for i, err := range errs {
 		var refusal *tasks.Refusal
 		enqueued(spans[i], receipts[i], err)
-		if s.keep && err == nil {
+		if s.options.Wait && err == nil {
 			s.receipts = append(s.receipts, receipts[i])
 		}
 		switch {
@@ -209,6 +160,6 @@ func (s *fileSender) flush(ctx context.Context) error {
 
 func (s *fileSender) fail(line int, err error) {
 	_ = s.bar.Clear()
-	s.app.warnf("line %d: %s", line, oneLine(err.Error()))
+	s.options.Warn("line %d: %s", line, oneLine(err.Error()))
 	s.report.Failed = append(s.report.Failed, fileFailure{Line: line, Error: oneLine(err.Error())})
 }

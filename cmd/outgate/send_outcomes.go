@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
 // outcomesReport is what became of the envelopes of a file, where it was waited for.
@@ -20,19 +19,19 @@ type outcomeFailure struct {
 
 // await waits for the outcomes of what was accepted. What fails does not keep the
 // others back.
-func (s *fileSender) await(ctx context.Context, patience time.Duration, progress bool) error {
+func (s *fileSender) await(ctx context.Context) error {
 	report := &outcomesReport{Failed: []outcomeFailure{}}
 	s.report.Outcomes = report
-	bar := s.app.progressBar(int64(len(s.receipts)), "delivering", progress)
+	bar := s.options.Bar(int64(len(s.receipts)), "delivering")
 	defer func() { _ = bar.Finish() }()
-	waiting, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	for i, r := range s.receipts {
-		o, err := s.client.Wait(waiting, r)
+		o, err := s.options.Client.Wait(waiting, r)
 		switch {
 		case err != nil && ctx.Err() == nil && waiting.Err() != nil:
 			return fmt.Errorf("%s after %s without an outcome: accepted they are, and may yet be delivered",
-				count(len(s.receipts)-i, "envelope"), patience)
+				count(len(s.receipts)-i, "envelope"), s.options.Timeout)
 		case err != nil:
 			return err
 		case o.Superseded != nil:
@@ -41,7 +40,7 @@ func (s *fileSender) await(ctx context.Context, patience time.Duration, progress
 			report.Delivered++
 		default:
 			_ = bar.Clear()
-			s.app.warnf("%s: %s", r.ID, oneLine(o.Err().Error()))
+			s.options.Warn("%s: %s", r.ID, oneLine(o.Err().Error()))
 			report.Failed = append(report.Failed, outcomeFailure{r.ID, oneLine(o.Err().Error())})
 		}
 		_ = bar.Add(1)

@@ -26,20 +26,22 @@ const envParent = "TRACEPARENT"
 // envelope then names as its parent. Where no receiver of spans is named it only
 // passes on the parent of the command.
 type sendTracing struct {
-	app *app
+	env  func(string) string
+	warn func(format string, args ...any)
 	// provider is nil where no traces are wanted.
 	provider *sdktrace.TracerProvider
 	told     sync.Once
 }
 
-func (a *app) newSendTracing(ctx context.Context) (*sendTracing, error) {
+// newSendTracing reads the environment; warn tells of lost spans.
+func newSendTracing(ctx context.Context, env func(string) string, version string, warn func(format string, args ...any)) (*sendTracing, error) {
+	t := &sendTracing{env: env, warn: warn}
 	// A command does not wait for a receiver that is away: it sends once.
-	exporter, err := newSpanExporter(ctx, a.env, otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
+	exporter, err := newSpanExporter(ctx, env, otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
 	if err != nil || exporter == nil {
-		return &sendTracing{app: a}, err
+		return t, err
 	}
-	t := &sendTracing{app: a}
-	t.provider, err = newProvider(ctx, lossyExporter{exporter, t})
+	t.provider, err = newProvider(ctx, lossyExporter{exporter, t}, version)
 	return t, err
 }
 
@@ -58,14 +60,14 @@ func (e lossyExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnl
 
 func (t *sendTracing) lost(err error) {
 	if err != nil {
-		t.told.Do(func() { t.app.warnf("outgate: spans are lost: %s", oneLine(err.Error())) })
+		t.told.Do(func() { t.warn("outgate: spans are lost: %s", oneLine(err.Error())) })
 	}
 }
 
 // start begins the span of an envelope, a child of the one that the envelope names,
 // else of the command's, and has the envelope name it.
 func (t *sendTracing) start(ctx context.Context, e *tasks.Envelope) trace.Span {
-	carrier := propagation.MapCarrier{"traceparent": cmp.Or(e.Traceparent, t.app.env(envParent))}
+	carrier := propagation.MapCarrier{"traceparent": cmp.Or(e.Traceparent, t.env(envParent))}
 	ctx = propagation.TraceContext{}.Extract(ctx, carrier)
 	span := trace.SpanFromContext(ctx)
 	if e.Traceparent != "" && (t.provider == nil || !span.SpanContext().IsValid()) {

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/signal"
-	"reflect"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
-
-	"github.com/outgate/outgate/handlers"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -35,56 +30,18 @@ func (a *app) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.serve(cmd.Context(), s, cfg)
+			hangups, ignore := a.hangups()
+			defer ignore()
+			return serveDaemon(cmd.Context(), cfg, daemonOptions{
+				Reload: func() (*Config, error) { return a.load(s) }, Hangups: hangups,
+				Env: a.env, Out: a.out, Log: a.err, Version: thisBuild().Version,
+			})
 		},
 	}
 	s.flags(cmd)
 	cmd.Flags().StringVar(&s.addr, "addr", "", "host:port of the ops pages (OUTGATE_HTTP_ADDR)")
 	cmd.Flags().StringVar(&s.logLevel, "log-level", "", "debug, info, warn or error (OUTGATE_LOG_LEVEL)")
 	return cmd
-}
-
-func (a *app) serve(ctx context.Context, s settings, cfg *Config) error {
-	log := newLogger(cfg.Log, a.err)
-	worker, err := cfg.worker(log, a.out)
-	if err != nil {
-		return err
-	}
-	if len(worker.Bridges) == 0 {
-		log.Warn("config.no_bridges", zap.String("meaning", "every envelope becomes a dead letter"))
-	}
-	rdb, err := newRedis(cfg.Redis.URL.Reveal())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rdb.Close() }()
-	listener, err := listen(ctx, cfg.HTTP.Addr)
-	if err != nil {
-		return err
-	}
-	g := newGateway(cfg, worker, rdb, log)
-	hangups, ignore := a.hangups()
-	defer ignore()
-	g.hangups, g.env = hangups, a.env
-	g.reload = func() ([]*handlers.Bridge, error) { return a.reload(s, cfg, log) }
-	return g.run(ctx, listener, nil, func(context.Context) error { return nil })
-}
-
-// reload reads the bridges of the configuration as it is now. What else changed in
-// it takes a restart.
-func (a *app) reload(s settings, was *Config, log *zap.Logger) ([]*handlers.Bridge, error) {
-	cfg, err := a.load(s)
-	if err != nil {
-		return nil, err
-	}
-	before, after := *was, *cfg
-	before.Bridges, after.Bridges = nil, nil
-	before.Delivery, after.Delivery = DeliveryConfig{}, DeliveryConfig{} // the bridges have it
-	if !reflect.DeepEqual(before, after) {
-		log.Warn("config.restart_needed", zap.String("meaning", "only the bridges are read anew; something else in the configuration changed too"))
-	}
-	worker, err := cfg.worker(log, a.out)
-	return worker.Bridges, err
 }
 
 // hangups are the SIGHUPs of the process.

@@ -117,7 +117,7 @@ func missing(metrics string) string {
 
 func newClient(t *testing.T, file string) redis.UniversalClient {
 	t.Helper()
-	cfg, err := LoadConfig(file, testEnv)
+	cfg, err := LoadConfig(file, knownChannels, testEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestServeNeedsItsPort(t *testing.T) {
 	if got.code != 2 || !strings.Contains(got.err, "unexpected option: nonsense") {
 		t.Errorf("%+v", got)
 	}
-	if _, err := listen(t.Context(), "256.0.0.1:0"); err == nil || errors.Is(err, syscall.EADDRINUSE) {
+	if _, err := listen(t.Context(), "256.0.0.1:0", "http.addr"); err == nil || errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("an address that is none: %v", err)
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 )
 
@@ -32,6 +32,12 @@ const (
 	envPprof    = "OUTGATE_PPROF_ADDR"
 )
 
+// EnvError says what is wrong with a variable of the environment.
+type EnvError struct{ Name, Why string }
+
+// Error is name: why.
+func (e *EnvError) Error() string { return e.Name + ": " + e.Why }
+
 // telemetry is what a process tells besides its metrics and its log.
 type telemetry struct {
 	// provider is nil where no traces are wanted.
@@ -42,10 +48,10 @@ type telemetry struct {
 
 // newTelemetry reads the environment. It opens the listener of the profiles, and
 // connects to nobody yet.
-func newTelemetry(ctx context.Context, env func(string) string, log *zap.Logger) (*telemetry, error) {
+func newTelemetry(ctx context.Context, env func(string) string, version string, log *zap.Logger) (*telemetry, error) {
 	t := new(telemetry)
 	var err error
-	if t.provider, err = newTracing(ctx, env, log); err != nil {
+	if t.provider, err = newTracing(ctx, env, version, log); err != nil {
 		return nil, err
 	}
 	if addr := env(envPprof); addr != "" {
@@ -68,10 +74,10 @@ func tracesURL(env func(string) string) (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", usagef("%s: want the http:// or https:// URL of an OTLP receiver, http://127.0.0.1:4318 for instance", name)
+		return "", &EnvError{name, "want the http:// or https:// URL of an OTLP receiver, http://127.0.0.1:4318 for instance"}
 	}
 	if p := env(envProtocol); p != "" && p != "http/protobuf" {
-		return "", usagef("%s: %q is not spoken here, only http/protobuf is", envProtocol, p)
+		return "", &EnvError{envProtocol, fmt.Sprintf("%q is not spoken here, only http/protobuf is", p)}
 	}
 	if name == envEndpoint {
 		u = u.JoinPath("v1", "traces")
@@ -80,14 +86,14 @@ func tracesURL(env func(string) string) (string, error) {
 }
 
 // newTracing is nil where no receiver of spans is named.
-func newTracing(ctx context.Context, env func(string) string, log *zap.Logger) (*sdktrace.TracerProvider, error) {
+func newTracing(ctx context.Context, env func(string) string, version string, log *zap.Logger) (*sdktrace.TracerProvider, error) {
 	exporter, err := newSpanExporter(ctx, env)
 	if err != nil || exporter == nil {
 		return nil, err
 	}
 	otel.SetErrorHandler(&traceTrouble{log: log})
 	log.Info("traces.exporting", zap.String("service", "outgate"))
-	return newProvider(ctx, exporter)
+	return newProvider(ctx, exporter, version)
 }
 
 // tracerName says whose spans they are.
@@ -107,11 +113,11 @@ func newSpanExporter(ctx context.Context, env func(string) string, options ...ot
 }
 
 // newProvider makes spans, and has them exported in batches.
-func newProvider(ctx context.Context, exporter sdktrace.SpanExporter) (*sdktrace.TracerProvider, error) {
+func newProvider(ctx context.Context, exporter sdktrace.SpanExporter, version string) (*sdktrace.TracerProvider, error) {
 	// What the environment says of the resource counts for more: it comes last.
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(), resource.WithHost(),
-		resource.WithAttributes(attribute.String("service.name", "outgate"), attribute.String("service.version", thisBuild().Version)),
+		resource.WithAttributes(attribute.String("service.name", "outgate"), attribute.String("service.version", version)),
 		resource.WithFromEnv(),
 	)
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
@@ -140,14 +146,9 @@ func (t *traceTrouble) Handle(err error) {
 func listenForProfiles(ctx context.Context, addr string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil || !isLoopback(host) {
-		return nil, usagef("%s: %q is no host:port of this machine alone, 127.0.0.1:6060 for instance", envPprof, addr)
+		return nil, &EnvError{envPprof, fmt.Sprintf("%q is no host:port of this machine alone, 127.0.0.1:6060 for instance", addr)}
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, inUse(addr, envPprof, err)
-	}
-	return listener, nil
+	return listen(ctx, addr, envPprof)
 }
 
 // profilesHandler is Go's profiles. A page of the web that had a name of its own
@@ -171,6 +172,14 @@ func profilesHandler() http.Handler {
 	})
 }
 
+// tracer makes the spans of this process, nil where no traces are wanted.
+func (t *telemetry) tracer() trace.Tracer {
+	if t.provider == nil {
+		return nil
+	}
+	return t.provider.Tracer(tracerName)
+}
+
 // serve serves the profiles until close.
 func (t *telemetry) serve() {
 	if t.profiles == nil {
@@ -192,55 +201,4 @@ func (t *telemetry) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return t.provider.Shutdown(ctx)
-}
-
-// startTelemetry begins what the environment asks for. The answer ends it.
-func (g *gateway) startTelemetry(ctx context.Context) (stop func(), err error) {
-	if g.env == nil {
-		return func() {}, nil
-	}
-	t, err := newTelemetry(ctx, g.env, g.log)
-	if err != nil {
-		return nil, err
-	}
-	t.serve()
-	if t.provider != nil {
-		g.worker.Tracer = t.provider.Tracer(tracerName)
-	}
-	return func() {
-		if err := t.close(ctx); err != nil {
-			g.log.Warn("traces.lost", zap.String("error", oneLine(err.Error())))
-		}
-	}, nil
-}
-
-// reloads says how reading the bridges anew went.
-type reloads struct {
-	total *prometheus.CounterVec
-	last  prometheus.Gauge
-}
-
-func newReloads(r prometheus.Registerer) reloads {
-	m := reloads{
-		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "outgate", Name: "config_reloads_total", Help: "Times the bridges were read anew.",
-		}, []string{"result"}),
-		last: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "outgate", Name: "config_last_read_timestamp_seconds", Help: "When the bridges in use were read.",
-		}),
-	}
-	r.MustRegister(m.total, m.last)
-	m.total.WithLabelValues("ok")
-	m.total.WithLabelValues("failed")
-	m.last.SetToCurrentTime()
-	return m
-}
-
-func (m reloads) done(err error) {
-	if err != nil {
-		m.total.WithLabelValues("failed").Inc()
-		return
-	}
-	m.total.WithLabelValues("ok").Inc()
-	m.last.SetToCurrentTime()
 }

@@ -20,7 +20,7 @@ import (
 // A scaler that is told 0 where nobody knows would take the workers away.
 func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	cfg, err := s.cfg.worker(zap.NewNop(), io.Discard)
+	cfg, err := newWorker(s.cfg, zap.NewNop(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -30,7 +27,8 @@ func (a *app) topCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			r := newTopReader(session, interval)
+			// No snapshot shows what the one before it showed.
+			r := newTopReader(session.views(min(interval/2, time.Second)), session.cfg.Redis.URL.String())
 			out, _ := a.out.(*os.File)
 			switch {
 			case asJSON:
@@ -42,7 +40,7 @@ func (a *app) topCommand() *cobra.Command {
 				}
 				return err
 			}
-			return a.topLive(cmd.Context(), r, out, interval)
+			return topLive(cmd.Context(), r, topOptions{Interval: interval, Keys: a.in, In: os.Stdin, Out: out, Colours: a.colours()})
 		},
 	}
 	s.flags(cmd)
@@ -68,134 +66,6 @@ func (a *app) topJSON(ctx context.Context, r *topReader, interval time.Duration,
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
-		}
-	}
-}
-
-// looked is what came of reading a snapshot.
-type looked struct {
-	snapshot *topSnapshot
-	err      error
-	panicked any
-}
-
-// look reads a snapshot; a panic goes to whoever has the terminal to restore.
-func (r *topReader) look(ctx context.Context, to chan<- looked) {
-	var l looked
-	defer func() {
-		l.panicked = recover()
-		to <- l
-	}()
-	l.snapshot, l.err = r.read(ctx)
-}
-
-// topSizeEvery is how often the size of the window is asked for.
-const topSizeEvery = 200 * time.Millisecond
-
-// topLive shows frames on a terminal until somebody quits.
-func (a *app) topLive(ctx context.Context, r *topReader, out *os.File, interval time.Duration) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	restore, err := takeTerminal(os.Stdin, out)
-	if err != nil {
-		return err
-	}
-	defer restore() // after a panic too
-	keys := make(chan string, 16)
-	go readKeys(ctx, a.in, keys)
-	size, look := time.NewTicker(topSizeEvery), time.NewTicker(interval)
-	defer size.Stop()
-	defer look.Stop()
-	results, looking := make(chan looked, 1), true
-	go r.look(ctx, results)
-	view, snapshot := newTopView(), (*topSnapshot)(nil)
-	measure(view, out)
-	for stale := true; ; {
-		if snapshot != nil && stale {
-			_, _ = io.WriteString(out, paint(view.lines(snapshot), a.colours()))
-		}
-		stale = true
-		select {
-		case <-ctx.Done():
-			return nil
-		case key, open := <-keys:
-			if !open || !view.press(key) {
-				return nil
-			}
-		case <-size.C:
-			stale = measure(view, out)
-		case <-look.C:
-			stale = false
-			if !looking {
-				looking = true
-				go r.look(ctx, results)
-			}
-		case l := <-results:
-			looking = false
-			if l.panicked != nil {
-				panic(l.panicked)
-			}
-			if snapshot, err = view.heard(snapshot, l); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// heard takes a new snapshot, or keeps the one there is and says why. Without any it
-// is an error.
-func (v *topView) heard(was *topSnapshot, l looked) (*topSnapshot, error) {
-	switch {
-	case l.err == nil:
-		v.trouble = ""
-		return l.snapshot, nil
-	case was == nil:
-		return nil, l.err
-	}
-	v.trouble = oneLine(l.err.Error())
-	return was, nil
-}
-
-// measure takes the size of the window. It is true where that is another than before.
-func measure(v *topView, out *os.File) bool {
-	width, height, err := term.GetSize(int(out.Fd()))
-	if err != nil || width == v.width && height == v.height {
-		return false
-	}
-	v.width, v.height = width, height
-	return true
-}
-
-// takeTerminal switches to a screen of our own, in raw mode. The answer gives the
-// terminal back as it was.
-func takeTerminal(in, out *os.File) (restore func(), err error) {
-	state, err := term.MakeRaw(int(in.Fd()))
-	if err != nil {
-		return nil, fmt.Errorf("take the terminal: %w", err)
-	}
-	// The other screen, no cursor, no wrapping of what is too wide.
-	_, _ = io.WriteString(out, "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J")
-	return func() {
-		_, _ = io.WriteString(out, "\x1b[?7h\x1b[?25h\x1b[?1049l")
-		_ = term.Restore(int(in.Fd()), state)
-	}, nil
-}
-
-// readKeys sends the keys that are pressed until the input ends.
-func readKeys(ctx context.Context, in io.Reader, keys chan<- string) {
-	defer close(keys)
-	input := make([]byte, 256)
-	for {
-		n, err := in.Read(input)
-		for _, key := range keysIn(string(input[:n])) {
-			select {
-			case keys <- key:
-			case <-ctx.Done():
-				return
-			}
-		}
-		if err != nil {
-			return
 		}
 	}
 }

@@ -49,9 +49,9 @@ type topReader struct {
 	roomsAt time.Time
 }
 
-func newTopReader(s *session, interval time.Duration) *topReader {
-	// No snapshot shows what the one before it showed.
-	return &topReader{views: s.views(min(interval/2, time.Second)), redis: s.cfg.Redis.URL.String(), now: time.Now}
+// newTopReader reads from views of the Redis of that name.
+func newTopReader(views *api.API, redis string) *topReader {
+	return &topReader{views: views, redis: redis, now: time.Now}
 }
 
 func (r *topReader) read(ctx context.Context) (*topSnapshot, error) {

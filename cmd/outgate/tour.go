@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -123,3 +124,6 @@ func (t tour) deliver(ctx context.Context, client *tasks.Client, e tasks.Envelop
 	}
 	return outcome.Success, outcome.Err()
 }
+
+// devPicture is a GIF of one pixel.
+var devPicture = base64.StdEncoding.EncodeToString([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"))

@@ -44,7 +44,7 @@ func newOps(t *testing.T) (s *stand, url string, ids []string) {
 	stop()
 	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
 	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
-	cfg, err := s.cfg.worker(zap.NewNop(), io.Discard)
+	cfg, err := newWorker(s.cfg, zap.NewNop(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ bridges:
     classify: [{status: 403, category: retryable}]
   - {id: b, channel: webhook, url: "http://example.com"}
 `)
-	got, err := c.worker(zap.NewNop(), io.Discard)
+	got, err := newWorker(c, zap.NewNop(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ bridges:
 func TestPressureThatDoesNothing(t *testing.T) {
 	c := mustParse(t, "pressure: {degraded_action: none, shed_action: none}")
 	want := partition.Pressure{Warn: .7, Degraded: .85, Shed: .95}
-	if diff := cmp.Diff(want, c.Pressure.pressure()); diff != "" {
+	if diff := cmp.Diff(want, pressureOf(c.Pressure)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -111,8 +111,8 @@ func TestTheChannelsAreWired(t *testing.T) {
 	}
 	for name, spec := range knownChannels {
 		channel, err := spec.open(BridgeConfig{
-			URL: SecretURL{hide("http://example.com")}, Token: Secret{hide("123456:abcdef")}, BaseURL: "http://127.0.0.1:1",
-			JID: "bot@example.com", Password: Secret{hide("secret")},
+			URL: newSecretURL("http://example.com"), Token: newSecret("123456:abcdef"), BaseURL: "http://127.0.0.1:1",
+			JID: "bot@example.com", Password: newSecret("secret"),
 		}, io.Discard)
 		if err != nil || channel.Type() != name {
 			t.Errorf("%s opens %v, %v", name, channel, err)
@@ -127,7 +127,7 @@ func TestAChannelRefusesItsConfigurationWhereItStands(t *testing.T) {
   url: http://example.com
   secret: whsec_no-base64
 - {id: b, channel: webhook, url: "http://example.com", secret_file: testdata/config/secrets/crlf}
-`), testEnv)
+`), knownChannels, testEnv)
 	want := "c.yaml:5:11: bridges[0].secret: what follows whsec_ is not a key in base64"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -138,7 +138,7 @@ func TestAChannelRefusesItsConfigurationWhereItStands(t *testing.T) {
 	}
 	cfg := DefaultConfig()
 	cfg.Bridges = []BridgeConfig{{ID: "x", Channel: "webhook"}}
-	if _, err := cfg.worker(zap.NewNop(), io.Discard); !errors.As(err, new(*tasks.ConfigError)) {
+	if _, err := newWorker(cfg, zap.NewNop(), io.Discard); !errors.As(err, new(*tasks.ConfigError)) {
 		t.Errorf("a bridge that cannot be opened: %v", err)
 	}
 }
@@ -163,7 +163,7 @@ func TestABaseURLStandsInForTheProvider(t *testing.T) {
 	asked := make(chan string, 1)
 	provider := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
 	defer provider.Close()
-	channel, err := openWebhook(BridgeConfig{URL: SecretURL{hide("https://example.com/hook")}, BaseURL: provider.URL, AllowPrivate: true}, nil)
+	channel, err := openWebhook(BridgeConfig{URL: newSecretURL("https://example.com/hook"), BaseURL: provider.URL, AllowPrivate: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
