@@ -1,25 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/zap"
-
-	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/tasks"
 )
 
 func TestMain(m *testing.M) {
@@ -34,10 +26,16 @@ type world struct {
 	inTTY bool
 }
 
-// result is what a command line left behind.
-type result struct {
-	code     int
-	out, err string
+// start starts a command line.
+func (w world) start(t testing.TB, args ...string) *process {
+	t.Helper()
+	return startProcess(t, func(p *process) int {
+		a := &app{
+			in: strings.NewReader(w.stdin), out: &p.out, err: &p.err, inTTY: w.inTTY,
+			env: func(name string) string { return w.env[name] }, hangup: p.hangup,
+		}
+		return a.main(context.Background(), args, p.stop)
+	})
 }
 
 // run runs one command line to its end.
@@ -47,162 +45,17 @@ func (w world) run(t testing.TB, args ...string) result {
 	return p.wait(t)
 }
 
-// process is a command line that is running.
-type process struct {
-	out, err buffer
-	stop     chan os.Signal
-	hangup   chan os.Signal
-	code     chan int
-}
-
-func (w world) start(t testing.TB, args ...string) *process {
-	t.Helper()
-	p := &process{stop: make(chan os.Signal, 2), hangup: make(chan os.Signal, 1), code: make(chan int, 1)}
-	a := &app{
-		in: strings.NewReader(w.stdin), out: &p.out, err: &p.err, inTTY: w.inTTY,
-		env: func(name string) string { return w.env[name] }, hangup: p.hangup,
-	}
-	go func() { p.code <- a.main(context.Background(), args, p.stop) }()
-	t.Cleanup(func() { p.interrupt() })
-	return p
-}
-
-func (p *process) interrupt() {
-	select {
-	case p.stop <- syscall.SIGTERM:
-	default:
-	}
-}
-
-func (p *process) wait(t testing.TB) result {
-	t.Helper()
-	select {
-	case code := <-p.code:
-		return result{code, p.out.String(), p.err.String()}
-	case <-time.After(30 * time.Second):
-		t.Fatalf("the command does not end; out:\n%s\nerr:\n%s", p.out.String(), p.err.String())
-	}
-	return result{}
-}
-
-// buffer is a bytes.Buffer that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// eventually waits until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(20 * time.Second)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("waited too long until %s", what)
-		}
-	}
-}
-
-func writeFile(t testing.TB, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// stand is a Redis that a gateway has configured, and maybe a worker on it.
+// stand is a gateway, and where command lines find it.
 type stand struct {
 	world
-	t      testing.TB
-	store  *miniredis.Miniredis
-	rdb    redis.UniversalClient
-	cfg    *Config
-	client *tasks.Client
+	*rig
 }
 
-// newStand configures an embedded Redis as this configuration says, two
-// partitions where it says nothing.
+// newStand is a stand on an embedded Redis.
 func newStand(t testing.TB, config string) *stand {
 	t.Helper()
-	store := miniredis.RunT(t)
-	if !strings.Contains(config, "partitions:") {
-		config += "\npartitions: {count: 2}"
-	}
-	cfg, err := ParseConfig("stand.yaml", []byte(config), knownChannels, testEnv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stand{t: t, store: store, cfg: cfg, world: world{env: map[string]string{"OUTGATE_REDIS_URL": "redis://" + store.Addr()}}}
-	if s.rdb, err = newRedis(s.env["OUTGATE_REDIS_URL"]); err != nil {
-		t.Fatal(err)
-	}
-	s.client = tasks.NewClient(s.rdb)
-	t.Cleanup(func() {
-		_ = s.client.Close()
-		_ = s.rdb.Close()
-	})
-	channels := make(map[string]string)
-	for _, b := range cfg.Bridges {
-		channels[b.ID] = b.Channel
-	}
-	setup := partition.Setup{
-		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: pressureOf(cfg.Pressure),
-		MaxBytes: cfg.Limits.EnvelopeBytes, Bridges: channels, Enqueue: tasks.EnqueueScript,
-	}
-	if err := setup.Announce(t.Context(), s.rdb); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// work starts a worker. The answer stops it, and so does the end of the test.
-func (s *stand) work() (stop func()) {
-	s.t.Helper()
-	cfg, err := newWorker(s.cfg, zap.NewNop(), io.Discard)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	w := handlers.NewWorker(s.rdb, cfg)
-	if err := w.Start(s.t.Context()); err != nil {
-		s.t.Fatal(err)
-	}
-	stop = sync.OnceFunc(w.Shutdown)
-	s.t.Cleanup(stop)
-	return stop
-}
-
-// enqueue admits envelopes.
-func (s *stand) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
-	s.t.Helper()
-	receipts, err := s.client.EnqueueBatch(s.t.Context(), envelopes)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return receipts
-}
-
-// text is an envelope; metadata scripts the sandbox.
-func text(bridge, room, payload, metadata string) tasks.Envelope {
-	e := tasks.Envelope{Operation: tasks.Send, BridgeID: bridge, ExternalRoomID: room, Payload: tasks.Text(payload)}
-	if metadata != "" {
-		e.Opts = &tasks.Opts{Metadata: []byte(metadata)}
-	}
-	return e
+	s := newRig(t, config)
+	return &stand{rig: s, world: world{env: map[string]string{"OUTGATE_REDIS_URL": s.url()}}}
 }
 
 func TestUsage(t *testing.T) {
@@ -334,3 +187,5 @@ func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
 		t.Errorf("%+v", refused)
 	}
 }
+
+func noEnv(string) string { return "" }

@@ -168,7 +168,7 @@ func (p *provider) cost(t *testing.T, name, binary string, n int) {
 
 func TestFaultWhatAMessageCostsOnEachChannel(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "outgate")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, command).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	hook("").cost(t, "webhook, no limits", binary, *messages)

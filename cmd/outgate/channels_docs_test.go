@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/outgate/outgate/classify"
 )
+
+var updatePage = flag.Bool("update-page", false, "write the tables of docs/channels.md")
 
 const channelsPage = "../../docs/channels.md"
 
@@ -185,14 +188,14 @@ func TestThePageOfChannelsHasEveryRule(t *testing.T) {
 			t.Errorf("the page has no table of the rules of %s", name)
 		}
 	}
-	if *update {
+	if *updatePage {
 		if err := os.WriteFile(channelsPage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want, string(page)); diff != "" {
-		t.Errorf("the tables are not those of the rules; go test ./cmd/outgate -run ThePageOfChannels -update writes them (-want +got):\n%s", diff)
+		t.Errorf("the tables are not those of the rules; go test ./cmd/outgate/internal/channels -run ThePageOfChannels -update writes them (-want +got):\n%s", diff)
 	}
 }
 

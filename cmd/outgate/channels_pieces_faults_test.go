@@ -76,7 +76,7 @@ func newBroken(t *testing.T, hold bool, limits string) *broken {
 	dir := t.TempDir()
 	b.config, b.binary = filepath.Join(dir, "outgate.yaml"), filepath.Join(dir, "outgate")
 	writeFile(t, b.config, "log: {level: error}\n"+bridgesYAML(b.redis.URL(), bridges...))
-	if out, err := exec.Command("go", "build", "-o", b.binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", b.binary, command).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	t.Cleanup(func() {

@@ -140,7 +140,7 @@ func (p *provider) openAt(t *testing.T, url string) *door {
 	d := &door{provider: p, t: t, rdb: store.Client()}
 	config := filepath.Join(t.TempDir(), "outgate.yaml")
 	writeFile(t, config, bridgesYAML(store.URL(), p.bridgeYAML("b", url)))
-	d.worker = world{}.start(t, "serve", "--config", config)
+	d.worker = startDaemon(t, config)
 	d.worker.logs(t, "worker.started")
 	d.client = tasks.NewClient(d.rdb)
 	t.Cleanup(func() { _ = d.client.Close() })

@@ -16,17 +16,6 @@ var update = flag.Bool("update", false, "write the golden files of testdata/conf
 
 const goldenDir = "testdata/config"
 
-// testEnv is the environment of the tests.
-func testEnv(name string) string {
-	return map[string]string{
-		"REDIS_PASSWORD": "hunter2-redis",
-		"HTTP_TOKEN":     "hunter2-token",
-		"HOOK_PATH":      "hunter2/path",
-		"ORDERS_SECRET":  "hunter2-${HTTP_TOKEN}",
-		"XMPP_USER":      "bot",
-	}[name]
-}
-
 // faultsOf takes the faults out of the error of ParseConfig.
 func faultsOf(t testing.TB, err error) []Fault {
 	t.Helper()
@@ -166,4 +155,15 @@ func FuzzParseConfig(f *testing.F) {
 			t.Errorf("the print has faults: %v\n%s", err, redact(t, c))
 		}
 	})
+}
+
+// testEnv is the environment of the tests.
+func testEnv(name string) string {
+	return map[string]string{
+		"REDIS_PASSWORD": "hunter2-redis",
+		"HTTP_TOKEN":     "hunter2-token",
+		"HOOK_PATH":      "hunter2/path",
+		"ORDERS_SECRET":  "hunter2-${HTTP_TOKEN}",
+		"XMPP_USER":      "bot",
+	}[name]
 }

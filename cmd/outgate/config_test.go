@@ -82,7 +82,7 @@ bridges:
 
 func TestALargeSecretFileIsRefused(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "large")
-	if err := os.WriteFile(name, make([]byte, maxSecretFile+1), 0o600); err != nil {
+	if err := os.WriteFile(name, make([]byte, MaxSecretFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := ParseConfig("c.yaml", []byte("http: {token_file: "+name+"}"), knownChannels, testEnv)
@@ -167,9 +167,7 @@ func TestEachChannelTakesItsOwnCredentials(t *testing.T) {
 		"telegram": {takes: []string{"token"}, needs: []string{"token"}},
 		"xmpp":     {takes: []string{"jid", "password", "server"}, needs: []string{"jid", "password"}},
 	}
-	d := &document{file: "c.yaml", dir: goldenDir, env: testEnv, channels: channels}
-	c := DefaultConfig()
-	d.parse([]byte(`bridges:
+	c, found := readConfig(filepath.Join(goldenDir, "c.yaml"), []byte(`bridges:
 - {id: t, channel: telegram, token_file: secrets/orders}
 - {id: x, channel: xmpp, jid: a@b, password: "${HTTP_TOKEN}", server: "b:5222"}
 - {id: y, channel: xmpp, jid: a@b, token: x}
@@ -177,13 +175,14 @@ func TestEachChannelTakesItsOwnCredentials(t *testing.T) {
 - {id: v, channel: xmpp, jid: "${XMPP_USER}@b", password: x, server_file: secrets/orders}
 - {id: w, channel: xmpp, jid_file: secrets/orders, password: x, server: "${HTTP_TOKEN}:5222"}
 - {id: u, channel: xmpp, jid: "${NOT_SET}", password: x, server_file: secrets/empty}
-`), c.read)
+`), channels, testEnv, nil)
 	faults := `c.yaml:4:3: bridges[2].password: missing; channel xmpp needs it
 c.yaml:4:43: bridges[2].token: channel xmpp does not use it
 c.yaml:5:20: bridges[3].channel: "webhook" is none of telegram, xmpp
 c.yaml:8:31: bridges[6].jid: not set in the environment: NOT_SET
-c.yaml:8:71: bridges[6].server_file: "testdata/config/secrets/empty" is empty`
-	if err := joinFaults(d.faults); err == nil || err.Error() != faults {
+c.yaml:8:71: bridges[6].server_file: "secrets/empty" is empty`
+	err := joinFaults(found)
+	if err == nil || strings.ReplaceAll(err.Error(), goldenDir+"/", "") != faults {
 		t.Errorf("faults (-want +got):\n%s", cmp.Diff(faults, fmt.Sprint(err)))
 	}
 	got := []string{c.Bridges[0].Token.Reveal(), c.Bridges[1].JID, c.Bridges[1].Password.Reveal(), c.Bridges[1].Server}
@@ -240,7 +239,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 			t.Fatal(err)
 		}
 		prints[name] = string(text)
-		if !strings.Contains(prints[name], redacted) || !strings.Contains(prints[name], "https://example.com/[redacted]") {
+		if !strings.Contains(prints[name], "[redacted]") || !strings.Contains(prints[name], "https://example.com/[redacted]") {
 			t.Errorf("%s prints %q", name, prints[name])
 		}
 	}
@@ -296,7 +295,7 @@ func TestNearest(t *testing.T) {
 		"max_atempts": "max_attempts", "maxAttempts": "max_attempts", "time_out": "timeout", "idd": "id",
 		"x": "", "retries": "", "": "", strings.Repeat("timeout", 10): "",
 	} {
-		if got := nearest(unknown, known); got != want {
+		if got := Nearest(unknown, known); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", unknown, got, want)
 		}
 	}
@@ -337,4 +336,11 @@ func ExampleConfig_Redacted() {
 	//     addr: 127.0.0.1:8080
 	//     token: '[redacted]'
 	//     asynqmon: read
+}
+
+func TestAnErrorOfAChannelThatNamesNoFieldIsOneOfTheChannel(t *testing.T) {
+	key, why := ChannelFault(errors.New("no key"))
+	if key != "channel" || why != "no key" {
+		t.Errorf("another error is %s: %s", key, why)
+	}
 }

@@ -142,14 +142,11 @@ func TestCommandsAreFoundInDocs(t *testing.T) {
 func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 	server := redistest.Start(t)
 	with := func(count string) *stand {
-		cfg, err := ParseConfig("c.yaml", []byte("bridges: [{id: b, channel: sandbox}]\npartitions: {count: "+count+"}"), knownChannels, testEnv)
+		cfg, err := ParseConfig("c.yaml", []byte("bridges: [{id: b, channel: sandbox}]\npartitions: {count: "+count+"}"), knownChannels, noEnv)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &stand{t: t, cfg: cfg, rdb: server.Client()}
-		s.client = tasks.NewClient(s.rdb)
-		t.Cleanup(func() { _ = s.client.Close() })
-		return s
+		return &stand{rig: rigOn(t, cfg, server.Client())}
 	}
 	deliver := func(s *stand) {
 		t.Helper()

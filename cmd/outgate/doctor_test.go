@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,18 +27,12 @@ func clinic(t *testing.T, config string, options ...string) (*stand, *redistest.
 	file := filepath.Join(t.TempDir(), "outgate.yaml")
 	config += "\npartitions: {count: 2}\nredis: {url: \"" + server.URL() + "\"}\n"
 	writeFile(t, file, config)
-	cfg, err := ParseConfig(file, []byte(config), knownChannels, testEnv)
+	cfg, err := ParseConfig(file, []byte(config), knownChannels, noEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stand{t: t, cfg: cfg, rdb: server.Client(), world: world{env: map[string]string{"OUTGATE_CONFIG": file}}}
-	setup := partition.Setup{
-		Scheme: cfg.scheme(), Capacity: cfg.Partitions.Capacity, Pressure: pressureOf(cfg.Pressure),
-		MaxBytes: cfg.Limits.EnvelopeBytes, Enqueue: tasks.EnqueueScript,
-	}
-	if err := setup.Announce(t.Context(), s.rdb); err != nil {
-		t.Fatal(err)
-	}
+	s := &stand{rig: rigOn(t, cfg, server.Client()), world: world{env: map[string]string{"OUTGATE_CONFIG": file}}}
+	s.announce()
 	return s, server
 }
 
@@ -232,35 +225,6 @@ func TestDoctorSaysWhatItMayNotSee(t *testing.T) {
 	by, got = user("nopass resetpass >other +@all").found(t)
 	if f := by["redis"]; got.code != 1 || !strings.Contains(f.Do, "password") || strings.Contains(got.out, "hunter2") {
 		t.Errorf("status %d, %+v", got.code, f)
-	}
-}
-
-// TestDoctorKnowsWhatTheScriptsCall keeps its list of rights in step with the scripts.
-func TestDoctorKnowsWhatTheScriptsCall(t *testing.T) {
-	known := make(map[string]bool)
-	for _, line := range slices.Concat(onKeys, once) {
-		command, _, _ := strings.Cut(line, " ")
-		known[command] = true
-	}
-	calls := regexp.MustCompile(`(?:redis\.p?call|call)\(['"]([A-Za-z]+)['"]`)
-	files := 0
-	for _, pattern := range []string{"../../partition/*.lua", "../../tasks/*.lua", "../../ratelimit/*.lua"} {
-		names, _ := filepath.Glob(pattern)
-		for _, name := range names {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files++
-			for _, call := range calls.FindAllStringSubmatch(string(text), -1) {
-				if !known[strings.ToUpper(call[1])] {
-					t.Errorf("%s calls %s, and the doctor does not ask for the right to", name, call[1])
-				}
-			}
-		}
-	}
-	if files < 10 {
-		t.Errorf("looked at %d scripts", files)
 	}
 }
 

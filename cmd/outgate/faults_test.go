@@ -25,6 +25,9 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
+// command is what the worker processes run.
+const command = "github.com/outgate/outgate/cmd/outgate"
+
 var messages = flag.Int("messages", 5000, "how many messages the fault tests send")
 
 // stage is a Redis, a receiver with a ledger, and worker processes between them.
@@ -52,7 +55,7 @@ func newStage(t *testing.T, bridge string, redisArgs ...string) *stage {
 	t.Cleanup(receiver.CloseClientConnections)
 	dir := t.TempDir()
 	s.binary = filepath.Join(dir, "outgate")
-	if out, err := exec.Command("go", "build", "-o", s.binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", s.binary, command).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	s.config = filepath.Join(dir, "outgate.yaml")

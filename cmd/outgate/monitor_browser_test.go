@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,8 +17,9 @@ func TestAsynqmonInABrowser(t *testing.T) {
 	store := redistest.Start(t)
 	rdb := store.Client()
 	config := filepath.Join(t.TempDir(), "outgate.yaml")
-	writeFile(t, config, bridgesYAML(store.URL(), "  - {id: b, channel: sandbox, delivery: {base_backoff: 30s, max_backoff: 30s}}\n"))
-	worker := world{}.start(t, "serve", "--config", config)
+	writeFile(t, config, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 4}\n"+
+		"bridges: [{id: b, channel: sandbox, delivery: {base_backoff: 30s, max_backoff: 30s}}]\n", store.URL()))
+	worker := startDaemon(t, config)
 	worker.logs(t, "worker.started")
 	client := tasks.NewClient(rdb)
 	t.Cleanup(func() { _ = client.Close() })

@@ -20,10 +20,10 @@ func TestShownPayloadTellsWhereItGoesAndNotWhatItSays(t *testing.T) {
 }
 
 func TestAsynqmonShowsNoTexts(t *testing.T) {
-	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	s := newRig(t, "bridges: [{id: b, channel: sandbox}]")
 	s.enqueue(text("b", "r1", "a secret", ""))
 	cfg := *s.cfg
-	cfg.Redis.URL = newSecretURL("redis://" + s.store.Addr() + "/0")
+	cfg.Redis.URL = newSecretURL(s.url() + "/0")
 	m := newMonitor(&cfg)
 	t.Cleanup(func() { _ = m.Close() })
 	var body strings.Builder

@@ -7,93 +7,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/partition"
 )
 
-// getPage asks for a page of a running process.
-func getPage(t testing.TB, method, url string, header ...string) (int, string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		request.Header.Set(header[i], header[i+1])
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(body)
-}
-
-// checkPages asks for every page, with and without the token, which is open.
-func checkPages(t *testing.T, at string) {
-	t.Helper()
-	bearer := []string{"Authorization", "Bearer open"}
-	basic := func(password string) []string {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetBasicAuth("anybody", password)
-		return []string{"Authorization", r.Header.Get("Authorization")}
-	}
-	for _, tc := range []struct {
-		method, path string
-		header       []string
-		code         int
-		body         string
-	}{
-		{"GET", "/healthz", nil, 200, "alive\n"},
-		{"GET", "/readyz", nil, 200, "ready\n"},
-		{"GET", "/", nil, 401, "this page needs the token (http.token)\n"},
-		{"GET", "/metrics", nil, 401, ""},
-		{"GET", "/asynqmon/", nil, 401, ""},
-		{"GET", "/metrics", []string{"Authorization", "Bearer wrong"}, 401, ""},
-		{"GET", "/metrics", []string{"Authorization", "open"}, 401, ""},
-		{"GET", "/metrics", basic("wrong"), 401, ""},
-		{"GET", "/metrics", basic("open"), 200, ""},
-		{"GET", "/", bearer, 200, ""},
-		{"GET", "/api/v1/overview", nil, 401, ""},
-		{"GET", "/api/v1/overview", bearer, 200, ""},
-		{"GET", "/api/v1/autoscale", bearer, 200, ""},
-		{"GET", "/assets/page.js", nil, 401, ""},
-		{"GET", "/nothing", bearer, 404, ""},
-		{"GET", "/nothing", nil, 401, ""},
-		{"GET", "/asynqmon", nil, 401, ""},
-		{"POST", "/api/v1/nothing", nil, 401, ""},
-		{"GET", "/metrics", []string{"Authorization", "bearer open"}, 200, ""},
-		{"POST", "/metrics", bearer, 405, ""},
-		{"GET", "/asynqmon/", bearer, 200, ""},
-		{"GET", "/asynqmon/queues/outbound-000", bearer, 200, ""},
-		{"GET", "/asynqmon/api/queues", bearer, 200, ""},
-		{"GET", "/asynqmon/api/redis_info", bearer, 200, ""},
-		{"POST", "/asynqmon/", bearer, 405, ""},
-		{"POST", "/asynqmon/api/queues/outbound-000:pause", bearer, 405, ""},
-		{"DELETE", "/asynqmon/api/queues/outbound-000", bearer, 405, ""},
-	} {
-		code, body := getPage(t, tc.method, at+tc.path, tc.header...)
-		if code != tc.code || tc.body != "" && body != tc.body {
-			t.Errorf("%s %s %v: %d %.200s", tc.method, tc.path, tc.header, code, body)
-		}
-	}
-	_, index := getPage(t, "GET", at+"/", bearer...)
-	for _, link := range []string{"asynqmon/", "metrics"} {
-		if !strings.Contains(index, `href="`+link+`"`) {
-			t.Errorf("the index has no link to %s", link)
-		}
-	}
-}
-
 func TestAsynqmonMayWrite(t *testing.T) {
-	s := newStand(t, "http: {asynqmon: write}")
-	s.cfg.Redis.URL = newSecretURL(s.env["OUTGATE_REDIS_URL"])
+	s := newRig(t, "http: {asynqmon: write}")
+	s.cfg.Redis.URL = newSecretURL(s.url())
 	m := newMonitor(s.cfg)
 	defer func() { _ = m.Close() }()
 	post := func(header ...string) int {
@@ -111,8 +33,8 @@ func TestAsynqmonMayWrite(t *testing.T) {
 	if code := post("Sec-Fetch-Site", "same-origin"); code != 204 {
 		t.Errorf("from its own pages: %d", code)
 	}
-	if got := s.run(t, "partitions"); !strings.Contains(got.out, "(paused)") {
-		t.Errorf("%s", got.out)
+	if stats, err := partition.Inspect(t.Context(), s.rdb, s.cfg.scheme()); err != nil || !stats[0].Paused {
+		t.Errorf("%+v, %v", stats, err)
 	}
 	if err, bad := redisAt("nonsense").MakeRedisClient().(error); !bad || err == nil {
 		t.Error("a client of no address")
@@ -120,12 +42,12 @@ func TestAsynqmonMayWrite(t *testing.T) {
 }
 
 func TestThePagesEndWithTheirListener(t *testing.T) {
-	s := newStand(t, "")
+	s := newRig(t, "")
 	worker, err := newWorker(s.cfg, newLogger(LogConfig{Level: "unknown"}, io.Discard), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cfg.Redis.URL = newSecretURL(s.env["OUTGATE_REDIS_URL"])
+	s.cfg.Redis.URL = newSecretURL(s.url())
 	g := newGateway(s.cfg, worker, s.rdb, worker.Log, "test")
 	listener, err := listen(t.Context(), "127.0.0.1:0", "http.addr")
 	if err != nil {

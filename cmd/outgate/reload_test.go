@@ -43,7 +43,7 @@ http: {addr: "127.0.0.1:0"}
 partitions: {count: 2}
 bridges: [{id: tg, channel: telegram, token_file: token, base_url: "%s", limits: {bridge: "10000/1s", room: "1000/1s"}}]
 `, server.URL(), provider.URL))
-	r.process = world{}.start(t, "serve", "--config", config)
+	r.process = startDaemon(t, config)
 	r.process.logs(t, "worker.started")
 	r.client = tasks.NewClient(r.rdb)
 	t.Cleanup(func() { _ = r.client.Close() })

@@ -3,13 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,34 +16,6 @@ import (
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
-
-// address waits for the address of the pages in the log.
-func (p *process) address(t testing.TB) string {
-	t.Helper()
-	form := regexp.MustCompile(`"msg":"http.listening","addr":"([^"]+)"`)
-	eventually(t, "the pages are there", func() bool { return form.MatchString(p.err.String()) })
-	return "http://" + form.FindStringSubmatch(p.err.String())[1]
-}
-
-func (p *process) logs(t testing.TB, word string) {
-	t.Helper()
-	eventually(t, "it logs "+word, func() bool { return strings.Contains(p.err.String(), word) })
-}
-
-// receiver is a webhook receiver that is busy once.
-func receiver(t *testing.T) (url string, received *atomic.Int64) {
-	t.Helper()
-	received = new(atomic.Int64)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if received.Add(1) == 1 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, `{"message_id":"m-1"}`)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL, received
-}
 
 // contractMetrics are the names that the contract lists.
 var contractMetrics = strings.Fields(`enqueued_total rejected_total deliveries_total attempts_total retries_total
@@ -117,7 +85,7 @@ func missing(metrics string) string {
 
 func newClient(t *testing.T, file string) redis.UniversalClient {
 	t.Helper()
-	cfg, err := LoadConfig(file, knownChannels, testEnv)
+	cfg, err := LoadConfig(file, knownChannels, noEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,5 +218,61 @@ func TestTheSecondSignalIsNotWaitedFor(t *testing.T) {
 	p.stop <- syscall.SIGTERM
 	if got := p.wait(t); got.code != 1 || time.Since(begun) > 2*time.Second {
 		t.Errorf("status %d after %s", got.code, time.Since(begun))
+	}
+}
+
+// checkPages asks for every page, with and without the token, which is open.
+func checkPages(t *testing.T, at string) {
+	t.Helper()
+	bearer := []string{"Authorization", "Bearer open"}
+	basic := func(password string) []string {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.SetBasicAuth("anybody", password)
+		return []string{"Authorization", r.Header.Get("Authorization")}
+	}
+	for _, tc := range []struct {
+		method, path string
+		header       []string
+		code         int
+		body         string
+	}{
+		{"GET", "/healthz", nil, 200, "alive\n"},
+		{"GET", "/readyz", nil, 200, "ready\n"},
+		{"GET", "/", nil, 401, "this page needs the token (http.token)\n"},
+		{"GET", "/metrics", nil, 401, ""},
+		{"GET", "/asynqmon/", nil, 401, ""},
+		{"GET", "/metrics", []string{"Authorization", "Bearer wrong"}, 401, ""},
+		{"GET", "/metrics", []string{"Authorization", "open"}, 401, ""},
+		{"GET", "/metrics", basic("wrong"), 401, ""},
+		{"GET", "/metrics", basic("open"), 200, ""},
+		{"GET", "/", bearer, 200, ""},
+		{"GET", "/api/v1/overview", nil, 401, ""},
+		{"GET", "/api/v1/overview", bearer, 200, ""},
+		{"GET", "/api/v1/autoscale", bearer, 200, ""},
+		{"GET", "/assets/page.js", nil, 401, ""},
+		{"GET", "/nothing", bearer, 404, ""},
+		{"GET", "/nothing", nil, 401, ""},
+		{"GET", "/asynqmon", nil, 401, ""},
+		{"POST", "/api/v1/nothing", nil, 401, ""},
+		{"GET", "/metrics", []string{"Authorization", "bearer open"}, 200, ""},
+		{"POST", "/metrics", bearer, 405, ""},
+		{"GET", "/asynqmon/", bearer, 200, ""},
+		{"GET", "/asynqmon/queues/outbound-000", bearer, 200, ""},
+		{"GET", "/asynqmon/api/queues", bearer, 200, ""},
+		{"GET", "/asynqmon/api/redis_info", bearer, 200, ""},
+		{"POST", "/asynqmon/", bearer, 405, ""},
+		{"POST", "/asynqmon/api/queues/outbound-000:pause", bearer, 405, ""},
+		{"DELETE", "/asynqmon/api/queues/outbound-000", bearer, 405, ""},
+	} {
+		code, body := getPage(t, tc.method, at+tc.path, tc.header...)
+		if code != tc.code || tc.body != "" && body != tc.body {
+			t.Errorf("%s %s %v: %d %.200s", tc.method, tc.path, tc.header, code, body)
+		}
+	}
+	_, index := getPage(t, "GET", at+"/", bearer...)
+	for _, link := range []string{"asynqmon/", "metrics"} {
+		if !strings.Contains(index, `href="`+link+`"`) {
+			t.Errorf("the index has no link to %s", link)
+		}
 	}
 }

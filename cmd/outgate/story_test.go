@@ -70,7 +70,7 @@ func newStory(t *testing.T) *story {
 		fmt.Sprintf("  - {id: b, channel: telegram, token_file: token, base_url: %q, limits: {bridge: \"200/1s\", room: \"1000/1s\"}}\n", bot.URL),
 		fmt.Sprintf("  - {id: orders, channel: webhook, url: %q, allow_private: true}\n", shop.URL)))
 	s.door = &door{provider: &provider{fakeServer: s.fake, room: func(n int) string { return fmt.Sprint(1000 + n) }}, t: t, rdb: store.Client()}
-	s.worker = world{}.start(t, "serve", "--config", config)
+	s.worker = startDaemon(t, config)
 	s.worker.logs(t, "worker.started")
 	s.client = tasks.NewClient(s.rdb)
 	t.Cleanup(func() { _ = s.client.Close() })

@@ -22,21 +22,19 @@ import (
 func scraped(t *testing.T) string {
 	t.Helper()
 	url, _ := receiver(t)
-	w, p := served(t, nil, fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}", url))
-	p.logs(t, "worker.started")
-	if got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.code != 0 {
-		t.Fatalf("%+v", got)
+	d := served(t, fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}", url))
+	d.logs(t, "worker.started")
+	if _, err := d.client.SendMessage(t.Context(), text("orders", "42", "hello", "")); err != nil {
+		t.Fatal(err)
 	}
-	if got := w.run(t, "send", "--bridge", "nobody", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.code != 1 {
-		t.Fatalf("%+v", got)
+	if _, err := d.client.SendMessage(t.Context(), text("nobody", "42", "hello", "")); err == nil {
+		t.Fatal("delivered by a bridge that there is not")
 	}
-	client := tasks.NewClient(newClient(t, w.env["OUTGATE_CONFIG"]))
-	defer func() { _ = client.Close() }()
 	e := text("orders", "42", "to another channel", "")
 	e.Channel = "telegram"
-	at, metrics := p.address(t), ""
+	at, metrics := d.address(t), ""
 	eventually(t, "all is counted", func() bool {
-		if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
+		if _, err := d.client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
 			t.Fatalf("enqueue: %v", err)
 		}
 		_, metrics = getPage(t, "GET", at+"/metrics")

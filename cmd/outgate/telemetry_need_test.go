@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,7 +16,7 @@ import (
 
 // A scaler that is told 0 where nobody knows would take the workers away.
 func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
-	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
+	s := newRig(t, "bridges: [{id: b, channel: sandbox}]")
 	cfg, err := newWorker(s.cfg, zap.NewNop(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -61,25 +58,4 @@ func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
 	if got := figures(); got["outgate_required_workers"] != 1.25 {
 		t.Errorf("reports %v though Redis is back", got)
 	}
-}
-
-func TestReadingTheBridgesAnewIsCounted(t *testing.T) {
-	w, p := served(t, nil, "{id: b, channel: sandbox}")
-	p.logs(t, "worker.started")
-	at := p.address(t)
-	counted := func(line string) {
-		eventually(t, "it says "+line, func() bool {
-			_, metrics := getPage(t, "GET", at+"/metrics")
-			return strings.Contains(metrics, line+"\n")
-		})
-	}
-	counted(`outgate_config_reloads_total{result="ok"} 0`)
-	p.hangup <- syscall.SIGHUP
-	counted(`outgate_config_reloads_total{result="ok"} 1`)
-	if err := os.WriteFile(w.env["OUTGATE_CONFIG"], []byte("bridges: nonsense"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.hangup <- syscall.SIGHUP
-	counted(`outgate_config_reloads_total{result="failed"} 1`)
-	counted(`outgate_config_reloads_total{result="ok"} 1`)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -72,16 +73,6 @@ scrape_configs:
 func (p *monitoring) scrapes() {
 	p.t.Helper()
 	p.says(`up{job="outgate"}`, 1)
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 var errNoSeries = errors.New("no series")
@@ -189,17 +180,15 @@ func load(t *testing.T, client *tasks.Client) {
 func TestPrometheusSaysWhatTheLoadDid(t *testing.T) {
 	debian(t, "prometheus")
 	address, repaired := moodyReceiver(t)
-	w, p := served(t, nil, fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}, "+
+	d := served(t, fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}, "+
 		"{id: revoked, channel: webhook, url: %q, allow_private: true}", address, address+"/broken"))
-	p.logs(t, "worker.started")
-	watched := startPrometheus(t, p.address(t))
-	native := startPrometheus(t, p.address(t), "--enable-feature=native-histograms")
+	d.logs(t, "worker.started")
+	watched := startPrometheus(t, d.address(t))
+	native := startPrometheus(t, d.address(t), "--enable-feature=native-histograms")
 	watched.scrapes()
 	native.scrapes()
 	watched.says(`sum(outgate_queue_capacity)`, 20000) // it reports, and so it hears refusals
-	client := tasks.NewClient(newClient(t, w.env["OUTGATE_CONFIG"]))
-	defer func() { _ = client.Close() }()
-	load(t, client)
+	load(t, d.client)
 
 	for expression, want := range map[string]float64{
 		`sum(outgate_enqueued_total)`:                                                       22,
@@ -226,10 +215,11 @@ func TestPrometheusSaysWhatTheLoadDid(t *testing.T) {
 	} {
 		watched.says(expression, want)
 	}
-	outage(t, watched, client, func() {
+	outage(t, watched, d.client, func() {
 		repaired.Store(true)
-		if got := w.run(t, "bridges", "resume", "revoked"); got.code != 0 {
-			t.Fatalf("%+v", got)
+		operator := api.New(api.Config{Redis: d.rdb, Scheme: partition.Scheme{Count: 2, Namespace: "outbound"}})
+		if err := operator.Resume(t.Context(), "revoked"); err != nil {
+			t.Fatal(err)
 		}
 	})
 	// The one that asks for native histograms gets those.

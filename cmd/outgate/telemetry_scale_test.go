@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -32,9 +31,9 @@ import (
 // watched: how long a scrape takes, what watching costs where nothing else happens, and
 // what it costs the deliveries.
 //
-//	go test -run '^$' -bench AtScale/scrape -benchtime 30x ./cmd/outgate
-//	go test -run '^$' -bench AtScale/cost -benchtime 5x ./cmd/outgate
-//	go test -run '^$' -bench AtScale/deliveries -benchtime 9x ./cmd/outgate
+//	go test -run '^$' -bench AtScale/scrape -benchtime 30x ./cmd/outgate/internal/daemon
+//	go test -run '^$' -bench AtScale/cost -benchtime 5x ./cmd/outgate/internal/daemon
+//	go test -run '^$' -bench AtScale/deliveries -benchtime 9x ./cmd/outgate/internal/daemon
 func BenchmarkAtScale(b *testing.B) {
 	s := newScaled(b)
 	s.fill()
@@ -70,13 +69,19 @@ func newScaled(tb testing.TB) *scaled {
 	s.scheme.Count = 256
 	writeFile(tb, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: %q}\nlog: {level: error}\npartitions: {count: %d}\n"+
 		"bridges: [{id: delivers, channel: sandbox}, {id: waits, channel: sandbox}]\n", server.URL(), addr, s.scheme.Count))
-	a := &app{in: strings.NewReader(""), out: &s.delivered, err: io.Discard, env: func(string) string { return "" }}
-	stop, ended := make(chan os.Signal, 2), make(chan int, 1)
-	go func() { ended <- a.main(context.Background(), []string{"serve", "--config", file}, stop) }()
+	cfg, err := LoadConfig(file, knownChannels, func(string) string { return "" })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serveDaemon(ctx, cfg, daemonOptions{Out: &s.delivered, Log: io.Discard, Version: "test"})
+	}()
 	tb.Cleanup(func() {
-		stop <- os.Interrupt
-		if code := <-ended; code != 0 {
-			tb.Errorf("outgate serve ended with status %d", code)
+		stop()
+		if err := <-ended; err != nil {
+			tb.Errorf("the daemon ended with %v", err)
 		}
 	})
 	s.client = tasks.NewClient(s.rdb)

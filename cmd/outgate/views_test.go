@@ -36,7 +36,7 @@ func newOps(t *testing.T) (s *stand, url string, ids []string) {
 	s.enqueue(text("off", "r", "4", ""), text("off", "r", "5", ""))
 	s.enqueue(text("b", "slow", "6", `{"sandbox":{"throttle_ms":600000}}`))
 	eventually(t, "all heads wait", func() bool {
-		rooms, err := (&session{rdb: s.rdb, scheme: s.cfg.scheme()}).views(time.Nanosecond).Lines(t.Context(), partition.RoomsQuery{})
+		rooms, err := api.New(api.Config{Redis: s.rdb, Scheme: s.cfg.scheme(), ViewAge: time.Nanosecond}).Lines(t.Context(), partition.RoomsQuery{})
 		return err == nil && len(rooms) == 3 && !slices.ContainsFunc(rooms, func(r api.Room) bool {
 			return r.WaitsFor == api.WaitWorker || r.WaitsFor == api.WaitNothing
 		})
