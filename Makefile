@@ -80,7 +80,7 @@ fuzz: redis ## every fuzz target, FUZZTIME each
 	done
 
 faults: redis ## kill workers and Redis under load and check the record, with FAULT_MESSAGES
-	go test -tags faults -run '^TestFault' -timeout 1800s -v ./cmd/outgate -messages $(FAULT_MESSAGES)
+	go test -tags faults -run '^TestFault' -timeout 1800s -v ./cmd/outgate/internal/e2e -messages $(FAULT_MESSAGES)
 
 bench: redis ## the benchmarks of docs/benchmarks.md
 	go run ./cmd/outgate bench $(BENCH_FLAGS)

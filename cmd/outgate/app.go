@@ -10,6 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
+	"github.com/outgate/outgate/cmd/outgate/internal/telemetry"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -105,18 +108,18 @@ func (a *app) run(ctx context.Context, args []string) int {
 // fail prints an error, one line, or one a fault of the configuration, and answers
 // its exit status.
 func (a *app) fail(cmd *cobra.Command, err error) int {
-	if faults := faultsIn(err); len(faults) > 0 {
+	if faults := config.Faults(err); len(faults) > 0 {
 		for _, f := range faults {
 			_, _ = fmt.Fprintln(a.err, f.Error())
 		}
 		err = tooFaulty(faults)
 	} else if !a.running {
-		err = usageError{fmt.Errorf("%s (see %s --help)", oneLine(err.Error()), cmd.CommandPath())}
+		err = usageError{fmt.Errorf("%s (see %s --help)", human.OneLine(err.Error()), cmd.CommandPath())}
 	}
-	_, _ = fmt.Fprintln(a.err, "outgate: "+oneLine(err.Error()))
+	_, _ = fmt.Fprintln(a.err, "outgate: "+human.OneLine(err.Error()))
 	var usage usageError
-	var address *RedisURLError
-	var variable *EnvError
+	var address *config.RedisURLError
+	var variable *telemetry.EnvError
 	if errors.As(err, &usage) || errors.As(err, &address) || errors.As(err, &variable) || errors.Is(err, partition.ErrScheme) {
 		return exitUsage
 	}
@@ -124,8 +127,8 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 }
 
 // tooFaulty tells how many faults there are, after they were printed.
-func tooFaulty(faults []Fault) error {
-	return usagef("the configuration has %s", count(len(faults), "fault"))
+func tooFaulty(faults []config.Fault) error {
+	return usagef("the configuration has %s", human.Count(len(faults), "fault"))
 }
 
 // root builds the commands.

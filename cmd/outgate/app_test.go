@@ -12,6 +12,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 )
 
 func TestMain(m *testing.M) {
@@ -27,35 +29,35 @@ type world struct {
 }
 
 // start starts a command line.
-func (w world) start(t testing.TB, args ...string) *process {
+func (w world) start(t testing.TB, args ...string) *outgatetest.Process {
 	t.Helper()
-	return startProcess(t, func(p *process) int {
+	return outgatetest.Start(t, func(p *outgatetest.Process) int {
 		a := &app{
-			in: strings.NewReader(w.stdin), out: &p.out, err: &p.err, inTTY: w.inTTY,
-			env: func(name string) string { return w.env[name] }, hangup: p.hangup,
+			in: strings.NewReader(w.stdin), out: &p.Out, err: &p.Err, inTTY: w.inTTY,
+			env: func(name string) string { return w.env[name] }, hangup: p.Hangup,
 		}
-		return a.main(context.Background(), args, p.stop)
+		return a.main(context.Background(), args, p.Stop)
 	})
 }
 
 // run runs one command line to its end.
-func (w world) run(t testing.TB, args ...string) result {
+func (w world) run(t testing.TB, args ...string) outgatetest.Result {
 	t.Helper()
 	p := w.start(t, args...)
-	return p.wait(t)
+	return p.Wait(t)
 }
 
 // stand is a gateway, and where command lines find it.
 type stand struct {
 	world
-	*rig
+	*outgatetest.Gateway
 }
 
 // newStand is a stand on an embedded Redis.
 func newStand(t testing.TB, config string) *stand {
 	t.Helper()
-	s := newRig(t, config)
-	return &stand{rig: s, world: world{env: map[string]string{"OUTGATE_REDIS_URL": s.url()}}}
+	s := outgatetest.New(t, config)
+	return &stand{Gateway: s, world: world{env: map[string]string{"OUTGATE_REDIS_URL": s.URL()}}}
 }
 
 func TestUsage(t *testing.T) {
@@ -83,11 +85,11 @@ func TestUsage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := world{env: tc.env}.run(t, tc.args...)
-			if got.code != tc.code || got.err != tc.err {
-				t.Errorf("status %d, error:\n%s", got.code, got.err)
+			if got.Code != tc.code || got.Err != tc.err {
+				t.Errorf("status %d, error:\n%s", got.Code, got.Err)
 			}
-			if (got.out != "") != (tc.code == 0) {
-				t.Errorf("prints %q", got.out)
+			if (got.Out != "") != (tc.code == 0) {
+				t.Errorf("prints %q", got.Out)
 			}
 		})
 	}
@@ -99,23 +101,23 @@ func TestRedisThatIsAwayOrNotReady(t *testing.T) {
 	env := func(address string) world { return world{env: map[string]string{"OUTGATE_REDIS_URL": address}} }
 	got := env("redis://"+at).run(t, "partitions")
 	want := "outgate: the Redis at redis://" + at + ": no gateway has configured this Redis yet: start one with outgate serve\n"
-	if got.code != 1 || got.err != want {
+	if got.Code != 1 || got.Err != want {
 		t.Errorf("not configured: %+v", got)
 	}
 	store.RequireAuth("right")
 	got = env("redis://:hunter2@"+at).run(t, "partitions")
-	if got.code != 1 || !strings.Contains(got.err, "wants another user or password") || strings.Contains(got.err, "hunter2") {
+	if got.Code != 1 || !strings.Contains(got.Err, "wants another user or password") || strings.Contains(got.Err, "hunter2") {
 		t.Errorf("wrong password: %+v", got)
 	}
 	store.RequireAuth("")
 	store.SetError("LOADING Redis is loading the dataset in memory")
 	got = env("redis://"+at+"/0?max_retries=-1").run(t, "partitions")
-	if got.code != 1 || !strings.HasPrefix(got.err, "outgate: the Redis at redis://"+at+"/0: ") || !strings.Contains(got.err, "LOADING") {
+	if got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: the Redis at redis://"+at+"/0: ") || !strings.Contains(got.Err, "LOADING") {
 		t.Errorf("loading: %+v", got)
 	}
 	store.Close()
 	got = env("redis://"+at+"/0?max_retries=-1").run(t, "partitions")
-	if got.code != 1 || !strings.HasPrefix(got.err, "outgate: no answer from Redis at redis://"+at+"/0: start it, or say where it is with --redis or OUTGATE_REDIS_URL: ") {
+	if got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: no answer from Redis at redis://"+at+"/0: start it, or say where it is with --redis or OUTGATE_REDIS_URL: ") {
 		t.Errorf("away: %+v", got)
 	}
 }
@@ -123,9 +125,9 @@ func TestRedisThatIsAwayOrNotReady(t *testing.T) {
 func TestAnInterruptedCommandEnds(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	p := s.start(t, "send", "--bridge", "b", "--room", "r", "--wait", "nobody delivers this")
-	eventually(t, "it is accepted", func() bool { return strings.Contains(p.out.String(), "accepted") })
-	p.interrupt()
-	if got := p.wait(t); got.code != 1 || got.err != "outgate: interrupted\n" {
+	outgatetest.Eventually(t, "it is accepted", func() bool { return strings.Contains(p.Out.String(), "accepted") })
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 1 || got.Err != "outgate: interrupted\n" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -135,7 +137,7 @@ func TestReadingStandardInputEndsWithASignal(t *testing.T) {
 	endless, typing := io.Pipe()
 	defer func() { _ = typing.Close() }()
 	stop, code := make(chan os.Signal, 2), make(chan int, 1)
-	var out, errs buffer
+	var out, errs outgatetest.Buffer
 	a := &app{in: endless, out: &out, err: &errs, env: func(string) string { return "" }}
 	go func() {
 		code <- a.main(context.Background(), []string{"send", "--bridge", "b", "--room", "r", "-"}, stop)
@@ -156,7 +158,7 @@ func TestReadingStandardInputEndsWithASignal(t *testing.T) {
 
 func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
 	file := t.TempDir() + "/c.yaml"
-	writeFile(t, file, "redis: {url: redis://file}\nhttp: {addr: \"0.0.0.0:1\", token_file: none}\nlog: {level: error}")
+	outgatetest.WriteFile(t, file, "redis: {url: redis://file}\nhttp: {addr: \"0.0.0.0:1\", token_file: none}\nlog: {level: error}")
 	env := map[string]string{
 		"OUTGATE_CONFIG": file, "OUTGATE_REDIS_URL": "redis://environment", "OUTGATE_HTTP_TOKEN": "${as it is}",
 		"OUTGATE_HTTP_ADDR": "0.0.0.0:2", "OUTGATE_LOG_LEVEL": "warn",
@@ -181,9 +183,9 @@ func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	// Without the token the file is at fault, where it says so.
-	writeFile(t, file, "http: {addr: \"0.0.0.0:1\"}")
+	outgatetest.WriteFile(t, file, "http: {addr: \"0.0.0.0:1\"}")
 	refused := world{env: map[string]string{"OUTGATE_CONFIG": file}}.run(t, "config", "print")
-	if refused.code != 2 || !strings.HasPrefix(refused.err, file+":1:14: http.addr: ") {
+	if refused.Code != 2 || !strings.HasPrefix(refused.Err, file+":1:14: http.addr: ") {
 		t.Errorf("%+v", refused)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
+	"github.com/outgate/outgate/cmd/outgate/internal/view"
 )
 
 func (a *app) bridgesCommand() *cobra.Command {
@@ -37,7 +39,7 @@ func (a *app) bridgesListCommand() *cobra.Command {
 			}
 			rows := make([][]string, len(all))
 			for i, b := range all {
-				rows[i] = bridgeRow(b, time.Now())
+				rows[i] = view.BridgeRow(b, time.Now())
 			}
 			return a.printTable("no bridges are configured", "BRIDGE CHANNEL STATE FATALS BY SINCE WHY", rows)
 		},
@@ -53,7 +55,7 @@ func noBridge(id string, all []api.Bridge) error {
 	for i, b := range all {
 		ids[i] = b.ID
 	}
-	return fmt.Errorf("no bridge %s; there are %s", plain(id), strings.Join(ids, ", "))
+	return fmt.Errorf("no bridge %s; there are %s", human.Plain(id), strings.Join(ids, ", "))
 }
 
 // awaitWorkers returns once every worker has asked for the suspended bridges again,
@@ -120,7 +122,7 @@ func (a *app) bridgesResumeCommand() *cobra.Command {
 			}
 			err = session.views(0).Resume(cmd.Context(), args[0])
 			if isMissing(err) || isFault(err, http.StatusConflict) {
-				return fmt.Errorf("bridge %s is not suspended (outgate bridges list)", plain(args[0]))
+				return fmt.Errorf("bridge %s is not suspended (outgate bridges list)", human.Plain(args[0]))
 			}
 			if err != nil {
 				return err

@@ -2,287 +2,97 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
+	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/ratelimit"
-	"github.com/outgate/outgate/tasks"
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
 )
 
-// Config is the whole configuration, with the defaults filled in.
-type Config struct {
-	Redis       RedisConfig       `yaml:"redis"`
-	HTTP        HTTPConfig        `yaml:"http"`
-	Partitions  PartitionsConfig  `yaml:"partitions"`
-	Pressure    PressureConfig    `yaml:"pressure"`
-	Delivery    DeliveryConfig    `yaml:"delivery"`
-	Results     ResultsConfig     `yaml:"results"`
-	Limits      LimitsConfig      `yaml:"limits"`
-	Worker      WorkerConfig      `yaml:"worker"`
-	DeadLetters DeadLettersConfig `yaml:"dead_letters"`
-	Log         LogConfig         `yaml:"log"`
-	Bridges     []BridgeConfig    `yaml:"bridges,omitempty"`
+func (a *app) configCommand() *cobra.Command {
+	return group("config", "Check and print the configuration", a.configCheckCommand(), a.configPrintCommand())
 }
 
-// RedisConfig says where Redis is.
-type RedisConfig struct {
-	// URL is redis, rediss, redis+sentinel or redis+cluster.
-	URL SecretURL `yaml:"url"`
-}
-
-// HTTPConfig is about the ops pages.
-type HTTPConfig struct {
-	// Addr is the host:port to listen on.
-	Addr string `yaml:"addr"`
-	// Token guards everything but the health pages; empty guards nothing and is
-	// allowed on a loopback address only.
-	Token Secret `yaml:"token,omitempty"`
-	// Asynqmon is "read" or "write": what its pages may do.
-	Asynqmon string `yaml:"asynqmon"`
-}
-
-// PartitionsConfig is about the partitions. All but Capacity is part of the data
-// in Redis and the same for every process.
-type PartitionsConfig struct {
-	Count     int    `yaml:"count"`
-	Namespace string `yaml:"namespace"`
-	// Capacity is how many envelopes one partition holds at most.
-	Capacity int `yaml:"capacity"`
-	// Hash is "sha1" or "fnv1a".
-	Hash string `yaml:"hash"`
-	// HashKey is "room", "bridge" or "thread".
-	HashKey string `yaml:"hash_key"`
-}
-
-// PressureConfig says at which share of the capacity a level begins and what it
-// does.
-type PressureConfig struct {
-	Warn     float64 `yaml:"warn"`
-	Degraded float64 `yaml:"degraded"`
-	Shed     float64 `yaml:"shed"`
-	// DegradedAction is "throttle" or "none".
-	DegradedAction   string        `yaml:"degraded_action"`
-	DegradedThrottle time.Duration `yaml:"degraded_throttle"`
-	// ShedAction is "drop_low" or "none".
-	ShedAction     string           `yaml:"shed_action"`
-	ShedPriorities []tasks.Priority `yaml:"shed_priorities"`
-}
-
-// DeliveryConfig is about all deliveries.
-type DeliveryConfig struct {
-	DeliveryPolicy `yaml:",inline"`
-	// IdempotencyWindow is how long an idempotency key is remembered.
-	IdempotencyWindow time.Duration `yaml:"idempotency_window"`
-}
-
-// DeliveryPolicy is the part of the delivery that each bridge may decide.
-type DeliveryPolicy struct {
-	MaxAttempts int           `yaml:"max_attempts"`
-	BaseBackoff time.Duration `yaml:"base_backoff"`
-	MaxBackoff  time.Duration `yaml:"max_backoff"`
-	// Timeout is how long one attempt may take.
-	Timeout time.Duration `yaml:"timeout"`
-	// OnAmbiguous is "resend" or "fail".
-	OnAmbiguous string `yaml:"on_ambiguous"`
-	// OnFailure is "skip" or "hold".
-	OnFailure string `yaml:"on_failure"`
-	// CoalesceEdits leaves out an edit behind which a later one of the same message
-	// waits; not given, it is as the channel has it.
-	CoalesceEdits *bool `yaml:"coalesce_edits,omitempty"`
-}
-
-// ResultsConfig is about outcomes.
-type ResultsConfig struct {
-	// TTL is how long an outcome can be read; 0 keeps none.
-	TTL time.Duration `yaml:"ttl"`
-}
-
-// LimitsConfig bounds what is accepted.
-type LimitsConfig struct {
-	// EnvelopeBytes is the most one envelope may have.
-	EnvelopeBytes int `yaml:"envelope_bytes"`
-}
-
-// WorkerConfig is about one worker process.
-type WorkerConfig struct {
-	// Concurrency is how many envelopes of one partition are in delivery at once.
-	Concurrency int `yaml:"concurrency"`
-	// ShutdownTimeout is how long a stopping worker waits for deliveries.
-	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
-}
-
-// DeadLettersConfig is about dead letters.
-type DeadLettersConfig struct {
-	// TTL is how long a dead letter is kept.
-	TTL time.Duration `yaml:"ttl"`
-}
-
-// LogConfig is about the log.
-type LogConfig struct {
-	// Level is "debug", "info", "warn" or "error".
-	Level string `yaml:"level"`
-	// Format is "json" or "console".
-	Format string `yaml:"format"`
-}
-
-// BridgeConfig is one bridge: one credential of one channel.
-type BridgeConfig struct {
-	ID      string `yaml:"id"`
-	Channel string `yaml:"channel"`
-	// BaseURL stands in for the provider's address; empty is the channel's own. It is
-	// one of HTTP, or, for xmpp, xmpp://host:port.
-	BaseURL string `yaml:"base_url,omitempty"`
-
-	// The credentials; which of them a channel takes is in its Spec.
-	URL      SecretURL `yaml:"url,omitempty"`
-	Token    Secret    `yaml:"token,omitempty"`
-	Secret   Secret    `yaml:"secret,omitempty"`
-	JID      string    `yaml:"jid,omitempty"`
-	Password Secret    `yaml:"password,omitempty"`
-	Server   string    `yaml:"server,omitempty"`
-	// AllowPrivate permits private, loopback and link-local addresses.
-	AllowPrivate bool `yaml:"allow_private,omitempty"`
-
-	// Limits are the paces to keep; empty ones are the channel's own.
-	Limits BridgeLimits `yaml:"limits,omitempty"`
-	// Delivery is the policy in effect: the global one with the bridge's over it.
-	Delivery    DeliveryPolicy `yaml:"delivery"`
-	Chunking    ChunkingConfig `yaml:"chunking"`
-	MediaPolicy MediaConfig    `yaml:"media_policy"`
-	Sanitize    SanitizeConfig `yaml:"sanitize"`
-	// Reconcile lets the channel leave a mark in its messages by which it finds them
-	// again (slack).
-	Reconcile bool `yaml:"reconcile,omitempty"`
-	// Nick is the name in rooms of many (xmpp).
-	Nick string `yaml:"nick,omitempty"`
-	// Classify are rules tried before the channel's own.
-	Classify classify.Rules `yaml:"classify,omitempty"`
-}
-
-// BridgeLimits are the paces of a bridge.
-type BridgeLimits struct {
-	// Bridge is for all rooms together, Room for each by itself.
-	Bridge Limits `yaml:"bridge,omitempty"`
-	Room   Limits `yaml:"room,omitempty"`
-}
-
-// Limits are limits that all hold at once.
-type Limits []ratelimit.Limit
-
-// MarshalYAML writes the limits as they are read: "1/1s 20/60s".
-func (l Limits) MarshalYAML() (any, error) {
-	words := make([]string, len(l))
-	for i, limit := range l {
-		words[i] = limit.String()
-	}
-	return strings.Join(words, " "), nil
-}
-
-// ChunkingConfig is about long texts.
-type ChunkingConfig struct {
-	// Max is the length at which a text is cut, in the channel's own unit; 0 is the
-	// channel's own.
-	Max int `yaml:"max"`
-}
-
-// SanitizeConfig is about what a text must not hold.
-type SanitizeConfig struct {
-	// Control is what becomes of control characters other than tab and line
-	// breaks: "strip" takes them out, "reject" settles the envelope with reason
-	// sanitize_failed, "keep" lets them pass.
-	Control string `yaml:"control"`
-	// Mentions is what becomes of texts that call everybody in a room: "neutralize"
-	// breaks them up, "keep" lets them pass.
-	Mentions string `yaml:"mentions"`
-}
-
-// DefaultConfig is the configuration of an empty file.
-func DefaultConfig() *Config {
-	return &Config{
-		Redis:      RedisConfig{URL: newSecretURL("redis://127.0.0.1:6379/0")},
-		HTTP:       HTTPConfig{Addr: "127.0.0.1:8080", Asynqmon: "read"},
-		Partitions: PartitionsConfig{Count: 16, Namespace: "outbound", Capacity: 10_000, Hash: "sha1", HashKey: "room"},
-		Pressure: PressureConfig{
-			Warn: 0.70, Degraded: 0.85, Shed: 0.95,
-			DegradedAction: "throttle", DegradedThrottle: 5 * time.Millisecond,
-			ShedAction: "drop_low", ShedPriorities: []tasks.Priority{tasks.PriorityLow},
+func (a *app) configCheckCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "check FILE", Short: "Validate a configuration: every fault at once, each with line and column",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := a.configArg(args)
+			if err != nil {
+				return err
+			}
+			cfg, err := a.load(settings{config: path})
+			faults := config.Faults(err)
+			switch {
+			case asJSON && (err == nil || len(faults) > 0):
+				if err := a.printFaults(faults); err != nil || len(faults) == 0 {
+					return err
+				}
+				return tooFaulty(faults)
+			case err != nil:
+				return err
+			}
+			a.printf("%s: good, %s\n", path, human.Count(len(cfg.Bridges), "bridge"))
+			return nil
 		},
-		Delivery: DeliveryConfig{
-			DeliveryPolicy: DeliveryPolicy{
-				MaxAttempts: 5, BaseBackoff: 500 * time.Millisecond, MaxBackoff: 30 * time.Second,
-				Timeout: 15 * time.Second, OnAmbiguous: "resend", OnFailure: "skip",
-			},
-			IdempotencyWindow: 24 * time.Hour,
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// printFaults prints the faults as JSON, an empty list for none.
+func (a *app) printFaults(faults []config.Fault) error {
+	type fault struct {
+		File   string `json:"file"`
+		Line   int    `json:"line"`
+		Column int    `json:"column"`
+		Path   string `json:"path,omitempty"`
+		Why    string `json:"why"`
+	}
+	list := make([]fault, 0, len(faults))
+	for _, f := range faults {
+		list = append(list, fault(f))
+	}
+	return a.printJSON(list)
+}
+
+// configArg is the file that a command is about: its argument, or OUTGATE_CONFIG.
+func (a *app) configArg(args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	if path := a.configPath(""); path != "" {
+		return path, nil
+	}
+	return "", usagef("say which file: outgate config check FILE")
+}
+
+func (a *app) configPrintCommand() *cobra.Command {
+	var s settings
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "print", Short: "Print the configuration in effect, defaults filled in, secrets left out", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.load(s)
+			if err != nil {
+				return err
+			}
+			text, err := cfg.Redacted()
+			if err != nil || !asJSON {
+				a.printf("%s", text)
+				return err
+			}
+			var tree any
+			if err := yaml.Unmarshal(text, &tree); err != nil {
+				return fmt.Errorf("print the configuration: %w", err)
+			}
+			return a.printJSON(tree)
 		},
-		Results:     ResultsConfig{TTL: 10 * time.Minute},
-		Limits:      LimitsConfig{EnvelopeBytes: 256 << 10},
-		Worker:      WorkerConfig{Concurrency: 64, ShutdownTimeout: 30 * time.Second},
-		DeadLetters: DeadLettersConfig{TTL: 2160 * time.Hour},
-		Log:         LogConfig{Level: "info", Format: "json"},
 	}
-}
-
-// LoadConfig reads the file at path; an empty path is an empty file. Its errors
-// are those of ParseConfig, or that the file cannot be read.
-func LoadConfig(path string, channels map[string]channelSpec, env func(string) string, overrides ...Override) (*Config, error) {
-	name, data, err := readConfigFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return ParseConfig(name, data, channels, env, overrides...)
-}
-
-// readConfigFile is the text at a path, and its name in faults.
-func readConfigFile(path string) (name string, data []byte, err error) {
-	if path == "" {
-		return "(no file)", nil, nil
-	}
-	data, err = os.ReadFile(path)
-	if err != nil {
-		return "", nil, fmt.Errorf("read the configuration: %w", err)
-	}
-	return path, data, nil
-}
-
-// ParseConfig reads a configuration. The name stands in the faults, and files
-// with secrets are relative to its folder; channels are those that a bridge can be of;
-// env looks up a variable of the environment, empty if it is not set. The error joins
-// every Fault there is, in the order of the file.
-func ParseConfig(name string, data []byte, channels map[string]channelSpec, env func(string) string, overrides ...Override) (*Config, error) {
-	c, faults := readConfig(name, data, channels, env, overrides)
-	if err := joinFaults(faults); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// readConfig is the configuration as far as it can be read, and what is wrong with it.
-func readConfig(name string, data []byte, channels map[string]channelSpec, env func(string) string, overrides []Override) (*Config, []Fault) {
-	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: channels, overrides: overrides}
-	c := DefaultConfig()
-	d.parse(data, c.read)
-	return c, d.faults
-}
-
-// Redacted is the configuration in effect as YAML, without its secrets.
-func (c *Config) Redacted() ([]byte, error) {
-	text, err := yaml.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("print the configuration: %w", err)
-	}
-	return text, nil
-}
-
-// scheme maps rooms to partitions.
-func (c *Config) scheme() partition.Scheme {
-	p := c.Partitions
-	return partition.Scheme{
-		Count: p.Count, Namespace: p.Namespace, Hash: partition.Hash(p.Hash), HashKey: partition.HashKey(p.HashKey),
-	}
+	s.flags(cmd)
+	jsonFlag(cmd, &asJSON)
+	return cmd
 }

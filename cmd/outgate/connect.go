@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -29,10 +31,10 @@ func (s *settings) flags(cmd *cobra.Command) {
 }
 
 // load reads the configuration: flags over the environment over the file.
-func (a *app) load(s settings) (*Config, error) {
+func (a *app) load(s settings) (*config.Config, error) {
 	cfg, faults, err := a.read(s)
 	if err == nil {
-		err = joinFaults(faults)
+		err = config.Join(faults)
 	}
 	if err != nil {
 		return nil, err
@@ -41,14 +43,14 @@ func (a *app) load(s settings) (*Config, error) {
 }
 
 // read is load, with the faults apart.
-func (a *app) read(s settings) (*Config, []Fault, error) {
-	var overrides []Override
+func (a *app) read(s settings) (*config.Config, []config.Fault, error) {
+	var overrides []config.Override
 	add := func(path, flag, value, variable string) {
 		switch {
 		case value != "":
-			overrides = append(overrides, Override{Path: path, Source: flag, Value: value})
+			overrides = append(overrides, config.Override{Path: path, Source: flag, Value: value})
 		case a.env(variable) != "":
-			overrides = append(overrides, Override{Path: path, Source: variable, Value: a.env(variable)})
+			overrides = append(overrides, config.Override{Path: path, Source: variable, Value: a.env(variable)})
 		}
 	}
 	add("redis.url", "--redis", s.redis, "OUTGATE_REDIS_URL")
@@ -56,15 +58,15 @@ func (a *app) read(s settings) (*Config, []Fault, error) {
 	add("log.level", "--log-level", s.logLevel, "OUTGATE_LOG_LEVEL")
 	// A token is taken as it is, also where it looks like a variable.
 	if a.env("OUTGATE_HTTP_TOKEN") != "" {
-		overrides = append(overrides, Override{
+		overrides = append(overrides, config.Override{
 			Path: "http.token", Source: "OUTGATE_HTTP_TOKEN", Value: "${OUTGATE_HTTP_TOKEN}",
 		})
 	}
-	name, data, err := readConfigFile(a.configPath(s.config))
+	name, data, err := config.ReadFile(a.configPath(s.config))
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
-	cfg, faults := readConfig(name, data, knownChannels, a.env, overrides)
+	cfg, faults := config.Read(name, data, channels.Known, a.env, overrides)
 	return cfg, faults, nil
 }
 
@@ -77,7 +79,7 @@ func (a *app) configPath(flag string) string {
 
 // session is a connection to a Redis that a gateway has configured.
 type session struct {
-	cfg    *Config
+	cfg    *config.Config
 	rdb    redis.UniversalClient
 	scheme partition.Scheme
 	client *tasks.Client
@@ -85,7 +87,7 @@ type session struct {
 
 // ofWorker tells whether a fault concerns the worker alone: whoever only looks at what
 // is in Redis need not know the secrets of its bridges.
-func ofWorker(f Fault) bool {
+func ofWorker(f config.Fault) bool {
 	section, _, _ := strings.Cut(f.Path, ".")
 	section, _, _ = strings.Cut(section, "[")
 	return section == "bridges" || section == "http"
@@ -95,19 +97,19 @@ func ofWorker(f Fault) bool {
 func (a *app) open(ctx context.Context, s settings) (*session, error) {
 	cfg, faults, err := a.read(s)
 	if err == nil {
-		err = joinFaults(slices.DeleteFunc(faults, ofWorker))
+		err = config.Join(slices.DeleteFunc(faults, ofWorker))
 	}
 	if err != nil {
 		return nil, err
 	}
-	rdb, err := newRedis(cfg.Redis.URL.Reveal())
+	rdb, err := config.NewRedis(cfg.Redis.URL.Reveal())
 	if err != nil {
 		return nil, err
 	}
 	scheme, err := partition.ReadScheme(ctx, rdb)
 	if err != nil {
 		_ = rdb.Close()
-		return nil, unreachable(cfg.Redis.URL, err)
+		return nil, config.Unreachable(cfg.Redis.URL, err)
 	}
 	return &session{cfg: cfg, rdb: rdb, scheme: scheme, client: tasks.NewClient(rdb)}, nil
 }

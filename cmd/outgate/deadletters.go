@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
@@ -156,7 +157,7 @@ func withMessages(letters []api.Letter, records []handlers.DeadLetter) []deadLet
 
 func deadLetterRow(l api.Letter, now time.Time) []string {
 	return []string{
-		l.ID, age(max(1, now.UnixMilli()-l.DiedAtMS)), l.BridgeID + ":" + l.ExternalRoomID, string(l.Operation),
+		l.ID, human.Age(max(1, now.UnixMilli()-l.DiedAtMS)), l.BridgeID + ":" + l.ExternalRoomID, string(l.Operation),
 		string(l.Category), string(l.Reason), deadLetterState(l),
 	}
 }
@@ -227,4 +228,4 @@ func (a *app) showDeadLetter(d deadLetter) {
 }
 
 // printField prints one of what there is to tell of one thing.
-func (a *app) printField(name, value string) { a.printf("%-10s %s\n", name, plain(value)) }
+func (a *app) printField(name, value string) { a.printf("%-10s %s\n", name, human.Plain(value)) }

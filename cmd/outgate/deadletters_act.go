@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/tasks"
 )
@@ -110,7 +111,7 @@ func (a *app) act(cmd *cobra.Command, act action, f actionFlags, ids []string) e
 			return err
 		}
 		if len(ids) > 0 && !f.dryRun {
-			if err := a.confirm(ctx, act.verb+" "+count(len(ids), "dead letter"), f.yes || !act.final && !a.inTTY); err != nil {
+			if err := a.confirm(ctx, act.verb+" "+human.Count(len(ids), "dead letter"), f.yes || !act.final && !a.inTTY); err != nil {
 				return err
 			}
 		}
@@ -132,7 +133,7 @@ func (a *app) dryRun(act action, ids []string, asJSON bool) error {
 	for _, id := range ids {
 		a.printf("%s\n", id)
 	}
-	a.printf("would %s %s\n", act.verb, count(len(ids), "dead letter"))
+	a.printf("would %s %s\n", act.verb, human.Count(len(ids), "dead letter"))
 	return nil
 }
 
@@ -155,7 +156,7 @@ func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *sessi
 			last = explain(err)
 			if len(ids) > 1 {
 				_ = bar.Clear()
-				a.warnf("%s: %s", id, oneLine(err.Error()))
+				a.warnf("%s: %s", id, human.OneLine(err.Error()))
 			}
 		}
 		_ = bar.Add(1)
@@ -173,7 +174,7 @@ func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *sessi
 		return last
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s not %s", count(failed, "dead letter"), act.done)
+		return fmt.Errorf("%s not %s", human.Count(failed, "dead letter"), act.done)
 	}
 	return nil
 }
@@ -184,7 +185,7 @@ func (act action) tell(ctx context.Context, rdb redis.UniversalClient, done, of 
 		return
 	}
 	_ = handlers.Tell(ctx, rdb, handlers.Event{
-		What: act.event, About: count(of, "dead letter"), By: "operator",
+		What: act.event, About: human.Count(of, "dead letter"), By: "operator",
 		Text: fmt.Sprintf("%d of %d %s", done, of, act.done),
 	})
 }

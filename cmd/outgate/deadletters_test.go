@@ -9,6 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/tasks"
 )
@@ -23,8 +24,8 @@ const (
 func newMorgue(t *testing.T, envelopes ...tasks.Envelope) (*stand, []string) {
 	t.Helper()
 	s := newStand(t, `bridges: [{id: skip, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}]`)
-	s.work()
-	receipts := s.enqueue(envelopes...)
+	s.Work()
+	receipts := s.Enqueue(envelopes...)
 	ids := make([]string, len(receipts))
 	for i, r := range receipts {
 		ids[i] = r.ID
@@ -34,22 +35,22 @@ func newMorgue(t *testing.T, envelopes ...tasks.Envelope) (*stand, []string) {
 }
 
 func (s *stand) untilDead(ids ...string) {
-	s.t.Helper()
-	letters := handlers.NewDeadLetters(s.rdb, s.cfg.scheme(), s.client)
+	s.T.Helper()
+	letters := handlers.NewDeadLetters(s.Redis, s.Config.Scheme(), s.Client)
 	for _, id := range ids {
-		eventually(s.t, id+" is a dead letter", func() bool {
-			_, err := letters.Show(s.t.Context(), id)
+		outgatetest.Eventually(s.T, id+" is a dead letter", func() bool {
+			_, err := letters.Show(s.T.Context(), id)
 			return err == nil
 		})
 	}
 }
 
 func TestDeadLettersListAndShow(t *testing.T) {
-	s, ids := newMorgue(t, text("skip", "a", "hello", failsForGood), text("hold", "b", "hello", failsForGood))
+	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "hello", failsForGood), outgatetest.Text("hold", "b", "hello", failsForGood))
 	got := s.run(t, "dead-letters", "list", "--room", "a")
 	want := "ID | AGE | ROOM | OPERATION | CATEGORY | REASON | STATE\nID | AGE | skip:a | send | terminal | rejected | dead\n"
-	if got.code != 0 || shape(strings.ReplaceAll(got.out, "  -  ", "  1ms  ")) != want {
-		t.Errorf("status %d\n%s", got.code, shape(got.out))
+	if got.Code != 0 || shape(strings.ReplaceAll(got.Out, "  -  ", "  1ms  ")) != want {
+		t.Errorf("status %d\n%s", got.Code, shape(got.Out))
 	}
 	for args, want := range map[string]int{
 		"": 2, "--limit 1": 1, "--bridge hold": 1, "--bridge nobody": 0, "--reason rejected": 2, "--reason gone": 0,
@@ -57,7 +58,7 @@ func TestDeadLettersListAndShow(t *testing.T) {
 	} {
 		got := s.run(t, append([]string{"dead-letters", "list", "--json"}, strings.Fields(args)...)...)
 		var list []handlers.DeadLetter
-		if err := json.Unmarshal([]byte(got.out), &list); err != nil || list == nil || len(list) != want {
+		if err := json.Unmarshal([]byte(got.Out), &list); err != nil || list == nil || len(list) != want {
 			t.Errorf("%s: %d, %v, want %d", args, len(list), err, want)
 		}
 	}
@@ -65,11 +66,11 @@ func TestDeadLettersListAndShow(t *testing.T) {
 		"--limit 0": "--limit 0 is not above 0", "--category bad": "--category bad is none of retryable, terminal, fatal",
 		"--since -1h": "--since -1h0m0s is in the future", "--partition 9": "there is no partition 9: they are 0 to 1",
 	} {
-		if got := s.run(t, append([]string{"dead-letters", "list"}, strings.Fields(args)...)...); got.code != 2 || got.err != "outgate: "+want+"\n" {
+		if got := s.run(t, append([]string{"dead-letters", "list"}, strings.Fields(args)...)...); got.Code != 2 || got.Err != "outgate: "+want+"\n" {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}
-	if got := s.run(t, "dead-letters", "list", "--room", "none"); got.out != "no dead letters\n" {
+	if got := s.run(t, "dead-letters", "list", "--room", "none"); got.Out != "no dead letters\n" {
 		t.Errorf("%+v", got)
 	}
 
@@ -78,53 +79,53 @@ func TestDeadLettersListAndShow(t *testing.T) {
 		"id         " + ids[1] + "\n", "state      held\n", "room       hold:b\n", "operation  send\n", "category   terminal\n",
 		"reason     rejected\n", "attempts   1 of 5\n", "ambiguous  false\n", "400 Bad Request\n", "\n  \"payload\": \"hello\",\n",
 	} {
-		if !strings.Contains(got.out, want) {
-			t.Errorf("no %q in:\n%s", want, got.out)
+		if !strings.Contains(got.Out, want) {
+			t.Errorf("no %q in:\n%s", want, got.Out)
 		}
 	}
 	got = s.run(t, "dead-letters", "show", "--json", ids[0])
 	var letter handlers.DeadLetter
-	if err := json.Unmarshal([]byte(got.out), &letter); err != nil || letter.ID != ids[0] || letter.Outcome == nil {
+	if err := json.Unmarshal([]byte(got.Out), &letter); err != nil || letter.ID != ids[0] || letter.Outcome == nil {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got := s.run(t, "dead-letters", "show", "000-0000000000000001"); got.code != 1 || got.err != "outgate: OUTGATE_NOT_FOUND no dead letter 000-0000000000000001\n" {
+	if got := s.run(t, "dead-letters", "show", "000-0000000000000001"); got.Code != 1 || got.Err != "outgate: OUTGATE_NOT_FOUND no dead letter 000-0000000000000001\n" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestReplayOfOne(t *testing.T) {
-	s, ids := newMorgue(t, text("skip", "a", "hello", failsForGood), text("hold", "b", "hello", failsOnce))
+	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "hello", failsForGood), outgatetest.Text("hold", "b", "hello", failsOnce))
 	got := s.run(t, "dead-letters", "replay", ids[0])
-	again := strings.TrimSuffix(got.out[strings.LastIndex(got.out, " ")+1:], "\n")
-	if got.code != 0 || got.out != ids[0]+" is replayed as "+again+"\n" || got.err != "" {
+	again := strings.TrimSuffix(got.Out[strings.LastIndex(got.Out, " ")+1:], "\n")
+	if got.Code != 0 || got.Out != ids[0]+" is replayed as "+again+"\n" || got.Err != "" {
 		t.Errorf("%+v", got)
 	}
 	s.untilDead(again)
-	if got := s.run(t, "dead-letters", "list", "--room", "a"); !strings.Contains(got.out, "replayed as "+again) {
-		t.Errorf("%s", got.out)
+	if got := s.run(t, "dead-letters", "list", "--room", "a"); !strings.Contains(got.Out, "replayed as "+again) {
+		t.Errorf("%s", got.Out)
 	}
-	if got := s.run(t, "dead-letters", "replay", ids[0]); got.code != 1 || got.out != "" || got.err != "outgate: OUTGATE_ALREADY_REPLAYED as "+again+"\n" {
+	if got := s.run(t, "dead-letters", "replay", ids[0]); got.Code != 1 || got.Out != "" || got.Err != "outgate: OUTGATE_ALREADY_REPLAYED as "+again+"\n" {
 		t.Errorf("twice: %+v", got)
 	}
-	if got := s.run(t, "dead-letters", "replay", ids[1]); got.code != 0 || got.out != ids[1]+" goes on at the head of its line\n" {
+	if got := s.run(t, "dead-letters", "replay", ids[1]); got.Code != 0 || got.Out != ids[1]+" goes on at the head of its line\n" {
 		t.Errorf("held: %+v", got)
 	}
-	if got := s.run(t, "outcome", "--wait", ids[1]); got.code != 0 || !strings.HasPrefix(got.out, "delivered "+ids[1]) {
+	if got := s.run(t, "outcome", "--wait", ids[1]); got.Code != 0 || !strings.HasPrefix(got.Out, "delivered "+ids[1]) {
 		t.Errorf("%+v", got)
 	}
 	got = s.run(t, "dead-letters", "replay", "--json", again)
 	var replayed []handlers.Replayed
-	if err := json.Unmarshal([]byte(got.out), &replayed); err != nil || len(replayed) != 1 || replayed[0].DeadLetterID != again {
+	if err := json.Unmarshal([]byte(got.Out), &replayed); err != nil || len(replayed) != 1 || replayed[0].DeadLetterID != again {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestDropAndPurge(t *testing.T) {
-	s, ids := newMorgue(t, text("hold", "b", "hello", failsForGood), text("skip", "a", "hello", failsForGood))
+	s, ids := newMorgue(t, outgatetest.Text("hold", "b", "hello", failsForGood), outgatetest.Text("skip", "a", "hello", failsForGood))
 	run := func(code int, out, err string, args ...string) {
 		t.Helper()
 		got := s.run(t, append([]string{"dead-letters"}, args...)...)
-		if got.code != code || got.out != out || got.err != err {
+		if got.Code != code || got.Out != out || got.Err != err {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
@@ -147,10 +148,10 @@ func TestDropAndPurge(t *testing.T) {
 func TestReplayOfMany(t *testing.T) {
 	var envelopes []tasks.Envelope
 	for i := range 6 {
-		envelopes = append(envelopes, text("skip", fmt.Sprint("room", i%2), fmt.Sprint(i), failsForGood))
+		envelopes = append(envelopes, outgatetest.Text("skip", fmt.Sprint("room", i%2), fmt.Sprint(i), failsForGood))
 	}
 	s, ids := newMorgue(t, envelopes...)
-	replay := func(args ...string) result {
+	replay := func(args ...string) outgatetest.Result {
 		return s.run(t, append([]string{"dead-letters", "replay"}, args...)...)
 	}
 	for _, tc := range []struct{ args, want string }{
@@ -159,70 +160,70 @@ func TestReplayOfMany(t *testing.T) {
 		{ids[0] + " --all", "give either ids or filters"},
 		{"--category x", "--category x is none of retryable, terminal, fatal"},
 	} {
-		if got := replay(strings.Fields(tc.args)...); got.code != 2 || got.err != "outgate: "+tc.want+"\n" || got.out != "" {
+		if got := replay(strings.Fields(tc.args)...); got.Code != 2 || got.Err != "outgate: "+tc.want+"\n" || got.Out != "" {
 			t.Errorf("%s: %+v", tc.args, got)
 		}
 	}
 	// Dry runs do nothing, and tell in which order.
 	room0 := ids[0] + "\n" + ids[2] + "\n" + ids[4] + "\n"
 	for range 2 {
-		if got := replay("--room", "room0", "--dry-run"); got.code != 0 || got.out != room0+"would replay 3 dead letters\n" {
+		if got := replay("--room", "room0", "--dry-run"); got.Code != 0 || got.Out != room0+"would replay 3 dead letters\n" {
 			t.Errorf("%+v", got)
 		}
 	}
-	if got := replay("--room", "room0", "--dry-run", "--json"); got.out != `[{"dead_letter_id":"`+ids[0]+`"},{"dead_letter_id":"`+ids[2]+`"},{"dead_letter_id":"`+ids[4]+`"}]`+"\n" {
+	if got := replay("--room", "room0", "--dry-run", "--json"); got.Out != `[{"dead_letter_id":"`+ids[0]+`"},{"dead_letter_id":"`+ids[2]+`"},{"dead_letter_id":"`+ids[4]+`"}]`+"\n" {
 		t.Errorf("%+v", got)
 	}
-	if got := replay("--room", "nobody", "--yes"); got.code != 0 || got.out != "0 of 0 replayed\n" {
+	if got := replay("--room", "nobody", "--yes"); got.Code != 0 || got.Out != "0 of 0 replayed\n" {
 		t.Errorf("none: %+v", got)
 	}
 
 	s.inTTY, s.stdin = true, "no\n"
-	if got := replay("--room", "room0"); got.code != 1 || got.err != "replay 3 dead letters? [y/N] outgate: not confirmed, nothing was done\n" {
+	if got := replay("--room", "room0"); got.Code != 1 || got.Err != "replay 3 dead letters? [y/N] outgate: not confirmed, nothing was done\n" {
 		t.Errorf("declined: %+v", got)
 	}
 	s.stdin = "y\n"
-	if got := replay("--room", "room0", "--progress"); got.code != 0 || got.out != "3 of 3 replayed\n" || !strings.Contains(got.err, "replay 3 dead letters? [y/N] ") {
+	if got := replay("--room", "room0", "--progress"); got.Code != 0 || got.Out != "3 of 3 replayed\n" || !strings.Contains(got.Err, "replay 3 dead letters? [y/N] ") {
 		t.Errorf("confirmed: %+v", got)
 	}
 	// Those that were replayed are not chosen again, but may be named.
 	got := replay(ids...)
-	if got.code != 1 || got.out != "3 of 6 replayed\n" || strings.Count(got.err, ": OUTGATE_ALREADY_REPLAYED as ") != 3 ||
-		!strings.HasSuffix(got.err, "outgate: 3 dead letters not replayed\n") {
+	if got.Code != 1 || got.Out != "3 of 6 replayed\n" || strings.Count(got.Err, ": OUTGATE_ALREADY_REPLAYED as ") != 3 ||
+		!strings.HasSuffix(got.Err, "outgate: 3 dead letters not replayed\n") {
 		t.Errorf("%+v", got)
 	}
-	if got := replay("--all", "--dry-run"); strings.Contains(got.out, ids[0]) {
+	if got := replay("--all", "--dry-run"); strings.Contains(got.Out, ids[0]) {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestWhatCannotBeUndoneIsConfirmed(t *testing.T) {
-	s, _ := newMorgue(t, text("skip", "a", "1", failsForGood), text("skip", "b", "2", failsForGood))
+	s, _ := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "b", "2", failsForGood))
 	got := s.run(t, "dead-letters", "purge", "--all")
-	if want := "outgate: nobody is here to confirm: purge 2 dead letters; give --yes, or look first with --dry-run\n"; got.code != 2 || got.err != want {
+	if want := "outgate: nobody is here to confirm: purge 2 dead letters; give --yes, or look first with --dry-run\n"; got.Code != 2 || got.Err != want {
 		t.Errorf("%+v", got)
 	}
-	if got := s.run(t, "dead-letters", "replay", "--all"); got.code != 0 || got.out != "2 of 2 replayed\n" || got.err != "replay 2 dead letters\n" {
+	if got := s.run(t, "dead-letters", "replay", "--all"); got.Code != 0 || got.Out != "2 of 2 replayed\n" || got.Err != "replay 2 dead letters\n" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestPurgeOfAll(t *testing.T) {
-	s, ids := newMorgue(t, text("skip", "a", "1", failsForGood), text("skip", "b", "2", failsForGood), text("hold", "c", "3", failsForGood))
+	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "b", "2", failsForGood), outgatetest.Text("hold", "c", "3", failsForGood))
 	got := s.run(t, "dead-letters", "purge", "--all", "--yes")
-	want := result{1, "2 of 3 purged\n", "purge 3 dead letters\n" + ids[2] + ": dead letter " + ids[2] + ": its line waits for it: replay it or drop it\noutgate: 1 dead letter not purged\n"}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
+	want := outgatetest.Result{Code: 1, Out: "2 of 3 purged\n", Err: "purge 3 dead letters\n" + ids[2] + ": dead letter " + ids[2] + ": its line waits for it: replay it or drop it\noutgate: 1 dead letter not purged\n"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 func TestActingEndsWithRedis(t *testing.T) {
-	s, ids := newMorgue(t, text("skip", "a", "1", failsForGood), text("skip", "a", "2", failsForGood))
+	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "a", "2", failsForGood))
 	s.env["OUTGATE_REDIS_URL"] += "/0?max_retries=-1"
-	s.rdb.Del(t.Context(), "outgate:{outbound-000}:dead:"+ids[0], "outgate:{outbound-001}:dead:"+ids[0])
-	s.store.SetError("")
+	s.Redis.Del(t.Context(), "outgate:{outbound-000}:dead:"+ids[0], "outgate:{outbound-001}:dead:"+ids[0])
+	s.Store.SetError("")
 	calls := 0
-	s.store.Server().SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
+	s.Store.Server().SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
 		if cmd == "EVALSHA" && len(args) > 4 && args[3] == "purge" {
 			if calls++; calls == 2 {
 				c.WriteError("READONLY You can't write against a read only replica.")
@@ -232,10 +233,10 @@ func TestActingEndsWithRedis(t *testing.T) {
 		return false
 	})
 	got := s.run(t, "dead-letters", "purge", ids[1], ids[0], ids[1])
-	if got.code != 1 || got.out != "" || !strings.HasPrefix(got.err, "outgate: stopped at "+ids[0]+", 1 of 3 purged: purge "+ids[0]+": READONLY ") {
+	if got.Code != 1 || got.Out != "" || !strings.HasPrefix(got.Err, "outgate: stopped at "+ids[0]+", 1 of 3 purged: purge "+ids[0]+": READONLY ") {
 		t.Errorf("%+v", got)
 	}
-	events, err := handlers.Events(t.Context(), s.rdb, 1)
+	events, err := handlers.Events(t.Context(), s.Redis, 1)
 	if err != nil || len(events) != 1 || events[0].What != handlers.DeadLettersDropped || events[0].Text != "1 of 3 purged" {
 		t.Errorf("told: %+v, %v", events, err)
 	}

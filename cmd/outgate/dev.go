@@ -4,6 +4,11 @@ import (
 	"net"
 
 	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/dev"
+	"github.com/outgate/outgate/cmd/outgate/internal/listen"
 )
 
 type devFlags struct {
@@ -23,20 +28,20 @@ func (a *app) devCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, addr := range []string{f.addr, f.redisAddr} {
 				host, _, err := net.SplitHostPort(addr)
-				if err != nil || !isLoopback(host) {
+				if err != nil || !listen.IsLoopback(host) {
 					return usagef("%s is no host:port of this machine alone, 127.0.0.1:8080 for instance: outgate dev guards nothing", addr)
 				}
 			}
-			list, err := fakesOf(f.fakes)
+			list, err := channels.Fakes(f.fakes)
 			if err != nil {
 				return usagef("--fake %w", err)
 			}
-			cfg, err := LoadConfig("", knownChannels, a.env, Override{Path: "log.level", Source: "--log-level", Value: f.logLevel},
-				Override{Path: "log.format", Value: "console"})
+			cfg, err := config.Load("", channels.Known, a.env, config.Override{Path: "log.level", Source: "--log-level", Value: f.logLevel},
+				config.Override{Path: "log.format", Value: "console"})
 			if err != nil {
 				return err
 			}
-			return runDev(cmd.Context(), cfg, devOptions{
+			return dev.Run(cmd.Context(), cfg, dev.Options{
 				Addr: f.addr, RedisAddr: f.redisAddr, Tour: !f.noTour, Fakes: list,
 				Env: a.env, Out: a.out, Log: a.err, Version: thisBuild().Version,
 			})

@@ -3,12 +3,14 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 )
 
 func TestDevShowsTheTourOnEveryFake(t *testing.T) {
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--fake", "telegram,slack", "--fake", "discord,matrix,xmpp")
-	eventually(t, "it says how to go on", func() bool { return strings.Contains(p.out.String(), "Ctrl-C ends it.\n") })
-	out := p.out.String()
+	outgatetest.Eventually(t, "it says how to go on", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C ends it.\n") })
+	out := p.Out.String()
 	for _, bridge := range []string{"telegram", "slack", "discord", "matrix", "xmpp"} {
 		_, tour, found := strings.Cut(out, "over bridge "+bridge+", which leads to a fake")
 		_, room, _ := strings.Cut(tour, "In the room stands now:\n")
@@ -24,12 +26,12 @@ func TestDevShowsTheTourOnEveryFake(t *testing.T) {
 			t.Errorf("%s: %q", bridge, room)
 		}
 	}
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 || got.err != "" {
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 || got.Err != "" {
 		t.Errorf("%+v", got)
 	}
 	got := world{}.run(t, "dev", "--fake", "telegram,icq")
-	if got.code != 2 || got.err != "outgate: --fake icq: there is none; there are discord, matrix, slack, telegram, xmpp\n" {
+	if got.Code != 2 || got.Err != "outgate: --fake icq: there is none; there are discord, matrix, slack, telegram, xmpp\n" {
 		t.Errorf("%+v", got)
 	}
 }

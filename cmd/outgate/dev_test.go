@@ -6,13 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/tasks"
 )
 
 func TestDev(t *testing.T) {
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0")
-	eventually(t, "it says how to go on", func() bool { return strings.Contains(p.out.String(), "Ctrl-C ends it.\n") })
-	out := p.out.String()
+	outgatetest.Eventually(t, "it says how to go on", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C ends it.\n") })
+	out := p.Out.String()
 	for _, want := range []string{
 		"send a text\n", `send        "Good morning! Your parcel is on its way."  sb-1`, "  delivered as sb-1 after ",
 		`edit        "Good morning! Your parcel arrives today."  sb-1`,
@@ -28,10 +30,10 @@ func TestDev(t *testing.T) {
 	command := regexp.MustCompile(`redis-cli -p \d+ EVALSHA (\S+) 1 '(\S+)' '(.+)'\n`).FindStringSubmatch(out)
 
 	w := world{env: map[string]string{"OUTGATE_REDIS_URL": address}}
-	if got := w.run(t, "send", "--bridge", "sandbox", "--room", "lobby", "--wait", "hello"); got.code != 0 {
+	if got := w.run(t, "send", "--bridge", "sandbox", "--room", "lobby", "--wait", "hello"); got.Code != 0 {
 		t.Errorf("%+v", got)
 	}
-	rdb, err := newRedis(address)
+	rdb, err := config.NewRedis(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,44 +43,44 @@ func TestDev(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(answer), &receipt) != nil || receipt.Status != tasks.Accepted {
 		t.Errorf("%s, %v", answer, err)
 	}
-	eventually(t, "it is delivered", func() bool { return strings.Contains(p.out.String(), `send        "hello from Redis"`) })
-	code, kept := getPage(t, "GET", pages+"sandbox")
+	outgatetest.Eventually(t, "it is delivered", func() bool { return strings.Contains(p.Out.String(), `send        "hello from Redis"`) })
+	code, kept := outgatetest.Get(t, "GET", pages+"sandbox")
 	if code != 200 || strings.Count(kept, `"message_id":"sb-`) != 6 || !strings.Contains(kept, `"text":"Good morning! Your parcel arrives today."`) {
 		t.Errorf("%d %s", code, kept)
 	}
-	if _, metrics := getPage(t, "GET", pages+"metrics"); !strings.Contains(metrics, "outgate_enqueue_seconds_count 4") {
+	if _, metrics := outgatetest.Get(t, "GET", pages+"metrics"); !strings.Contains(metrics, "outgate_enqueue_seconds_count 4") {
 		t.Error("the tour's enqueues are not measured")
 	}
-	if code, _ := getPage(t, "GET", pages+"asynqmon/api/queues"); code != 200 {
+	if code, _ := outgatetest.Get(t, "GET", pages+"asynqmon/api/queues"); code != 200 {
 		t.Errorf("asynqmon: %d", code)
 	}
-	if code, index := getPage(t, "GET", pages); code != 200 || !strings.Contains(index, "Queues and tasks") {
+	if code, index := outgatetest.Get(t, "GET", pages); code != 200 || !strings.Contains(index, "Queues and tasks") {
 		t.Errorf("%d %s", code, index)
 	}
 
 	port := strings.TrimSuffix(strings.TrimPrefix(address, "redis://"), "/0")
 	got := world{}.run(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", port)
-	if got.code != 1 || got.err != "outgate: "+port+" is in use: stop what listens there, or choose another with --redis-addr\n" {
+	if got.Code != 1 || got.Err != "outgate: "+port+" is in use: stop what listens there, or choose another with --redis-addr\n" {
 		t.Errorf("the port twice: %+v", got)
 	}
 	got = world{}.run(t, "dev", "--redis-addr", "127.0.0.1:0", "--addr", strings.TrimSuffix(strings.TrimPrefix(pages, "http://"), "/"))
-	if got.code != 1 || !strings.Contains(got.err, " is in use: stop what listens there, or choose another with --addr") {
+	if got.Code != 1 || !strings.Contains(got.Err, " is in use: stop what listens there, or choose another with --addr") {
 		t.Errorf("the port of the pages twice: %+v", got)
 	}
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 || got.err != "" {
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 || got.Err != "" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestDevWithoutTheTour(t *testing.T) {
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--no-tour")
-	eventually(t, "it says how to go on", func() bool { return strings.Contains(p.out.String(), "Ctrl-C ends it.\n") })
-	if strings.Contains(p.out.String(), "tour") {
-		t.Errorf("%s", p.out.String())
+	outgatetest.Eventually(t, "it says how to go on", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C ends it.\n") })
+	if strings.Contains(p.Out.String(), "tour") {
+		t.Errorf("%s", p.Out.String())
 	}
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 {
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -81,7 +84,7 @@ func (w world) helpOf(t *testing.T, words []string) string {
 	if len(path) == 0 || cmd.HasSubCommands() && len(words) > len(path) && !strings.HasPrefix(words[len(path)], "-") && words[len(path)] != "…" {
 		return ""
 	}
-	return w.run(t, append(path, "--help")...).out
+	return w.run(t, append(path, "--help")...).Out
 }
 
 func TestEveryCommandOfTheDocsExistsWithItsFlags(t *testing.T) {
@@ -142,18 +145,18 @@ func TestCommandsAreFoundInDocs(t *testing.T) {
 func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 	server := redistest.Start(t)
 	with := func(count string) *stand {
-		cfg, err := ParseConfig("c.yaml", []byte("bridges: [{id: b, channel: sandbox}]\npartitions: {count: "+count+"}"), knownChannels, noEnv)
+		cfg, err := config.Parse("c.yaml", []byte("bridges: [{id: b, channel: sandbox}]\npartitions: {count: "+count+"}"), channels.Known, noEnv)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &stand{rig: rigOn(t, cfg, server.Client())}
+		return &stand{Gateway: outgatetest.On(t, cfg, server.Client())}
 	}
 	deliver := func(s *stand) {
 		t.Helper()
-		stop := s.work()
+		stop := s.Work()
 		for _, room := range []string{"1", "2", "3", "4", "5"} {
-			receipt := s.enqueue(text("b", room, "hello", ""))[0]
-			if o, err := s.client.Wait(t.Context(), receipt); err != nil || o.Error != nil {
+			receipt := s.Enqueue(outgatetest.Text("b", room, "hello", ""))[0]
+			if o, err := s.Client.Wait(t.Context(), receipt); err != nil || o.Error != nil {
 				t.Fatalf("%+v, %v", o, err)
 			}
 		}
@@ -161,19 +164,19 @@ func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 	}
 	deliver(with("4"))
 	changed := with("2")
-	if _, err := changed.rdb.Ping(t.Context()).Result(); err != nil {
+	if _, err := changed.Redis.Ping(t.Context()).Result(); err != nil {
 		t.Fatal(err)
 	}
-	setup := partition.Setup{Scheme: changed.cfg.scheme(), Capacity: 1, Enqueue: tasks.EnqueueScript}
-	if err := setup.Announce(t.Context(), changed.rdb); err == nil || !strings.Contains(err.Error(), partition.APIKey) {
+	setup := partition.Setup{Scheme: changed.Config.Scheme(), Capacity: 1, Enqueue: tasks.EnqueueScript}
+	if err := setup.Announce(t.Context(), changed.Redis); err == nil || !strings.Contains(err.Error(), partition.APIKey) {
 		t.Fatalf("another number is taken: %v", err)
 	}
-	changed.rdb.Del(t.Context(), partition.APIKey)
-	changed.rdb.SRem(t.Context(), "asynq:queues", "outbound-002", "outbound-003")
+	changed.Redis.Del(t.Context(), partition.APIKey)
+	changed.Redis.SRem(t.Context(), "asynq:queues", "outbound-002", "outbound-003")
 	deliver(changed)
 	w := world{env: map[string]string{"OUTGATE_REDIS_URL": server.URL()}}
-	if got := w.run(t, "partitions"); strings.Count(got.out, "\n") != 3 {
-		t.Error(got.out)
+	if got := w.run(t, "partitions"); strings.Count(got.Out, "\n") != 3 {
+		t.Error(got.Out)
 	}
 	deliver(with("2"))
 }

@@ -6,6 +6,10 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/doctor"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -28,12 +32,12 @@ func (a *app) doctorCommand() *cobra.Command {
 			}
 			problems := 0
 			for _, f := range list {
-				if f.Verdict == verdictProblem {
+				if f.Verdict == doctor.Problem {
 					problems++
 				}
 			}
 			if err == nil && problems > 0 {
-				err = fmt.Errorf("%s found", count(problems, "problem"))
+				err = fmt.Errorf("%s found", human.Count(problems, "problem"))
 			}
 			return err
 		},
@@ -44,31 +48,31 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 // examine is what the doctor finds. An error is of the usage or the configuration.
-func (a *app) examine(ctx context.Context, s settings) ([]Finding, error) {
+func (a *app) examine(ctx context.Context, s settings) ([]doctor.Finding, error) {
 	cfg, err := a.load(s)
-	if faults := faultsIn(err); len(faults) > 0 {
-		return faultyConfig(faults), tooFaulty(faults)
+	if faults := config.Faults(err); len(faults) > 0 {
+		return doctor.Faulty(faults), tooFaulty(faults)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return examine(ctx, cfg, a.configPath(s.config))
+	return doctor.Examine(ctx, cfg, a.configPath(s.config))
 }
 
 // printFindings prints findings as JSON, or for people.
-func (a *app) printFindings(list []Finding, asJSON bool) error {
+func (a *app) printFindings(list []doctor.Finding, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(list)
 	}
-	paint := func(_ Verdict, s string) string { return s }
+	paint := func(_ doctor.Verdict, s string) string { return s }
 	if a.colours() {
-		paint = func(v Verdict, s string) string { return colourOf[v] + s + "\x1b[0m" }
+		paint = func(v doctor.Verdict, s string) string { return colourOf[v] + s + "\x1b[0m" }
 	}
 	width := 0
 	for _, f := range list {
 		width = max(width, len(f.Check))
 	}
-	n := make(map[Verdict]int)
+	n := make(map[doctor.Verdict]int)
 	for _, f := range list {
 		n[f.Verdict]++
 		a.printf("%s %-*s  %s\n", paint(f.Verdict, fmt.Sprintf("%-7s", f.Verdict)), width, f.Check, f.Says)
@@ -76,11 +80,11 @@ func (a *app) printFindings(list []Finding, asJSON bool) error {
 			a.printf("%*s  → %s\n", 8+width, "", f.Do)
 		}
 	}
-	a.printf("\n%s, %s, %d ok\n", count(n[verdictProblem], "problem"), count(n[verdictWarning], "warning"), n[verdictOK])
+	a.printf("\n%s, %s, %d ok\n", human.Count(n[doctor.Problem], "problem"), human.Count(n[doctor.Warning], "warning"), n[doctor.OK])
 	return nil
 }
 
-var colourOf = map[Verdict]string{verdictOK: "\x1b[32m", verdictWarning: "\x1b[33m", verdictProblem: "\x1b[31;1m"}
+var colourOf = map[doctor.Verdict]string{doctor.OK: "\x1b[32m", doctor.Warning: "\x1b[33m", doctor.Problem: "\x1b[31;1m"}
 
 // colours is true where a terminal shows what is printed, and nobody asked for none
 // (https://no-color.org).

@@ -40,8 +40,8 @@ func TestDoctorTriesEachBridge(t *testing.T) {
 	s, _ := clinic(t, config, sound...)
 	s.owned()
 	by, got := s.found(t)
-	if diff := cmp.Diff([]string{"problem bridge.inside", "problem bridge.tg-old"}, notOK(by)); diff != "" || got.code != 1 {
-		t.Errorf("status %d (-want +got):\n%s\n%s", got.code, diff, got.out)
+	if diff := cmp.Diff([]string{"problem bridge.inside", "problem bridge.tg-old"}, notOK(by)); diff != "" || got.Code != 1 {
+		t.Errorf("status %d (-want +got):\n%s\n%s", got.Code, diff, got.Out)
 	}
 	if f := by["bridge.tg-old"]; !strings.Contains(f.Says, "401") || !strings.Contains(f.Do, "outgate bridges resume tg-old") {
 		t.Errorf("a revoked token: %+v", f)
@@ -53,7 +53,7 @@ func TestDoctorTriesEachBridge(t *testing.T) {
 		t.Errorf("a webhook: %+v, posted %v", f, posted)
 	}
 	for _, secret := range []string{good, bad, "xoxb-1", "dis.cord.token", matrixfake.DefaultToken, "webhook-s3cret", "t0ken-in-path"} {
-		if strings.Contains(got.out+got.err, secret) {
+		if strings.Contains(got.Out+got.Err, secret) {
 			t.Errorf("the doctor prints %s", secret)
 		}
 	}

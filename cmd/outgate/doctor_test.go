@@ -11,6 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/doctor"
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
@@ -21,37 +25,37 @@ import (
 var sound = []string{"--appendonly", "yes", "--maxmemory", "1gb"}
 
 // clinic is a real Redis that a gateway has configured, and a file that says so.
-func clinic(t *testing.T, config string, options ...string) (*stand, *redistest.Server) {
+func clinic(t *testing.T, yaml string, options ...string) (*stand, *redistest.Server) {
 	t.Helper()
 	server := redistest.Start(t, options...)
 	file := filepath.Join(t.TempDir(), "outgate.yaml")
-	config += "\npartitions: {count: 2}\nredis: {url: \"" + server.URL() + "\"}\n"
-	writeFile(t, file, config)
-	cfg, err := ParseConfig(file, []byte(config), knownChannels, noEnv)
+	yaml += "\npartitions: {count: 2}\nredis: {url: \"" + server.URL() + "\"}\n"
+	outgatetest.WriteFile(t, file, yaml)
+	cfg, err := config.Parse(file, []byte(yaml), channels.Known, noEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stand{rig: rigOn(t, cfg, server.Client()), world: world{env: map[string]string{"OUTGATE_CONFIG": file}}}
-	s.announce()
+	s := &stand{Gateway: outgatetest.On(t, cfg, server.Client()), world: world{env: map[string]string{"OUTGATE_CONFIG": file}}}
+	s.Announce()
 	return s, server
 }
 
 // owned has a worker on each partition, as far as anybody can see.
 func (s *stand) owned() {
-	for i := range s.cfg.Partitions.Count {
-		s.rdb.Set(s.t.Context(), partition.Keys{Queue: s.cfg.scheme().Queue(i)}.Sweeper(), "worker", 0)
+	for i := range s.Config.Partitions.Count {
+		s.Redis.Set(s.T.Context(), partition.Keys{Queue: s.Config.Scheme().Queue(i)}.Sweeper(), "worker", 0)
 	}
 }
 
 // found is what the doctor finds, by check: the verdict, and what it says and advises.
-func (w world) found(t *testing.T, args ...string) (map[string]Finding, result) {
+func (w world) found(t *testing.T, args ...string) (map[string]doctor.Finding, outgatetest.Result) {
 	t.Helper()
 	got := w.run(t, append([]string{"doctor", "--json"}, args...)...)
-	var list []Finding
-	if err := json.Unmarshal([]byte(got.out), &list); err != nil {
+	var list []doctor.Finding
+	if err := json.Unmarshal([]byte(got.Out), &list); err != nil {
 		t.Fatalf("%v: %+v", err, got)
 	}
-	by := make(map[string]Finding)
+	by := make(map[string]doctor.Finding)
 	for _, f := range list {
 		by[f.Check] = f
 	}
@@ -59,10 +63,10 @@ func (w world) found(t *testing.T, args ...string) (map[string]Finding, result) 
 }
 
 // notOK are the findings that are not ok, as "verdict check".
-func notOK(by map[string]Finding) []string {
+func notOK(by map[string]doctor.Finding) []string {
 	var list []string
 	for _, f := range by {
-		if f.Verdict != verdictOK {
+		if f.Verdict != doctor.OK {
 			list = append(list, string(f.Verdict)+" "+f.Check)
 		}
 	}
@@ -74,7 +78,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 	s, server := clinic(t, "bridges: [{id: b, channel: sandbox}]", sound...)
 	s.owned()
 	got := s.run(t, "doctor")
-	text := strings.ReplaceAll(got.out, s.env["OUTGATE_CONFIG"], "FILE")
+	text := strings.ReplaceAll(got.Out, s.env["OUTGATE_CONFIG"], "FILE")
 	for _, varies := range []struct{ form, to string }{
 		{`\d+\.\d+\.\d+`, "VERSION"}, {`\d+\.\d MB of`, "SIZE of"}, {`takes [0-9.]+.s`, "takes TIME"},
 	} {
@@ -99,8 +103,8 @@ ok      bridge.b            sandbox: the channel has no credential to try
 
 0 problems, 0 warnings, 16 ok
 `
-	if diff := cmp.Diff(want, text); got.code != 0 || got.err != "" || diff != "" {
-		t.Errorf("status %d, %s (-want +got):\n%s", got.code, got.err, diff)
+	if diff := cmp.Diff(want, text); got.Code != 0 || got.Err != "" || diff != "" {
+		t.Errorf("status %d, %s (-want +got):\n%s", got.Code, got.Err, diff)
 	}
 	if keys := server.Client().Keys(t.Context(), "*doctor*").Val(); len(keys) > 0 {
 		t.Errorf("the doctor left %v", keys)
@@ -112,16 +116,16 @@ func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
 	s.owned()
 	by, got := s.found(t)
 	want := []string{"problem redis.eviction", "problem redis.persistence", "warning redis.memory"}
-	if diff := cmp.Diff(want, notOK(by)); got.code != 1 || got.err != "outgate: 2 problems found\n" || diff != "" {
-		t.Errorf("status %d, %s (-want +got):\n%s", got.code, got.err, diff)
+	if diff := cmp.Diff(want, notOK(by)); got.Code != 1 || got.Err != "outgate: 2 problems found\n" || diff != "" {
+		t.Errorf("status %d, %s (-want +got):\n%s", got.Code, got.Err, diff)
 	}
-	s.rdb.ConfigSet(t.Context(), "maxmemory", "0")
-	s.rdb.ConfigSet(t.Context(), "appendonly", "yes")
-	s.rdb.ConfigSet(t.Context(), "appendfsync", "no")
+	s.Redis.ConfigSet(t.Context(), "maxmemory", "0")
+	s.Redis.ConfigSet(t.Context(), "appendonly", "yes")
+	s.Redis.ConfigSet(t.Context(), "appendfsync", "no")
 	by, got = s.found(t)
 	want = []string{"warning redis.eviction", "warning redis.memory", "warning redis.persistence"}
-	if diff := cmp.Diff(want, notOK(by)); got.code != 0 || got.err != "" || diff != "" {
-		t.Errorf("status %d, %s (-want +got):\n%s", got.code, got.err, diff)
+	if diff := cmp.Diff(want, notOK(by)); got.Code != 0 || got.Err != "" || diff != "" {
+		t.Errorf("status %d, %s (-want +got):\n%s", got.Code, got.Err, diff)
 	}
 }
 
@@ -133,47 +137,47 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 		want   []string
 		says   string
 	}{
-		"nobody works": {func() { s.rdb.Del(t.Context(), k.Sweeper()) }, []string{"warning partitions.workers"}, "no worker on outbound-001"},
+		"nobody works": {func() { s.Redis.Del(t.Context(), k.Sweeper()) }, []string{"warning partitions.workers"}, "no worker on outbound-001"},
 		"nobody works and something waits": {func() {
-			s.rdb.Del(t.Context(), k.Sweeper())
-			s.rdb.ZAdd(t.Context(), k.Asynq("scheduled"), redis.Z{Score: 1, Member: "001-000660dcce68e4bb"})
+			s.Redis.Del(t.Context(), k.Sweeper())
+			s.Redis.ZAdd(t.Context(), k.Asynq("scheduled"), redis.Z{Score: 1, Member: "001-000660dcce68e4bb"})
 		}, []string{"problem partitions.workers", "warning partitions.age"}, "1 envelope waiting, and no worker on outbound-001"},
-		"a paused queue":         {func() { s.rdb.Set(t.Context(), k.Asynq("paused"), "1", 0) }, []string{"warning partitions.paused"}, "paused: outbound-001"},
-		"scripts were flushed":   {func() { s.rdb.ScriptFlush(t.Context()) }, []string{"problem gateway.script"}, "producers get NOSCRIPT"},
-		"functions were flushed": {func() { s.rdb.FunctionFlush(t.Context()) }, []string{"warning gateway.function"}, "FCALL fails, EVALSHA does not"},
+		"a paused queue":         {func() { s.Redis.Set(t.Context(), k.Asynq("paused"), "1", 0) }, []string{"warning partitions.paused"}, "paused: outbound-001"},
+		"scripts were flushed":   {func() { s.Redis.ScriptFlush(t.Context()) }, []string{"problem gateway.script"}, "producers get NOSCRIPT"},
+		"functions were flushed": {func() { s.Redis.FunctionFlush(t.Context()) }, []string{"warning gateway.function"}, "FCALL fails, EVALSHA does not"},
 		"another script is announced": {
-			func() { s.rdb.HSet(t.Context(), partition.APIKey, "enqueue_source", "return 1") },
+			func() { s.Redis.HSet(t.Context(), partition.APIKey, "enqueue_source", "return 1") },
 			[]string{"problem gateway.script"},
 			"somebody wrote to outgate:api",
 		},
 		"another number of partitions": {
-			func() { s.rdb.HSet(t.Context(), partition.APIKey, "partitions", "3") },
+			func() { s.Redis.HSet(t.Context(), partition.APIKey, "partitions", "3") },
 			[]string{"problem gateway.schema", "problem gateway.scheme", "warning partitions.workers"},
 			"the configuration says partitions.count=2",
 		},
-		"a key of another type": {func() { s.rdb.Set(t.Context(), k.Asynq("retry"), "x", 0) }, []string{"problem gateway.schema", "warning partitions"}, "asynq:{outbound-001}:retry is a string, not a zset"},
-		"an id without a task":  {func() { s.rdb.LPush(t.Context(), k.Asynq("pending"), "bogus") }, []string{"warning gateway.schema"}, "ids without a task: outbound-001 bogus"},
+		"a key of another type": {func() { s.Redis.Set(t.Context(), k.Asynq("retry"), "x", 0) }, []string{"problem gateway.schema", "warning partitions"}, "asynq:{outbound-001}:retry is a string, not a zset"},
+		"an id without a task":  {func() { s.Redis.LPush(t.Context(), k.Asynq("pending"), "bogus") }, []string{"warning gateway.schema"}, "ids without a task: outbound-001 bogus"},
 		"a suspended bridge": {
-			func() { _, _ = handlers.SuspendBridge(t.Context(), s.rdb, "b", handlers.Suspension{By: "operator"}) },
+			func() { _, _ = handlers.SuspendBridge(t.Context(), s.Redis, "b", handlers.Suspension{By: "operator"}) },
 			[]string{"warning bridges"},
 			"suspended: b",
 		},
-		"nothing is configured": {func() { s.rdb.FlushAll(t.Context()) }, []string{"warning gateway"}, "no gateway has configured this Redis yet"},
+		"nothing is configured": {func() { s.Redis.FlushAll(t.Context()) }, []string{"warning gateway"}, "no gateway has configured this Redis yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.rdb.FlushAll(t.Context())
-			setup := partition.Setup{Scheme: s.cfg.scheme(), Capacity: 10, Enqueue: tasks.EnqueueScript}
+			s.Redis.FlushAll(t.Context())
+			setup := partition.Setup{Scheme: s.Config.Scheme(), Capacity: 10, Enqueue: tasks.EnqueueScript}
 			if err := setup.Announce(t.Context(), server.Client()); err != nil {
 				t.Fatal(err)
 			}
 			s.owned()
 			tc.breaks()
 			by, got := s.found(t)
-			if diff := cmp.Diff(tc.want, notOK(by)); diff != "" || !strings.Contains(got.out, tc.says) {
-				t.Errorf("(-want +got):\n%s\n%s", diff, got.out)
+			if diff := cmp.Diff(tc.want, notOK(by)); diff != "" || !strings.Contains(got.Out, tc.says) {
+				t.Errorf("(-want +got):\n%s\n%s", diff, got.Out)
 			}
-			if wantCode := btoi(strings.HasPrefix(tc.want[0], "problem")); got.code != wantCode {
-				t.Errorf("status %d, want %d", got.code, wantCode)
+			if wantCode := btoi(strings.HasPrefix(tc.want[0], "problem")); got.Code != wantCode {
+				t.Errorf("status %d, want %d", got.Code, wantCode)
 			}
 		})
 	}
@@ -195,7 +199,7 @@ func TestDoctorSaysWhatItMayNotSee(t *testing.T) {
 		for rule := range strings.FieldsSeq(rules) {
 			words = append(words, rule)
 		}
-		if err := s.rdb.Do(t.Context(), words...).Err(); err != nil {
+		if err := s.Redis.Do(t.Context(), words...).Err(); err != nil {
 			t.Fatal(err)
 		}
 		env := map[string]string{"OUTGATE_REDIS_URL": strings.Replace(server.URL(), "://", "://managed:hunter2@", 1), "OUTGATE_CONFIG": s.env["OUTGATE_CONFIG"]}
@@ -205,47 +209,47 @@ func TestDoctorSaysWhatItMayNotSee(t *testing.T) {
 	want := []string{
 		"warning redis.eviction", "warning redis.memory", "warning redis.persistence", "warning redis.version",
 	}
-	if diff := cmp.Diff(want, notOK(by)); diff != "" || got.code != 0 {
-		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	if diff := cmp.Diff(want, notOK(by)); diff != "" || got.Code != 0 {
+		t.Errorf("status %d (-want +got):\n%s", got.Code, diff)
 	}
 	if f := by["redis.eviction"]; !strings.HasPrefix(f.Says, "cannot be seen: NOPERM") || !strings.Contains(f.Do, "noeviction") {
 		t.Errorf("got %+v", f)
 	}
 	by, got = user("+@all -hset -publish").found(t)
 	f := by["redis.rights"]
-	if got.code != 1 || f.Verdict != verdictProblem || !strings.Contains(f.Says, "managed may not do what a worker does: HSET asynq:{outbound-000}:doctor f v") {
-		t.Errorf("status %d, %+v", got.code, f)
+	if got.Code != 1 || f.Verdict != doctor.Problem || !strings.Contains(f.Says, "managed may not do what a worker does: HSET asynq:{outbound-000}:doctor f v") {
+		t.Errorf("status %d, %+v", got.Code, f)
 	}
-	if by, _ = user("+@all -multi").found(t); by["redis.rights"].Verdict != verdictWarning {
+	if by, _ = user("+@all -multi").found(t); by["redis.rights"].Verdict != doctor.Warning {
 		t.Errorf("without transactions: %+v", by["redis.rights"])
 	}
-	if n := s.rdb.Exists(t.Context(), "asynq:{outbound-000}:doctor").Val(); n != 0 {
+	if n := s.Redis.Exists(t.Context(), "asynq:{outbound-000}:doctor").Val(); n != 0 {
 		t.Error("the doctor wrote a key")
 	}
 	by, got = user("nopass resetpass >other +@all").found(t)
-	if f := by["redis"]; got.code != 1 || !strings.Contains(f.Do, "password") || strings.Contains(got.out, "hunter2") {
-		t.Errorf("status %d, %+v", got.code, f)
+	if f := by["redis"]; got.Code != 1 || !strings.Contains(f.Do, "password") || strings.Contains(got.Out, "hunter2") {
+		t.Errorf("status %d, %+v", got.Code, f)
 	}
 }
 
 func TestDoctorOfAFaultyConfiguration(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "outgate.yaml")
-	writeFile(t, file, "partitions: {count: 0}\nbridges: [{id: b, channel: telegram}]\n")
+	outgatetest.WriteFile(t, file, "partitions: {count: 0}\nbridges: [{id: b, channel: telegram}]\n")
 	by, got := world{}.found(t, "--config", file)
-	if got.code != 2 || !strings.Contains(got.err, "the configuration has 2 faults") || by["config"].Verdict != verdictProblem {
+	if got.Code != 2 || !strings.Contains(got.Err, "the configuration has 2 faults") || by["config"].Verdict != doctor.Problem {
 		t.Errorf("%+v", got)
 	}
-	if !strings.Contains(got.out, "partitions.count") || !strings.Contains(got.out, "bridges[0].token") {
-		t.Errorf("the keys are not named: %s", got.out)
+	if !strings.Contains(got.Out, "partitions.count") || !strings.Contains(got.Out, "bridges[0].token") {
+		t.Errorf("the keys are not named: %s", got.Out)
 	}
-	if got := (world{}).run(t, "doctor", "--config", "/no/such"); got.code != 2 || got.out != "" || !strings.Contains(got.err, "/no/such") {
+	if got := (world{}).run(t, "doctor", "--config", "/no/such"); got.Code != 2 || got.Out != "" || !strings.Contains(got.Err, "/no/such") {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestDoctorOfARedisThatIsAway(t *testing.T) {
 	by, got := world{}.found(t, "--redis", "redis://127.0.0.1:1/0?max_retries=-1")
-	if got.code != 1 || by["redis"].Verdict != verdictProblem || by["config"].Verdict != verdictWarning || len(by) != 2 {
+	if got.Code != 1 || by["redis"].Verdict != doctor.Problem || by["config"].Verdict != doctor.Warning || len(by) != 2 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 )
@@ -24,46 +25,46 @@ func shape(s string) string {
 
 func TestPartitions(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	s.enqueue(text("b", "r1", "1", ""), text("b", "r1", "2", ""))
+	s.Enqueue(outgatetest.Text("b", "r1", "1", ""), outgatetest.Text("b", "r1", "2", ""))
 	k := partition.Keys{Queue: "outbound-001"}
-	s.rdb.Set(t.Context(), k.Sweeper(), "worker", 0)
-	s.rdb.Set(t.Context(), k.Asynq("paused"), "1", 0)
+	s.Redis.Set(t.Context(), k.Sweeper(), "worker", 0)
+	s.Redis.Set(t.Context(), k.Asynq("paused"), "1", 0)
 	got := s.run(t, "partitions")
 	want := `PARTITION | LEVEL | DEPTH | CAPACITY | PENDING | ACTIVE | RETRY | PARKED | DEAD | OLDEST | OWNER
 outbound-000 | normal | 2 | 10000 | 1 | 0 | 0 | 1 | 0 | AGE | -
 outbound-001 | normal | 0 | 10000 | 0 | 0 | 0 | 0 | 0 | - | worker (paused)
 `
-	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
-		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	if diff := cmp.Diff(want, shape(got.Out)); got.Code != 0 || diff != "" {
+		t.Errorf("status %d (-want +got):\n%s", got.Code, diff)
 	}
 	got = s.run(t, "partitions", "--json")
 	var stats []partition.Stats
-	if err := json.Unmarshal([]byte(got.out), &stats); err != nil || len(stats) != 2 || stats[0].Depth != 2 || !stats[1].Paused {
+	if err := json.Unmarshal([]byte(got.Out), &stats); err != nil || len(stats) != 2 || stats[0].Depth != 2 || !stats[1].Paused {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestRooms(t *testing.T) {
 	s := newStand(t, `bridges: [{id: b, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}, {id: off, channel: sandbox}]`)
-	if got := s.run(t, "rooms"); got.code != 0 || got.out != "no line has anything waiting\n" {
+	if got := s.run(t, "rooms"); got.Code != 0 || got.Out != "no line has anything waiting\n" {
 		t.Errorf("nothing: %+v", got)
 	}
-	if got := s.run(t, "rooms", "--json"); got.out != "[]\n" {
+	if got := s.run(t, "rooms", "--json"); got.Out != "[]\n" {
 		t.Errorf("nothing as JSON: %+v", got)
 	}
-	if _, err := handlers.SuspendBridge(t.Context(), s.rdb, "off", handlers.Suspension{By: "operator", Text: "maintenance"}); err != nil {
+	if _, err := handlers.SuspendBridge(t.Context(), s.Redis, "off", handlers.Suspension{By: "operator", Text: "maintenance"}); err != nil {
 		t.Fatal(err)
 	}
-	stop := s.work()
-	held := s.enqueue(
-		text("hold", "r", "1", `{"sandbox":{"fail":"terminal"}}`), text("hold", "r", "2", ""), text("hold", "r", "3", ""),
-		text("hold", "r", "4", ""),
+	stop := s.Work()
+	held := s.Enqueue(
+		outgatetest.Text("hold", "r", "1", `{"sandbox":{"fail":"terminal"}}`), outgatetest.Text("hold", "r", "2", ""), outgatetest.Text("hold", "r", "3", ""),
+		outgatetest.Text("hold", "r", "4", ""),
 	)[0].ID
-	s.enqueue(text("off", "r", "1", ""), text("off", "r", "2", ""))
-	s.enqueue(text("b", "slow", "1", `{"sandbox":{"throttle_ms":600000}}`), text("b", "slow", "2", ""), text("b", "slow", "3", ""))
+	s.Enqueue(outgatetest.Text("off", "r", "1", ""), outgatetest.Text("off", "r", "2", ""))
+	s.Enqueue(outgatetest.Text("b", "slow", "1", `{"sandbox":{"throttle_ms":600000}}`), outgatetest.Text("b", "slow", "2", ""), outgatetest.Text("b", "slow", "3", ""))
 	settled := func() bool {
 		waits := make(map[string]api.Wait)
-		list, err := (&session{rdb: s.rdb, scheme: s.cfg.scheme()}).views(0).Lines(t.Context(), partition.RoomsQuery{})
+		list, err := (&session{rdb: s.Redis, scheme: s.Config.Scheme()}).views(0).Lines(t.Context(), partition.RoomsQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func TestRooms(t *testing.T) {
 		}
 		return waits["hold:r"] == api.WaitOperator && waits["b:slow"] == api.WaitLimit && waits["off:r"] == api.WaitBridge
 	}
-	eventually(t, "the heads wait", settled)
+	outgatetest.Eventually(t, "the heads wait", settled)
 	stop()
 	got := s.run(t, "rooms")
 	want := `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
@@ -80,31 +81,31 @@ hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or dr
 b:slow | 1 | 3 | AGE | retry | 0 | its turn, in AGE: rate_limited
 off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance)
 `
-	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
-		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	if diff := cmp.Diff(want, shape(got.Out)); got.Code != 0 || diff != "" {
+		t.Errorf("status %d (-want +got):\n%s", got.Code, diff)
 	}
 	record := fmt.Sprintf(`{"text":"bot was kicked","since_ms":%d}`, time.Now().Add(-5*time.Second).UnixMilli())
-	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", record)
-	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "b:slow", record)
+	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", record)
+	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "b:slow", record)
 	got = s.run(t, "rooms", "--limit", "2")
 	want = `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
 hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
 b:slow | 1 | 3 | AGE | retry | 0 | its turn, in AGE: rate_limited; the room is unavailable: bot was kicked
 b:gone | 0 | 0 | AGE | unavailable | 0 | nothing: the room is unavailable: bot was kicked
 `
-	if diff := cmp.Diff(want, shape(got.out)); got.code != 0 || diff != "" {
-		t.Errorf("status %d (-want +got):\n%s", got.code, diff)
+	if diff := cmp.Diff(want, shape(got.Out)); got.Code != 0 || diff != "" {
+		t.Errorf("status %d (-want +got):\n%s", got.Code, diff)
 	}
 	got = s.run(t, "rooms", "--json", "--limit", "1", "--sort", "age", "--partition", "1")
 	var views []api.Room
-	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) == 0 || views[0].Head != held || views[0].Error != "rejected: Bad Request" {
+	if err := json.Unmarshal([]byte(got.Out), &views); err != nil || len(views) == 0 || views[0].Head != held || views[0].Error != "rejected: Bad Request" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for args, want := range map[string]string{
 		"--limit 0": "--limit 0 is not above 0", "--sort name": "--sort name is neither length nor age",
 		"--partition 2": "there is no partition 2: they are 0 to 1", "--partition -1": "there is no partition -1: they are 0 to 1",
 	} {
-		if got := s.run(t, append([]string{"rooms"}, strings.Fields(args)...)...); got.code != 2 || got.err != "outgate: "+want+"\n" {
+		if got := s.run(t, append([]string{"rooms"}, strings.Fields(args)...)...); got.Code != 2 || got.Err != "outgate: "+want+"\n" {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}
@@ -112,12 +113,12 @@ b:gone | 0 | 0 | AGE | unavailable | 0 | nothing: the room is unavailable: bot w
 
 func TestBridges(t *testing.T) {
 	s := newStand(t, "bridges: [{id: a, channel: sandbox}, {id: b, channel: webhook, url: \"http://x\"}]")
-	s.rdb.HSet(t.Context(), handlers.FatalsKey, "b", "2")
+	s.Redis.HSet(t.Context(), handlers.FatalsKey, "b", "2")
 	run := func(code int, out, err string, args ...string) {
 		t.Helper()
 		got := s.run(t, append([]string{"bridges"}, args...)...)
-		if got.code != code || shape(got.out) != out || got.err != err {
-			t.Errorf("%v: status %d\n%s%s", args, got.code, shape(got.out), got.err)
+		if got.Code != code || shape(got.Out) != out || got.Err != err {
+			t.Errorf("%v: status %d\n%s%s", args, got.Code, shape(got.Out), got.Err)
 		}
 	}
 	run(0, "BRIDGE | CHANNEL | STATE | FATALS | BY | SINCE | WHY\na | sandbox | up | 0 | - | - | -\nb | webhook | up | 2 | - | - | -\n", "", "list")
@@ -127,24 +128,24 @@ func TestBridges(t *testing.T) {
 	run(0, "bridge a was suspended before; now it waits for outgate bridges resume a\n", "", "suspend", "a", "--reason", "moving")
 	got := s.run(t, "bridges", "list", "--json")
 	var views []api.Bridge
-	if err := json.Unmarshal([]byte(got.out), &views); err != nil || len(views) != 2 || views[0].State != "suspended" ||
+	if err := json.Unmarshal([]byte(got.Out), &views); err != nil || len(views) != 2 || views[0].State != "suspended" ||
 		views[0].Suspension.By != "operator" || views[0].Suspension.Text != "moving" || views[0].Suspension.SinceMS == 0 || views[1].Fatals != 2 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got := s.run(t, "bridges", "list"); !regexp.MustCompile(`\na +sandbox +suspended +0 +operator +(\d+m?s|-) +moving\n`).MatchString(got.out) {
-		t.Errorf("%s", got.out)
+	if got := s.run(t, "bridges", "list"); !regexp.MustCompile(`\na +sandbox +suspended +0 +operator +(\d+m?s|-) +moving\n`).MatchString(got.Out) {
+		t.Errorf("%s", got.Out)
 	}
 	run(0, "bridge a is resumed: its messages go on within ten seconds\n", "", "resume", "a")
 	run(0, "BRIDGE | CHANNEL | STATE | FATALS | BY | SINCE | WHY\na | sandbox | up | 0 | - | - | -\nb | webhook | up | 2 | - | - | -\n", "", "list")
 
 	// A bridge that is configured nowhere any more, and a record that is none.
-	s.rdb.HSet(t.Context(), handlers.SuspendedKey, "old", `{"by":"gateway","reason":"gone"}`)
-	if got := s.run(t, "bridges", "list"); !strings.Contains(shape(got.out), "old | - | suspended | 0 | gateway |") {
-		t.Errorf("%s", got.out)
+	s.Redis.HSet(t.Context(), handlers.SuspendedKey, "old", `{"by":"gateway","reason":"gone"}`)
+	if got := s.run(t, "bridges", "list"); !strings.Contains(shape(got.Out), "old | - | suspended | 0 | gateway |") {
+		t.Errorf("%s", got.Out)
 	}
-	s.rdb.HSet(t.Context(), handlers.SuspendedKey, "old", `garbage`)
+	s.Redis.HSet(t.Context(), handlers.SuspendedKey, "old", `garbage`)
 	for _, args := range [][]string{{"bridges", "list"}, {"bridges", "resume", "old"}, {"rooms"}} {
-		if got := s.run(t, args...); got.code != 1 || !strings.Contains(got.err, "read why bridge old is suspended") {
+		if got := s.run(t, args...); got.Code != 1 || !strings.Contains(got.Err, "read why bridge old is suspended") {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
@@ -152,31 +153,31 @@ func TestBridges(t *testing.T) {
 
 func TestASuspendedBridgeSendsNothingMore(t *testing.T) {
 	s := newStand(t, "bridges: [{id: a, channel: sandbox}]")
-	s.work()
-	if got := s.run(t, "bridges", "suspend", "a"); got.code != 0 {
+	s.Work()
+	if got := s.run(t, "bridges", "suspend", "a"); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	id := s.enqueue(text("a", "r", "hello", ""))[0].ID
-	eventually(t, "its message is held", func() bool {
-		if _, found, err := s.client.Outcome(t.Context(), id); found || err != nil {
+	id := s.Enqueue(outgatetest.Text("a", "r", "hello", ""))[0].ID
+	outgatetest.Eventually(t, "its message is held", func() bool {
+		if _, found, err := s.Client.Outcome(t.Context(), id); found || err != nil {
 			t.Fatalf("it is delivered, %v", err)
 		}
-		return strings.Contains(s.run(t, "rooms", "--json").out, `"state":"retry"`)
+		return strings.Contains(s.run(t, "rooms", "--json").Out, `"state":"retry"`)
 	})
 }
 
 func TestBridgesWithoutAny(t *testing.T) {
 	s := newStand(t, "")
-	if got := s.run(t, "bridges", "list"); got.out != "no bridges are configured\n" {
+	if got := s.run(t, "bridges", "list"); got.Out != "no bridges are configured\n" {
 		t.Errorf("%+v", got)
 	}
-	if got := s.run(t, "bridges", "list", "--json"); got.out != "[]\n" {
+	if got := s.run(t, "bridges", "list", "--json"); got.Out != "[]\n" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestATableIsPlain(t *testing.T) {
-	var out buffer
+	var out outgatetest.Buffer
 	a := &app{out: &out}
 	if err := a.printTable("", "A B", [][]string{{"x\x1b[31m\ty\r\nz", ""}}); err != nil {
 		t.Fatal(err)
@@ -191,52 +192,52 @@ func TestATableIsPlain(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	got := world{}.run(t, "version")
-	if b := thisBuild(); got.code != 0 || !strings.HasPrefix(got.out, "outgate "+b.Version+" ("+b.Go+", ") {
+	if b := thisBuild(); got.Code != 0 || !strings.HasPrefix(got.Out, "outgate "+b.Version+" ("+b.Go+", ") {
 		t.Errorf("%+v", got)
 	}
 	got = world{}.run(t, "version", "--json")
 	var b build
-	if err := json.Unmarshal([]byte(got.out), &b); err != nil || b != thisBuild() {
+	if err := json.Unmarshal([]byte(got.Out), &b); err != nil || b != thisBuild() {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := (world{}).run(t, "completion", shell); got.code != 0 || !strings.Contains(got.out, "outgate") {
-			t.Errorf("%s: status %d, %d bytes", shell, got.code, len(got.out))
+		if got := (world{}).run(t, "completion", shell); got.Code != 0 || !strings.Contains(got.Out, "outgate") {
+			t.Errorf("%s: status %d, %d bytes", shell, got.Code, len(got.Out))
 		}
 	}
 }
 
 func TestConfigCheck(t *testing.T) {
 	good, bad := configs+"/04-shared-by-anchor.yaml", configs+"/21-keys-given-twice.yaml"
-	if got := (world{}).run(t, "config", "check", configs+"/01-empty.yaml"); got.code != 0 || got.out != configs+"/01-empty.yaml: good, 0 bridges\n" {
+	if got := (world{}).run(t, "config", "check", configs+"/01-empty.yaml"); got.Code != 0 || got.Out != configs+"/01-empty.yaml: good, 0 bridges\n" {
 		t.Errorf("%+v", got)
 	}
-	if got := (world{}).run(t, "config", "check", "--json", good); got.code != 0 || got.out != "[]\n" || got.err != "" {
+	if got := (world{}).run(t, "config", "check", "--json", good); got.Code != 0 || got.Out != "[]\n" || got.Err != "" {
 		t.Errorf("%+v", got)
 	}
 	want := bad + ":5:3: log.level: given twice, first in line 3\n" + bad + ":6:1: results: given twice, first in line 1\noutgate: the configuration has 2 faults\n"
-	if got := (world{env: map[string]string{"OUTGATE_CONFIG": bad}}).run(t, "config", "check"); got.code != 2 || got.err != want || got.out != "" {
+	if got := (world{env: map[string]string{"OUTGATE_CONFIG": bad}}).run(t, "config", "check"); got.Code != 2 || got.Err != want || got.Out != "" {
 		t.Errorf("%+v", got)
 	}
 	got := world{}.run(t, "config", "check", "--json", bad)
 	wantJSON := `[{"file":"` + bad + `","line":5,"column":3,"path":"log.level","why":"given twice, first in line 3"},` +
 		`{"file":"` + bad + `","line":6,"column":1,"path":"results","why":"given twice, first in line 1"}]` + "\n"
-	if got.code != 2 || got.out != wantJSON || got.err != "outgate: the configuration has 2 faults\n" {
+	if got.Code != 2 || got.Out != wantJSON || got.Err != "outgate: the configuration has 2 faults\n" {
 		t.Errorf("%+v", got)
 	}
 	open := t.TempDir() + "/open.yaml"
-	writeFile(t, open, "http: {addr: \"0.0.0.0:80\"}")
+	outgatetest.WriteFile(t, open, "http: {addr: \"0.0.0.0:80\"}")
 	w := world{env: map[string]string{"OUTGATE_HTTP_TOKEN": "x"}}
-	if got := w.run(t, "config", "check", open); got.code != 0 {
+	if got := w.run(t, "config", "check", open); got.Code != 0 {
 		t.Errorf("what the environment adds is left out: %+v", got)
 	}
-	if got := (world{}).run(t, "config", "check", "/no/such"); got.code != 2 || got.out != "" {
+	if got := (world{}).run(t, "config", "check", "/no/such"); got.Code != 2 || got.Out != "" {
 		t.Errorf("%+v", got)
 	}
-	if got := (world{}).run(t, "config", "check"); got.code != 2 || got.err != "outgate: say which file: outgate config check FILE\n" {
+	if got := (world{}).run(t, "config", "check"); got.Code != 2 || got.Err != "outgate: say which file: outgate config check FILE\n" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -244,9 +245,9 @@ func TestConfigCheck(t *testing.T) {
 func TestConfigPrint(t *testing.T) {
 	w := world{env: map[string]string{"HTTP_TOKEN": "hunter2"}}
 	file := t.TempDir() + "/c.yaml"
-	writeFile(t, file, "http: {token: \"${HTTP_TOKEN}\"}")
+	outgatetest.WriteFile(t, file, "http: {token: \"${HTTP_TOKEN}\"}")
 	got := w.run(t, "config", "print", "--config", file)
-	if got.code != 0 || !strings.Contains(got.out, "token: '[redacted]'") || strings.Contains(got.out, "hunter2") {
+	if got.Code != 0 || !strings.Contains(got.Out, "token: '[redacted]'") || strings.Contains(got.Out, "hunter2") {
 		t.Errorf("%+v", got)
 	}
 	got = w.run(t, "config", "print", "--json", "--config", file)
@@ -254,10 +255,10 @@ func TestConfigPrint(t *testing.T) {
 		HTTP       struct{ Token, Addr string }
 		Partitions struct{ Count int }
 	}
-	if err := json.Unmarshal([]byte(got.out), &tree); err != nil || tree.HTTP.Token != "[redacted]" || tree.Partitions.Count != 16 {
+	if err := json.Unmarshal([]byte(got.Out), &tree); err != nil || tree.HTTP.Token != "[redacted]" || tree.Partitions.Count != 16 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 // configs are configurations, good and bad.
-const configs = "testdata/config"
+const configs = "internal/config/testdata"

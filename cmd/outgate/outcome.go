@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -53,7 +54,7 @@ func (a *app) outcomeCommand() *cobra.Command {
 				return a.trace(ctx, session, id, asJSON)
 			}
 			if failure := outcome.Err(); failure != nil && outcome.Superseded == nil && !asJSON {
-				a.printf("%s\n", plain(failure.Error()))
+				a.printf("%s\n", human.Plain(failure.Error()))
 			}
 			return a.printOutcome(outcome, asJSON)
 		},
@@ -135,7 +136,7 @@ func (a *app) trace(ctx context.Context, s *session, id string, asJSON bool) err
 		if step.AtMS > 0 {
 			rows[i][1] = time.UnixMilli(step.AtMS).UTC().Format("2006-01-02T15:04:05.000Z")
 			if i > 0 {
-				rows[i][2] = age(max(1, step.AtMS-t.Steps[0].AtMS))
+				rows[i][2] = human.Age(max(1, step.AtMS-t.Steps[0].AtMS))
 			}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
 )
 
 // jsonFlag is the flag of every command that reads.
@@ -38,7 +40,7 @@ func (a *app) printTable(none, header string, rows [][]string) error {
 	_, _ = fmt.Fprintln(w, strings.Join(strings.Fields(header), "\t"))
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = plain(cell)
+			row[i] = human.Plain(cell)
 		}
 		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
 	}

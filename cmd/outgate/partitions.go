@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -46,7 +47,7 @@ func partitionRow(p partition.Stats) []string {
 	}
 	oldest := ""
 	if p.Depth > 0 { // at least a millisecond old, so that there is one to see
-		oldest = age(max(1, p.OldestMS))
+		oldest = human.Age(max(1, p.OldestMS))
 	}
 	return []string{
 		p.Queue, string(p.Level), n(p.Depth), n(p.Capacity), n(p.Pending), n(p.Active), n(p.Retry), n(p.Scheduled),

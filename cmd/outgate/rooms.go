@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
+	"github.com/outgate/outgate/cmd/outgate/internal/view"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -36,7 +38,7 @@ func (a *app) roomsCommand() *cobra.Command {
 				}
 				query.Partitions = []int{index}
 			}
-			rooms, err := roomsOf(cmd.Context(), session.views(0), query)
+			rooms, err := view.Rooms(cmd.Context(), session.views(0), query)
 			if err != nil {
 				return err
 			}
@@ -58,8 +60,8 @@ func (a *app) printRooms(rooms []api.Room) error {
 	rows := make([][]string, len(rooms))
 	for i, r := range rooms {
 		rows[i] = []string{
-			r.Line, strconv.Itoa(r.Partition), strconv.FormatInt(r.Length, 10), age(max(1, r.AgeMS)), headState(r),
-			strconv.Itoa(r.Attempts), waitsFor(r, time.Now()),
+			r.Line, strconv.Itoa(r.Partition), strconv.FormatInt(r.Length, 10), human.Age(max(1, r.AgeMS)), view.HeadState(r),
+			strconv.Itoa(r.Attempts), view.WaitsFor(r, time.Now()),
 		}
 	}
 	return a.printTable("no line has anything waiting", "ROOM PARTITION LENGTH AGE HEAD ATTEMPTS WAITS-FOR", rows)

@@ -13,6 +13,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
+	"github.com/outgate/outgate/cmd/outgate/internal/send"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -96,14 +98,14 @@ func (a *app) sendOne(ctx context.Context, f sendFlags, args []string) error {
 		return err
 	}
 	defer s.close()
-	tracing, err := newSendTracing(ctx, a.env, thisBuild().Version, a.warnf)
+	tracing, err := send.NewTracing(ctx, a.env, thisBuild().Version, a.warnf)
 	if err != nil {
 		return err
 	}
-	defer tracing.close(ctx)
-	span := tracing.start(ctx, &e)
+	defer tracing.Close(ctx)
+	span := tracing.Start(ctx, &e)
 	receipt, err := s.client.Enqueue(ctx, e)
-	enqueued(span, receipt, err)
+	send.Enqueued(span, receipt, err)
 	if err != nil {
 		return explain(err)
 	}
@@ -137,7 +139,7 @@ func (a *app) textOf(args []string) (string, error) {
 	if args[0] != "-" {
 		return args[0], nil
 	}
-	data, err := io.ReadAll(io.LimitReader(a.in, maxStdin))
+	data, err := io.ReadAll(io.LimitReader(a.in, send.MaxStdin))
 	if err != nil {
 		return "", fmt.Errorf("read standard input: %w", err)
 	}
@@ -198,11 +200,11 @@ func (a *app) await(ctx context.Context, s *session, r tasks.Receipt, patience t
 
 func (a *app) printReceipt(r tasks.Receipt) {
 	if r.Idempotent {
-		a.printf("duplicate of %s to %s\n", r.ID, plain(r.RoutingKey))
+		a.printf("duplicate of %s to %s\n", r.ID, human.Plain(r.RoutingKey))
 		return
 	}
 	a.printf("accepted %s to %s: place %d in its line, partition %d, pressure %s\n",
-		r.ID, plain(r.RoutingKey), r.Position, r.Partition, r.PressureLevel)
+		r.ID, human.Plain(r.RoutingKey), r.Position, r.Partition, r.PressureLevel)
 }
 
 // printOutcome prints a success, an edit that a later one stands in for, and of a
@@ -222,8 +224,8 @@ func (a *app) printOutcome(o tasks.Outcome, asJSON bool) error {
 	if s.PossibleDuplicate {
 		duplicate = ", possibly twice"
 	}
-	a.printf("delivered %s as %s%s after %s, attempt %d\n", s.ID, plain(strings.Join(s.MessageIDs, ", ")), duplicate,
-		age(max(1, s.LatencyMS)), s.Attempts)
+	a.printf("delivered %s as %s%s after %s, attempt %d\n", s.ID, human.Plain(strings.Join(s.MessageIDs, ", ")), duplicate,
+		human.Age(max(1, s.LatencyMS)), s.Attempts)
 	return nil
 }
 
@@ -250,26 +252,26 @@ func (a *app) sendFile(cmd *cobra.Command, f sendFlags, args []string) error {
 		return err
 	}
 	defer s.close()
-	tracing, err := newSendTracing(cmd.Context(), a.env, thisBuild().Version, a.warnf)
+	tracing, err := send.NewTracing(cmd.Context(), a.env, thisBuild().Version, a.warnf)
 	if err != nil {
 		return err
 	}
-	defer tracing.close(cmd.Context())
-	report, err := sendFile(cmd.Context(), in, size, fileOptions{
+	defer tracing.Close(cmd.Context())
+	report, err := send.File(cmd.Context(), in, size, send.Options{
 		Client: s.client, Tracing: tracing, Wait: f.wait, Timeout: f.timeout, Warn: a.warnf,
 		Bar: func(total int64, what string, options ...progressbar.Option) *progressbar.ProgressBar {
 			return a.progressBar(total, what, f.progress, options...)
 		},
 	})
 	if f.asJSON {
-		return oneError(a.printJSON(report), err)
+		return human.Join(a.printJSON(report), err)
 	}
 	a.printFileReport(report)
 	return err
 }
 
-func (a *app) printFileReport(r fileReport) {
-	a.printf("%d accepted, %s, %d failed\n", r.Accepted, count(r.Duplicates, "duplicate"), len(r.Failed))
+func (a *app) printFileReport(r send.Report) {
+	a.printf("%d accepted, %s, %d failed\n", r.Accepted, human.Count(r.Duplicates, "duplicate"), len(r.Failed))
 	if o := r.Outcomes; o != nil {
 		a.printf("%d delivered, %d superseded, %d failed\n", o.Delivered, o.Superseded, len(o.Failed))
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/cmd/outgate/internal/send"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -85,7 +87,7 @@ func TestSendSaysWhatIsMissing(t *testing.T) {
 		"send --file /no/such":                                                 "open /no/such: no such file or directory",
 	} {
 		got := world{}.run(t, strings.Fields(line)...)
-		if got.code != 2 || got.err != "outgate: "+want+"\n" || got.out != "" {
+		if got.Code != 2 || got.Err != "outgate: "+want+"\n" || got.Out != "" {
 			t.Errorf("%s: %+v", line, got)
 		}
 	}
@@ -94,21 +96,21 @@ func TestSendSaysWhatIsMissing(t *testing.T) {
 func TestSendPrintsTheReceipt(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]\npartitions: {count: 1}")
 	got := s.run(t, "send", "--bridge", "b", "--room", "r\u2028", "--key", "k", "hello")
-	id := strings.Fields(got.out + " x")[1]
-	if want := "accepted " + id + " to b:r\u2028: place 1 in its line, partition 0, pressure normal\n"; got.code != 0 || got.out != want || got.err != "" {
+	id := strings.Fields(got.Out + " x")[1]
+	if want := "accepted " + id + " to b:r\u2028: place 1 in its line, partition 0, pressure normal\n"; got.Code != 0 || got.Out != want || got.Err != "" {
 		t.Errorf("%+v, want %q", got, want)
 	}
 	got = s.run(t, "send", "--bridge", "b", "--room", "r\u2028", "--key", "k", "hello")
-	if want := "duplicate of " + id + " to b:r\u2028\n"; got.code != 0 || got.out != want {
+	if want := "duplicate of " + id + " to b:r\u2028\n"; got.Code != 0 || got.Out != want {
 		t.Errorf("again: %+v, want %q", got, want)
 	}
 	s.stdin = "from standard\ninput\n"
 	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--json", "-")
 	var receipt tasks.Receipt
-	if err := json.Unmarshal([]byte(got.out), &receipt); err != nil || got.code != 0 || receipt.Position != 1 || receipt.Status != tasks.Accepted {
+	if err := json.Unmarshal([]byte(got.Out), &receipt); err != nil || got.Code != 0 || receipt.Position != 1 || receipt.Status != tasks.Accepted {
 		t.Fatalf("%+v: %v", got, err)
 	}
-	payload, err := s.rdb.HGet(t.Context(), "asynq:{outbound-000}:t:"+receipt.ID, "msg").Result()
+	payload, err := s.Redis.HGet(t.Context(), "asynq:{outbound-000}:t:"+receipt.ID, "msg").Result()
 	if err != nil || !strings.Contains(payload, `"payload":"from standard\ninput"`) {
 		t.Errorf("enqueued %q, %v", payload, err)
 	}
@@ -116,56 +118,56 @@ func TestSendPrintsTheReceipt(t *testing.T) {
 
 func TestARefusalSaysWhatToDo(t *testing.T) {
 	s := newStand(t, `{bridges: [{id: b, channel: sandbox}], partitions: {count: 1, capacity: 2}, pressure: {warn: 0.1, degraded: 0.2, shed: 0.5}}`)
-	send := func(priority, key, text string) result {
+	send := func(priority, key, text string) outgatetest.Result {
 		return s.run(t, "send", "--bridge", "b", "--room", "r", "--priority", priority, "--key", key, text)
 	}
-	if got := send("low", "k", "1"); got.code != 0 {
+	if got := send("low", "k", "1"); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if got := send("low", "k", "other"); got.code != 1 || !strings.HasPrefix(got.err, "outgate: OUTGATE_IDEMPOTENCY_MISMATCH ") {
+	if got := send("low", "k", "other"); got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: OUTGATE_IDEMPOTENCY_MISMATCH ") {
 		t.Errorf("another content: %+v", got)
 	}
-	if got := send("low", "", "2"); got.code != 1 || !strings.HasPrefix(got.err, "outgate: OUTGATE_LOAD_SHED ") || !strings.Contains(got.err, "send with a higher --priority") {
+	if got := send("low", "", "2"); got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: OUTGATE_LOAD_SHED ") || !strings.Contains(got.Err, "send with a higher --priority") {
 		t.Errorf("shed: %+v", got)
 	}
-	if got := send("", "", "2"); got.code != 0 {
+	if got := send("", "", "2"); got.Code != 0 {
 		t.Errorf("normal: %+v", got)
 	}
-	if got := send("", "", "3"); got.code != 1 || !strings.HasPrefix(got.err, "outgate: OUTGATE_QUEUE_FULL ") || !strings.Contains(got.err, "raise partitions.capacity") {
+	if got := send("", "", "3"); got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: OUTGATE_QUEUE_FULL ") || !strings.Contains(got.Err, "raise partitions.capacity") {
 		t.Errorf("full: %+v", got)
 	}
-	s.rdb.Del(t.Context(), "outgate:{outbound-000}:state")
-	if got := send("", "", "4"); got.code != 1 || got.err != "outgate: no gateway has configured this Redis yet: start one with outgate serve\n" {
+	s.Redis.Del(t.Context(), "outgate:{outbound-000}:state")
+	if got := send("", "", "4"); got.Code != 1 || got.Err != "outgate: no gateway has configured this Redis yet: start one with outgate serve\n" {
 		t.Errorf("not ready: %+v", got)
 	}
 }
 
 func TestSendWaitsForTheOutcome(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	s.work()
+	s.Work()
 	got := s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "hello")
-	lines := strings.Split(got.out, "\n")
-	if got.code != 0 || len(lines) != 3 || !strings.HasPrefix(lines[0], "accepted ") ||
+	lines := strings.Split(got.Out, "\n")
+	if got.Code != 0 || len(lines) != 3 || !strings.HasPrefix(lines[0], "accepted ") ||
 		!strings.HasPrefix(lines[1], "delivered ") || !strings.Contains(lines[1], " as sb-1 after ") || !strings.HasSuffix(lines[1], ", attempt 1") {
 		t.Errorf("%+v", got)
 	}
 	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--json", "--correlation-id", "c", "--key", "k", "hello")
-	outcome, err := tasks.DecodeOutcome([]byte(got.out))
-	if err != nil || got.code != 0 || outcome.Success == nil || outcome.Success.CorrelationID != "c" || outcome.Success.Idempotent {
+	outcome, err := tasks.DecodeOutcome([]byte(got.Out))
+	if err != nil || got.Code != 0 || outcome.Success == nil || outcome.Success.CorrelationID != "c" || outcome.Success.Idempotent {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--json", "--key", "k", "hello")
-	again, err := tasks.DecodeOutcome([]byte(got.out))
+	again, err := tasks.DecodeOutcome([]byte(got.Out))
 	if err != nil || again.ID() != outcome.ID() || !again.Success.Idempotent {
 		t.Errorf("the duplicate's outcome: %+v, %v", got, err)
 	}
 	got = s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--json", "--metadata", `{"sandbox":{"fail":"terminal"}}`, "hello")
-	outcome, err = tasks.DecodeOutcome([]byte(got.out))
-	if err != nil || got.code != 1 || outcome.Error == nil || got.err != "outgate: "+outcome.Error.Error()+"\n" {
+	outcome, err = tasks.DecodeOutcome([]byte(got.Out))
+	if err != nil || got.Code != 1 || outcome.Error == nil || got.Err != "outgate: "+outcome.Error.Error()+"\n" {
 		t.Errorf("a failure: %+v, %v", got, err)
 	}
 	shown := s.run(t, "outcome", outcome.ID())
-	if shown.code != 0 || shown.out != outcome.Error.Error()+"\n" || shown.err != "" {
+	if shown.Code != 0 || shown.Out != outcome.Error.Error()+"\n" || shown.Err != "" {
 		t.Errorf("the failure again: %+v", shown)
 	}
 }
@@ -173,49 +175,49 @@ func TestSendWaitsForTheOutcome(t *testing.T) {
 func TestWaitingHasAnEnd(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]\npartitions: {count: 1}")
 	got := s.run(t, "send", "--bridge", "b", "--room", "r", "--wait", "--timeout", "10ms", "nobody is here")
-	id := strings.Fields(got.out + " x x")[1]
+	id := strings.Fields(got.Out + " x x")[1]
 	want := "outgate: no outcome of " + id + " after 10ms: it is accepted and may yet be delivered; ask again with outgate outcome --wait " + id + "\n"
-	if got.code != 1 || got.err != want {
+	if got.Code != 1 || got.Err != want {
 		t.Errorf("%+v, want %q", got, want)
 	}
 	for state, want := range map[string]string{
 		"pending": "pending", "active": "being delivered", "retry": "waiting for its next attempt", "scheduled": "parked behind the head of its line",
 	} {
-		s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", state)
+		s.Redis.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", state)
 		got := s.run(t, "outcome", id)
-		if want := "outgate: no outcome of " + id + " yet: it is " + want + "; --wait waits for it\n"; got.code != 1 || got.err != want {
+		if want := "outgate: no outcome of " + id + " yet: it is " + want + "; --wait waits for it\n"; got.Code != 1 || got.Err != want {
 			t.Errorf("%s: %+v, want %q", state, got, want)
 		}
 	}
-	if got := s.run(t, "outcome", id, "--wait", "--timeout", "10ms"); got.code != 1 || got.err != want {
+	if got := s.run(t, "outcome", id, "--wait", "--timeout", "10ms"); got.Code != 1 || got.Err != want {
 		t.Errorf("%+v, want %q", got, want)
 	}
-	s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", "archived")
-	if got := s.run(t, "outcome", id); got.code != 1 || !strings.Contains(got.err, "it is archived by hand, which the sweeper mends") {
+	s.Redis.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "state", "archived")
+	if got := s.run(t, "outcome", id); got.Code != 1 || !strings.Contains(got.Err, "it is archived by hand, which the sweeper mends") {
 		t.Errorf("archived by hand: %+v", got)
 	}
-	s.rdb.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "og_held", "1")
-	if got := s.run(t, "outcome", id); got.code != 1 || !strings.Contains(got.err, "it failed and is held; outgate dead-letters replay or drop "+id) {
+	s.Redis.HSet(t.Context(), "asynq:{outbound-000}:t:"+id, "og_held", "1")
+	if got := s.run(t, "outcome", id); got.Code != 1 || !strings.Contains(got.Err, "it failed and is held; outgate dead-letters replay or drop "+id) {
 		t.Errorf("held: %+v", got)
 	}
-	s.rdb.Del(t.Context(), "asynq:{outbound-000}:t:"+id)
+	s.Redis.Del(t.Context(), "asynq:{outbound-000}:t:"+id)
 	for _, args := range [][]string{{"outcome", id}, {"outcome", "--wait", id}} {
-		if got := s.run(t, args...); got.code != 1 || !strings.Contains(got.err, "there never was such an envelope") {
+		if got := s.run(t, args...); got.Code != 1 || !strings.Contains(got.Err, "there never was such an envelope") {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
-	if got := s.run(t, "outcome", "nonsense"); got.code != 2 {
+	if got := s.run(t, "outcome", "nonsense"); got.Code != 2 {
 		t.Errorf("no id: %+v", got)
 	}
 }
 
 func TestOutcomeWaits(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	id := s.enqueue(text("b", "r", "hello", ""))[0].ID
+	id := s.Enqueue(outgatetest.Text("b", "r", "hello", ""))[0].ID
 	p := s.start(t, "outcome", id, "--wait", "--json")
-	s.work()
-	got := p.wait(t)
-	if outcome, err := tasks.DecodeOutcome([]byte(got.out)); err != nil || got.code != 0 || outcome.Success == nil {
+	s.Work()
+	got := p.Wait(t)
+	if outcome, err := tasks.DecodeOutcome([]byte(got.Out)); err != nil || got.Code != 0 || outcome.Success == nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -234,39 +236,39 @@ func TestAFileOfEnvelopes(t *testing.T) {
 	line(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"keyed","idempotency_key":"k"}`)             // 265
 	file.WriteString(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"keyed","idempotency_key":"k"}`) // 266
 	name := filepath.Join(t.TempDir(), "f.jsonl")
-	writeFile(t, name, file.String())
+	outgatetest.WriteFile(t, name, file.String())
 	got := s.run(t, "send", "--file", name, "--progress")
-	if got.code != 1 || got.out != "261 accepted, 1 duplicate, 3 failed\n" {
+	if got.Code != 1 || got.Out != "261 accepted, 1 duplicate, 3 failed\n" {
 		t.Errorf("%+v", got)
 	}
 	for _, want := range []string{
 		"line 262: invalid external_room_id: must be a string", "line 263: invalid (envelope): is not JSON",
 		"line 264: OUTGATE_TOO_LARGE", "outgate: 3 envelopes not enqueued\n", "enqueuing",
 	} {
-		if !strings.Contains(got.err, want) {
-			t.Errorf("standard error has no %q:\n%s", want, got.err)
+		if !strings.Contains(got.Err, want) {
+			t.Errorf("standard error has no %q:\n%s", want, got.Err)
 		}
 	}
 
 	s.stdin = file.String()
 	got = s.run(t, "send", "--file", "-", "--json")
-	var report fileReport
-	if err := json.Unmarshal([]byte(got.out), &report); err != nil || got.code != 1 {
+	var report send.Report
+	if err := json.Unmarshal([]byte(got.Out), &report); err != nil || got.Code != 1 {
 		t.Fatalf("%+v: %v", got, err)
 	}
 	if report.Accepted != 260 || report.Duplicates != 2 || len(report.Failed) != 3 || report.Failed[2].Line != 264 {
 		t.Errorf("%+v", report)
 	}
-	if strings.Contains(got.err, "enqueuing") {
-		t.Errorf("progress where nobody looks:\n%s", got.err)
+	if strings.Contains(got.Err, "enqueuing") {
+		t.Errorf("progress where nobody looks:\n%s", got.Err)
 	}
 
 	s.stdin = "\n"
-	if got := s.run(t, "send", "--file", "-", "--json"); got.code != 0 || got.out != `{"accepted":0,"duplicates":0,"failed":[]}`+"\n" {
+	if got := s.run(t, "send", "--file", "-", "--json"); got.Code != 0 || got.Out != `{"accepted":0,"duplicates":0,"failed":[]}`+"\n" {
 		t.Errorf("an empty file: %+v", got)
 	}
-	s.stdin = strings.Repeat("x", maxStdin+1)
-	if got := s.run(t, "send", "--file", "-"); got.code != 1 || !strings.Contains(got.err, "read line 1: ") {
+	s.stdin = strings.Repeat("x", send.MaxStdin+1)
+	if got := s.run(t, "send", "--file", "-"); got.Code != 1 || !strings.Contains(got.Err, "read line 1: ") {
 		t.Errorf("an endless line: %+v", got)
 	}
 }
@@ -276,24 +278,24 @@ func TestAFileIsWaitedFor(t *testing.T) {
 	line := `{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"hello"}` + "\n"
 	fails := `{"operation":"send","bridge_id":"b","external_room_id":"f","payload":"x","opts":{"metadata":` + failsForGood + "}}\n"
 	s.stdin = line + fails + "nonsense\n" + line
-	if got := s.run(t, "send", "--file", "-", "--wait", "--timeout", "20ms"); got.code != 1 || !strings.Contains(got.err, "3 envelopes after 20ms without an outcome") {
+	if got := s.run(t, "send", "--file", "-", "--wait", "--timeout", "20ms"); got.Code != 1 || !strings.Contains(got.Err, "3 envelopes after 20ms without an outcome") {
 		t.Errorf("without a worker: %+v", got)
 	}
-	s.work()
+	s.Work()
 	got := s.run(t, "send", "--file", "-", "--wait", "--progress")
-	if got.code != 1 || got.out != "3 accepted, 0 duplicates, 1 failed\n2 delivered, 0 superseded, 1 failed\n" ||
-		!strings.Contains(got.err, "1 envelope not enqueued; 1 envelope not delivered\n") ||
-		!strings.Contains(got.err, "delivering") {
+	if got.Code != 1 || got.Out != "3 accepted, 0 duplicates, 1 failed\n2 delivered, 0 superseded, 1 failed\n" ||
+		!strings.Contains(got.Err, "1 envelope not enqueued; 1 envelope not delivered\n") ||
+		!strings.Contains(got.Err, "delivering") {
 		t.Errorf("%+v", got)
 	}
 	got = s.run(t, "send", "--file", "-", "--wait", "--json")
-	var report fileReport
-	if err := json.Unmarshal([]byte(got.out), &report); err != nil || report.Outcomes == nil ||
+	var report send.Report
+	if err := json.Unmarshal([]byte(got.Out), &report); err != nil || report.Outcomes == nil ||
 		report.Outcomes.Delivered != 2 || len(report.Outcomes.Failed) != 1 || report.Outcomes.Failed[0].ID == "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	s.stdin = line
-	if got := s.run(t, "send", "--file", "-", "--wait"); got.code != 0 {
+	if got := s.run(t, "send", "--file", "-", "--wait"); got.Code != 0 {
 		t.Errorf("all is well: %+v", got)
 	}
 }
@@ -302,9 +304,9 @@ func TestAFileEndsWithRedis(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	s.env["OUTGATE_REDIS_URL"] += "/0?max_retries=-1"
 	s.stdin = strings.Repeat(`{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"hello"}`+"\n", 600)
-	s.rdb.Do(t.Context(), "PING")
+	s.Redis.Do(t.Context(), "PING")
 	// Reading the scheme works; every script fails as on a Redis that fell ill.
-	s.store.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
+	s.Store.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
 		if cmd == "EVALSHA" {
 			c.WriteError("MISCONF Redis is configured to save snapshots")
 			return true
@@ -312,8 +314,8 @@ func TestAFileEndsWithRedis(t *testing.T) {
 		return false
 	})
 	got := s.run(t, "send", "--file", "-")
-	if got.code != 1 || !strings.Contains(got.err, "outgate: stopped at line 250: ") || got.out != "0 accepted, 0 duplicates, 250 failed\n" {
-		t.Errorf("status %d, %s%s", got.code, got.out, got.err[max(0, len(got.err)-300):])
+	if got.Code != 1 || !strings.Contains(got.Err, "outgate: stopped at line 250: ") || got.Out != "0 accepted, 0 duplicates, 250 failed\n" {
+		t.Errorf("status %d, %s%s", got.Code, got.Out, got.Err[max(0, len(got.Err)-300):])
 	}
 }
 
@@ -321,17 +323,17 @@ func TestASupersededEditIsNoFailure(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox, delivery: {coalesce_edits: true}}]\npartitions: {count: 1}")
 	edit := []string{"send", "--bridge", "b", "--room", "r", "--edit", "m", "--wait"}
 	p := s.start(t, append(edit, "first")...)
-	eventually(t, "it is enqueued", func() bool { return strings.Contains(p.out.String(), "place 1 in its line") })
-	later := text("b", "r", "second", "")
+	outgatetest.Eventually(t, "it is enqueued", func() bool { return strings.Contains(p.Out.String(), "place 1 in its line") })
+	later := outgatetest.Text("b", "r", "second", "")
 	later.Operation, later.ExternalMessageID = tasks.Edit, "m"
-	by := s.enqueue(later)[0].ID
-	s.work()
-	got := p.wait(t)
-	id := strings.Fields(got.out + " x")[1]
-	if want := "envelope " + id + " was superseded by " + by + "\n"; got.code != 0 || !strings.HasSuffix(got.out, want) || got.err != "" {
+	by := s.Enqueue(later)[0].ID
+	s.Work()
+	got := p.Wait(t)
+	id := strings.Fields(got.Out + " x")[1]
+	if want := "envelope " + id + " was superseded by " + by + "\n"; got.Code != 0 || !strings.HasSuffix(got.Out, want) || got.Err != "" {
 		t.Errorf("%+v, want %q", got, want)
 	}
-	if got := s.run(t, "outcome", id); got.code != 0 || got.out != "envelope "+id+" was superseded by "+by+"\n" {
+	if got := s.run(t, "outcome", id); got.Code != 0 || got.Out != "envelope "+id+" was superseded by "+by+"\n" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -47,9 +47,9 @@ func (r *spanReceiver) told() (lines []string) {
 // messages are the envelopes that wait, as they are in Redis.
 func (s *stand) messages(t *testing.T) (all string) {
 	t.Helper()
-	for _, key := range s.store.Keys() {
+	for _, key := range s.Store.Keys() {
 		if strings.Contains(key, "}:t:") {
-			all += s.store.HGet(key, "msg") + "\n"
+			all += s.Store.HGet(key, "msg") + "\n"
 		}
 	}
 	return all
@@ -59,7 +59,7 @@ func TestSendingMakesASpanThatTheEnvelopeNames(t *testing.T) {
 	spans := newSpanReceiver(t)
 	s := traced(t, spans, map[string]string{"TRACEPARENT": callersParent})
 	got := s.run(t, "send", "--bridge", "b", "--room", "1", "--correlation-id", "c-1", "hello")
-	if got.code != 0 || got.err != "" {
+	if got.Code != 0 || got.Err != "" {
 		t.Fatalf("%+v", got)
 	}
 	want := []string{"outgate enqueue PRODUCER under b7ad6b7169203331 bridge=b operation=send correlation_id=c-1 partition= idempotent="}
@@ -80,10 +80,10 @@ func TestAnEnvelopeThatIsRefusedHasASpanToo(t *testing.T) {
 	spans := newSpanReceiver(t)
 	s := traced(t, spans, nil)
 	key := []string{"send", "--bridge", "b", "--room", "1", "--key", "k"}
-	if got := s.run(t, append(key, "hello")...); got.code != 0 {
+	if got := s.run(t, append(key, "hello")...); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if got := s.run(t, append(key, "something else")...); got.code != 1 {
+	if got := s.run(t, append(key, "something else")...); got.Code != 1 {
 		t.Fatalf("%+v", got)
 	}
 	want := []string{
@@ -101,7 +101,7 @@ func TestEachEnvelopeOfAFileHasASpanUnderItsOwnParent(t *testing.T) {
 	s.stdin = `{"operation":"send","bridge_id":"b","external_room_id":"1","payload":"x","traceparent":"` + callersParent + `"}
 {"operation":"send","bridge_id":"b","external_room_id":"2","payload":"x"}
 `
-	if got := s.run(t, "send", "--file", "-"); got.code != 0 {
+	if got := s.run(t, "send", "--file", "-"); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
 	want := []string{
@@ -122,14 +122,14 @@ func TestEachEnvelopeOfAFileHasASpanUnderItsOwnParent(t *testing.T) {
 func TestWithoutTracesTheCommandsParentIsPassedOn(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	s.env["TRACEPARENT"] = callersParent
-	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.code != 0 {
+	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
 	if waiting := s.messages(t); !strings.Contains(waiting, `"traceparent":"`+callersParent+`"`) {
 		t.Errorf("no envelope names %s:\n%s", callersParent, waiting)
 	}
 	s.env["TRACEPARENT"] = "nonsense"
-	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.code != 0 {
+	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.Code != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -137,11 +137,11 @@ func TestWithoutTracesTheCommandsParentIsPassedOn(t *testing.T) {
 func TestAReceiverOfSpansThatIsAwayKeepsNoMessageBack(t *testing.T) {
 	s := traced(t, &spanReceiver{url: "http://127.0.0.1:1"}, nil)
 	got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello")
-	if got.code != 0 || !strings.HasPrefix(got.out, "accepted ") || strings.Count(got.err, "outgate: spans are lost: ") != 1 {
+	if got.Code != 0 || !strings.HasPrefix(got.Out, "accepted ") || strings.Count(got.Err, "outgate: spans are lost: ") != 1 {
 		t.Errorf("%+v", got)
 	}
 	s.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "collector:4317"
-	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.code != 2 || !strings.Contains(got.err, "OTEL_EXPORTER_OTLP_ENDPOINT: want") {
+	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.Code != 2 || !strings.Contains(got.Err, "OTEL_EXPORTER_OTLP_ENDPOINT: want") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/daemon"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -32,8 +35,8 @@ func (a *app) serveCommand() *cobra.Command {
 			}
 			hangups, ignore := a.hangups()
 			defer ignore()
-			return serveDaemon(cmd.Context(), cfg, daemonOptions{
-				Reload: func() (*Config, error) { return a.load(s) }, Hangups: hangups,
+			return daemon.Serve(cmd.Context(), cfg, daemon.Options{
+				Reload: func() (*config.Config, error) { return a.load(s) }, Hangups: hangups,
 				Env: a.env, Out: a.out, Log: a.err, Version: thisBuild().Version,
 			})
 		},

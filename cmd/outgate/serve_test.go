@@ -12,6 +12,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/cmd/outgate/internal/listen"
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -24,9 +28,9 @@ pressure_transitions_total ratelimit_waits_total ratelimit_wait_seconds enqueue_
 attempt_seconds delivery_seconds partition_skew bridge_up build_info`)
 
 func TestServeDelivers(t *testing.T) {
-	url, received := receiver(t)
+	url, received := outgatetest.Receiver(t)
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, fmt.Sprintf(`
+	outgatetest.WriteFile(t, file, fmt.Sprintf(`
 redis: {url: %q}
 http: {addr: "127.0.0.1:0", token: open}
 partitions: {count: 2}
@@ -35,26 +39,26 @@ bridges: [{id: orders, channel: webhook, url: %q, allow_private: true}]
 `, redistest.Start(t).URL(), url))
 	w := world{env: map[string]string{"OUTGATE_CONFIG": file}}
 	p := w.start(t, "serve", "--log-level", "info")
-	at := p.address(t)
-	p.logs(t, "worker.started")
+	at := p.Address(t)
+	p.Logs(t, "worker.started")
 
 	got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello")
-	if got.code != 0 || !strings.Contains(got.out, " as m-1 after ") || !strings.Contains(got.out, "attempt 2\n") || received.Load() != 2 {
+	if got.Code != 0 || !strings.Contains(got.Out, " as m-1 after ") || !strings.Contains(got.Out, "attempt 2\n") || received.Load() != 2 {
 		t.Errorf("%+v after %d requests", got, received.Load())
 	}
 	client := tasks.NewClient(newClient(t, file))
 	defer func() { _ = client.Close() }()
-	e := text("orders", "42", "to another channel", "")
+	e := outgatetest.Text("orders", "42", "to another channel", "")
 	e.Channel = "telegram"
 	auth := []string{"Authorization", "Bearer open"}
-	eventually(t, "all metrics of the contract are there", func() bool {
+	outgatetest.Eventually(t, "all metrics of the contract are there", func() bool {
 		if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
 			t.Fatalf("enqueue: %v", err)
 		}
-		_, metrics := getPage(t, "GET", at+"/metrics", auth...)
+		_, metrics := outgatetest.Get(t, "GET", at+"/metrics", auth...)
 		return missing(metrics) == ""
 	})
-	_, metrics := getPage(t, "GET", at+"/metrics", auth...)
+	_, metrics := outgatetest.Get(t, "GET", at+"/metrics", auth...)
 	for _, want := range []string{
 		"go_goroutines ", "process_cpu_seconds_total ", `outgate_build_info{go="go`,
 		`outgate_deliveries_total{bridge="orders",category="",disposition="delivered",operation="send"} 1`,
@@ -67,9 +71,9 @@ bridges: [{id: orders, channel: webhook, url: %q, allow_private: true}]
 	}
 	checkPages(t, at)
 
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 || !strings.Contains(got.err, "worker.stopping") {
-		t.Errorf("status %d:\n%s", got.code, got.err)
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 || !strings.Contains(got.Err, "worker.stopping") {
+		t.Errorf("status %d:\n%s", got.Code, got.Err)
 	}
 }
 
@@ -85,11 +89,11 @@ func missing(metrics string) string {
 
 func newClient(t *testing.T, file string) redis.UniversalClient {
 	t.Helper()
-	cfg, err := LoadConfig(file, knownChannels, noEnv)
+	cfg, err := config.Load(file, channels.Known, noEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rdb, err := newRedis(cfg.Redis.URL.Reveal())
+	rdb, err := config.NewRedis(cfg.Redis.URL.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,56 +105,56 @@ func TestServeWaitsForRedis(t *testing.T) {
 	server := redistest.Start(t)
 	server.Kill()
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 1}", server.URL()+"?max_retries=-1"))
+	outgatetest.WriteFile(t, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 1}", server.URL()+"?max_retries=-1"))
 	w := world{env: map[string]string{"OUTGATE_CONFIG": file}}
 	p := w.start(t, "serve")
-	at := p.address(t)
-	p.logs(t, `"msg":"redis.waiting"`)
-	p.logs(t, `"msg":"config.no_bridges"`)
-	if code, body := getPage(t, "GET", at+"/readyz"); code != 503 || body != "not ready: waiting for Redis\n" {
+	at := p.Address(t)
+	p.Logs(t, `"msg":"redis.waiting"`)
+	p.Logs(t, `"msg":"config.no_bridges"`)
+	if code, body := outgatetest.Get(t, "GET", at+"/readyz"); code != 503 || body != "not ready: waiting for Redis\n" {
 		t.Errorf("%d %s", code, body)
 	}
-	if code, body := getPage(t, "GET", at+"/metrics"); code != 200 || !strings.Contains(body, "outgate_build_info") {
+	if code, body := outgatetest.Get(t, "GET", at+"/metrics"); code != 200 || !strings.Contains(body, "outgate_build_info") {
 		t.Errorf("%d %s", code, body)
 	}
 	server.Restart()
-	eventually(t, "it is ready", func() bool {
-		code, _ := getPage(t, "GET", at+"/readyz")
+	outgatetest.Eventually(t, "it is ready", func() bool {
+		code, _ := outgatetest.Get(t, "GET", at+"/readyz")
 		return code == 200
 	})
 	server.Kill()
-	eventually(t, "it is not ready", func() bool {
-		code, body := getPage(t, "GET", at+"/readyz")
+	outgatetest.Eventually(t, "it is not ready", func() bool {
+		code, body := outgatetest.Get(t, "GET", at+"/readyz")
 		return code == 503 && !strings.Contains(body, server.Addr)
 	})
 	server.Restart()
-	eventually(t, "it is ready again", func() bool {
-		code, _ := getPage(t, "GET", at+"/readyz")
+	outgatetest.Eventually(t, "it is ready again", func() bool {
+		code, _ := outgatetest.Get(t, "GET", at+"/readyz")
 		return code == 200
 	})
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 {
-		t.Errorf("status %d:\n%s", got.code, got.err)
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 {
+		t.Errorf("status %d:\n%s", got.Code, got.Err)
 	}
 }
 
 func TestServeEndsWhileItWaitsForRedis(t *testing.T) {
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, "redis: {url: \"redis://127.0.0.1:1?max_retries=-1\"}\nhttp: {addr: \"127.0.0.1:0\"}")
+	outgatetest.WriteFile(t, file, "redis: {url: \"redis://127.0.0.1:1?max_retries=-1\"}\nhttp: {addr: \"127.0.0.1:0\"}")
 	p := world{}.start(t, "serve", "--config", file)
-	p.logs(t, "redis.waiting")
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 {
-		t.Errorf("status %d:\n%s", got.code, got.err)
+	p.Logs(t, "redis.waiting")
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 {
+		t.Errorf("status %d:\n%s", got.Code, got.Err)
 	}
 }
 
 func TestServeRefusesAnotherScheme(t *testing.T) {
 	s := newStand(t, "")
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 3}")
+	outgatetest.WriteFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 3}")
 	got := s.run(t, "serve", "--config", file)
-	if got.code != 2 || !strings.Contains(got.err, "\noutgate: the Redis at redis://"+s.store.Addr()+": this Redis was set up with partitions.count=2") {
+	if got.Code != 2 || !strings.Contains(got.Err, "\noutgate: the Redis at redis://"+s.Store.Addr()+": this Redis was set up with partitions.count=2") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -163,16 +167,16 @@ func TestServeNeedsItsPort(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	addr := taken.Addr().String()
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, "log: {level: error}")
+	outgatetest.WriteFile(t, file, "log: {level: error}")
 	got := world{}.run(t, "serve", "--config", file, "--addr", addr)
-	if got.code != 1 || got.err != "outgate: "+addr+" is in use: stop what listens there, or choose another with --addr or http.addr\n" {
+	if got.Code != 1 || got.Err != "outgate: "+addr+" is in use: stop what listens there, or choose another with --addr or http.addr\n" {
 		t.Errorf("%+v", got)
 	}
 	got = world{}.run(t, "serve", "--config", file, "--addr", "127.0.0.1:80", "--redis", "redis://h?nonsense=1")
-	if got.code != 2 || !strings.Contains(got.err, "unexpected option: nonsense") {
+	if got.Code != 2 || !strings.Contains(got.Err, "unexpected option: nonsense") {
 		t.Errorf("%+v", got)
 	}
-	if _, err := listen(t.Context(), "256.0.0.1:0", "http.addr"); err == nil || errors.Is(err, syscall.EADDRINUSE) {
+	if _, err := listen.TCP(t.Context(), "256.0.0.1:0", "http.addr"); err == nil || errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("an address that is none: %v", err)
 	}
 }
@@ -180,25 +184,25 @@ func TestServeNeedsItsPort(t *testing.T) {
 func TestServeFinishesWhatItHasInHand(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nbridges: [{id: b, channel: sandbox}]")
+	outgatetest.WriteFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nbridges: [{id: b, channel: sandbox}]")
 	p := s.start(t, "serve", "--config", file)
-	p.logs(t, "worker.started")
-	at := p.address(t)
-	id := s.enqueue(text("b", "r", "slowly", `{"sandbox":{"delay_ms":700}}`))[0]
-	k := partition.Keys{Queue: s.cfg.scheme().Queue(id.Partition)}
-	eventually(t, "it is being delivered", func() bool { return s.rdb.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
-	p.interrupt()
-	p.logs(t, "worker.stopping")
-	if code, _ := getPage(t, "GET", at+"/readyz"); code != 503 {
+	p.Logs(t, "worker.started")
+	at := p.Address(t)
+	id := s.Enqueue(outgatetest.Text("b", "r", "slowly", `{"sandbox":{"delay_ms":700}}`))[0]
+	k := partition.Keys{Queue: s.Config.Scheme().Queue(id.Partition)}
+	outgatetest.Eventually(t, "it is being delivered", func() bool { return s.Redis.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
+	p.Interrupt()
+	p.Logs(t, "worker.stopping")
+	if code, _ := outgatetest.Get(t, "GET", at+"/readyz"); code != 503 {
 		t.Errorf("while it stops, it says %d", code)
 	}
-	if code, _ := getPage(t, "GET", at+"/healthz"); code != 200 {
+	if code, _ := outgatetest.Get(t, "GET", at+"/healthz"); code != 200 {
 		t.Error("while it stops, it is not alive")
 	}
-	if got := p.wait(t); got.code != 0 || !strings.Contains(got.out, `"slowly"  sb-1`) {
+	if got := p.Wait(t); got.Code != 0 || !strings.Contains(got.Out, `"slowly"  sb-1`) {
 		t.Errorf("%+v", got)
 	}
-	if o, ok, err := s.client.Outcome(t.Context(), id.ID); err != nil || !ok || o.Success == nil {
+	if o, ok, err := s.Client.Outcome(t.Context(), id.ID); err != nil || !ok || o.Success == nil {
 		t.Errorf("%+v, %v, %v", o, ok, err)
 	}
 }
@@ -206,18 +210,18 @@ func TestServeFinishesWhatItHasInHand(t *testing.T) {
 func TestTheSecondSignalIsNotWaitedFor(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nworker: {shutdown_timeout: 3s}\nbridges: [{id: b, channel: sandbox}]")
+	outgatetest.WriteFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nworker: {shutdown_timeout: 3s}\nbridges: [{id: b, channel: sandbox}]")
 	p := s.start(t, "serve", "--config", file)
-	p.logs(t, "worker.started")
-	id := s.enqueue(text("b", "r", "never", `{"sandbox":{"delay_ms":2500}}`))[0]
-	k := partition.Keys{Queue: s.cfg.scheme().Queue(id.Partition)}
-	eventually(t, "it is being delivered", func() bool { return s.rdb.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
+	p.Logs(t, "worker.started")
+	id := s.Enqueue(outgatetest.Text("b", "r", "never", `{"sandbox":{"delay_ms":2500}}`))[0]
+	k := partition.Keys{Queue: s.Config.Scheme().Queue(id.Partition)}
+	outgatetest.Eventually(t, "it is being delivered", func() bool { return s.Redis.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
 	begun := time.Now()
-	p.stop <- syscall.SIGTERM
-	p.logs(t, "worker.stopping")
-	p.stop <- syscall.SIGTERM
-	if got := p.wait(t); got.code != 1 || time.Since(begun) > 2*time.Second {
-		t.Errorf("status %d after %s", got.code, time.Since(begun))
+	p.Stop <- syscall.SIGTERM
+	p.Logs(t, "worker.stopping")
+	p.Stop <- syscall.SIGTERM
+	if got := p.Wait(t); got.Code != 1 || time.Since(begun) > 2*time.Second {
+		t.Errorf("status %d after %s", got.Code, time.Since(begun))
 	}
 }
 
@@ -264,12 +268,12 @@ func checkPages(t *testing.T, at string) {
 		{"POST", "/asynqmon/api/queues/outbound-000:pause", bearer, 405, ""},
 		{"DELETE", "/asynqmon/api/queues/outbound-000", bearer, 405, ""},
 	} {
-		code, body := getPage(t, tc.method, at+tc.path, tc.header...)
+		code, body := outgatetest.Get(t, tc.method, at+tc.path, tc.header...)
 		if code != tc.code || tc.body != "" && body != tc.body {
 			t.Errorf("%s %s %v: %d %.200s", tc.method, tc.path, tc.header, code, body)
 		}
 	}
-	_, index := getPage(t, "GET", at+"/", bearer...)
+	_, index := outgatetest.Get(t, "GET", at+"/", bearer...)
 	for _, link := range []string{"asynqmon/", "metrics"} {
 		if !strings.Contains(index, `href="`+link+`"`) {
 			t.Errorf("the index has no link to %s", link)

@@ -17,6 +17,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/partition/redistest"
 )
 
@@ -64,15 +65,15 @@ func (r *spanReceiver) keep(sent *collector.ExportTraceServiceRequest) {
 
 func TestSpansReachTheReceiverThatTheEnvironmentNames(t *testing.T) {
 	spans := newSpanReceiver(t)
-	url, _ := receiver(t)
+	url, _ := outgatetest.Receiver(t)
 	w, p := serving(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": spans.url},
 		fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}", url))
-	p.logs(t, "worker.started")
-	if got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.code != 0 {
+	p.Logs(t, "worker.started")
+	if got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	p.interrupt() // what is left is sent at the end
-	if got := p.wait(t); got.code != 0 {
+	p.Interrupt() // what is left is sent at the end
+	if got := p.Wait(t); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
 	spans.mu.Lock()
@@ -96,22 +97,22 @@ func TestSpansReachTheReceiverThatTheEnvironmentNames(t *testing.T) {
 	if len(spans.services) == 0 || spans.services[0] != "outgate" {
 		t.Errorf("services %v", spans.services)
 	}
-	if id := fmt.Sprintf("%x", spans.spans[0].TraceId); !strings.Contains(p.err.String(), `"trace_id":"`+id+`"`) {
-		t.Errorf("the log does not name the trace %s:\n%s", id, p.err.String())
+	if id := fmt.Sprintf("%x", spans.spans[0].TraceId); !strings.Contains(p.Err.String(), `"trace_id":"`+id+`"`) {
+		t.Errorf("the log does not name the trace %s:\n%s", id, p.Err.String())
 	}
 }
 
 func TestAReceiverOfSpansThatIsAwayHarmsNoDelivery(t *testing.T) {
-	url, _ := receiver(t)
+	url, _ := outgatetest.Receiver(t)
 	w, p := serving(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
 		fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}", url))
-	p.logs(t, "worker.started")
-	if got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.code != 0 {
+	p.Logs(t, "worker.started")
+	if got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello"); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 || !strings.Contains(got.err, "traces.lost") {
-		t.Errorf("status %d:\n%s", got.code, got.err)
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 || !strings.Contains(got.Err, "traces.lost") {
+		t.Errorf("status %d:\n%s", got.Code, got.Err)
 	}
 }
 
@@ -149,9 +150,9 @@ func TestWhatCannotBeToldIsSaidAtTheStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, p := serving(t, tc.env, "{id: b, channel: sandbox}")
-			got := p.wait(t)
-			if got.code != tc.code || !strings.HasSuffix(got.err, tc.want) {
-				t.Errorf("status %d:\n%s", got.code, got.err)
+			got := p.Wait(t)
+			if got.Code != tc.code || !strings.HasSuffix(got.Err, tc.want) {
+				t.Errorf("status %d:\n%s", got.Code, got.Err)
 			}
 		})
 	}
@@ -160,25 +161,25 @@ func TestWhatCannotBeToldIsSaidAtTheStart(t *testing.T) {
 func TestProfilesAreForThisMachineAlone(t *testing.T) {
 	_, p := serving(t, map[string]string{"OUTGATE_PPROF_ADDR": "127.0.0.1:0"}, "{id: b, channel: sandbox}")
 	form := regexp.MustCompile(`"msg":"pprof.listening","addr":"([^"]+)"`)
-	eventually(t, "profiles are served", func() bool { return form.MatchString(p.err.String()) })
-	at := "http://" + form.FindStringSubmatch(p.err.String())[1]
-	if code, body := getPage(t, "GET", at+"/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
+	outgatetest.Eventually(t, "profiles are served", func() bool { return form.MatchString(p.Err.String()) })
+	at := "http://" + form.FindStringSubmatch(p.Err.String())[1]
+	if code, body := outgatetest.Get(t, "GET", at+"/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
 		t.Errorf("%d %s", code, body)
 	}
-	if code, _ := getPage(t, "GET", p.address(t)+"/debug/pprof/"); code != http.StatusNotFound {
+	if code, _ := outgatetest.Get(t, "GET", p.Address(t)+"/debug/pprof/"); code != http.StatusNotFound {
 		t.Errorf("the ops pages have profiles: %d", code)
 	}
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 {
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 {
 		t.Errorf("%+v", got)
 	}
 }
 
 // serving is outgate serve with a webhook bridge, on a Redis of its own.
-func serving(t *testing.T, env map[string]string, bridges string) (world, *process) {
+func serving(t *testing.T, env map[string]string, bridges string) (world, *outgatetest.Process) {
 	t.Helper()
 	file := t.TempDir() + "/outgate.yaml"
-	writeFile(t, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\n"+
+	outgatetest.WriteFile(t, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\n"+
 		"delivery: {base_backoff: 10ms}\nbridges: [%s]\n", redistest.Start(t).URL(), bridges))
 	w := world{env: map[string]string{"OUTGATE_CONFIG": file}}
 	maps.Copy(w.env, env)

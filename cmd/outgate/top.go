@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/top"
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -28,19 +30,19 @@ func (a *app) topCommand() *cobra.Command {
 			}
 			defer session.close()
 			// No snapshot shows what the one before it showed.
-			r := newTopReader(session.views(min(interval/2, time.Second)), session.cfg.Redis.URL.String())
+			r := top.NewReader(session.views(min(interval/2, time.Second)), session.cfg.Redis.URL.String())
 			out, _ := a.out.(*os.File)
 			switch {
 			case asJSON:
 				return a.topJSON(cmd.Context(), r, interval, once)
 			case once, !a.inTTY, out == nil, !isTerminal(out):
-				snapshot, err := r.read(cmd.Context())
+				snapshot, err := r.Read(cmd.Context())
 				if err == nil {
-					a.printf("%s", snapshot.text())
+					a.printf("%s", snapshot.Text())
 				}
 				return err
 			}
-			return topLive(cmd.Context(), r, topOptions{Interval: interval, Keys: a.in, In: os.Stdin, Out: out, Colours: a.colours()})
+			return top.Live(cmd.Context(), r, top.Options{Interval: interval, Keys: a.in, In: os.Stdin, Out: out, Colours: a.colours()})
 		},
 	}
 	s.flags(cmd)
@@ -51,11 +53,11 @@ func (a *app) topCommand() *cobra.Command {
 }
 
 // topJSON prints a snapshot at each interval until it is interrupted, or one.
-func (a *app) topJSON(ctx context.Context, r *topReader, interval time.Duration, once bool) error {
+func (a *app) topJSON(ctx context.Context, r *top.Reader, interval time.Duration, once bool) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		snapshot, err := r.read(ctx)
+		snapshot, err := r.Read(ctx)
 		if err != nil {
 			return err
 		}

@@ -6,25 +6,27 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/cmd/outgate/internal/top"
 	"github.com/outgate/outgate/tasks"
 )
 
 func TestTopOnceReadsTheGateway(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	stop := s.work()
-	s.enqueue(text("b", "r1", "1", ""), text("b", "r2", "bad", `{"sandbox":{"fail":"terminal"}}`))
-	read := func() topSnapshot {
+	stop := s.Work()
+	s.Enqueue(outgatetest.Text("b", "r1", "1", ""), outgatetest.Text("b", "r2", "bad", `{"sandbox":{"fail":"terminal"}}`))
+	read := func() top.Snapshot {
 		t.Helper()
 		got := s.run(t, "top", "--once", "--json")
-		var snapshot topSnapshot
-		if err := json.Unmarshal([]byte(got.out), &snapshot); err != nil || got.code != 0 {
+		var snapshot top.Snapshot
+		if err := json.Unmarshal([]byte(got.Out), &snapshot); err != nil || got.Code != 0 {
 			t.Fatalf("%v: %+v", err, got)
 		}
 		return snapshot
 	}
-	eventually(t, "the outcomes are told", func() bool { return read().Totals.Settled == 2 })
+	outgatetest.Eventually(t, "the outcomes are told", func() bool { return read().Totals.Settled == 2 })
 	stop()
-	s.enqueue(text("b", "r1", "2", ""), text("b", "r1", "3", ""), tasks.Envelope{
+	s.Enqueue(outgatetest.Text("b", "r1", "2", ""), outgatetest.Text("b", "r1", "3", ""), tasks.Envelope{
 		Operation: tasks.Send, BridgeID: "b", ExternalRoomID: "r3", Payload: tasks.Text("secret text"), IdempotencyKey: "k",
 	})
 	got := read()
@@ -34,11 +36,11 @@ func TestTopOnceReadsTheGateway(t *testing.T) {
 	if len(got.DeadLetters) != 1 || got.DeadLetters[0].ExternalRoomID != "r2" || len(got.Rooms) != 2 || got.Rooms[0].Line != "b:r1" {
 		t.Errorf("got %+v", got)
 	}
-	out := s.run(t, "top").out // no terminal: one frame
+	out := s.run(t, "top").Out // no terminal: one frame
 	if !strings.Contains(out, "b:r1") || !strings.Contains(out, "dead letters 1") || strings.Contains(out, "secret text") || strings.Contains(out, "\x1b") {
 		t.Error(out)
 	}
-	if got := s.run(t, "top", "--interval", "1ms"); got.code != 2 || !strings.Contains(got.err, "--interval 1ms is below 100ms") {
+	if got := s.run(t, "top", "--interval", "1ms"); got.Code != 2 || !strings.Contains(got.Err, "--interval 1ms is below 100ms") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -46,10 +48,10 @@ func TestTopOnceReadsTheGateway(t *testing.T) {
 func TestTopPrintsJSONUntilItIsInterrupted(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	p := s.start(t, "top", "--json", "--interval", "100ms")
-	eventually(t, "three lines came", func() bool { return strings.Count(p.out.String(), "\n") >= 3 })
-	p.interrupt()
-	if got := p.wait(t); got.code != 0 || got.err != "" {
-		t.Errorf("status %d: %s", got.code, got.err)
+	outgatetest.Eventually(t, "three lines came", func() bool { return strings.Count(p.Out.String(), "\n") >= 3 })
+	p.Interrupt()
+	if got := p.Wait(t); got.Code != 0 || got.Err != "" {
+		t.Errorf("status %d: %s", got.Code, got.Err)
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/cmd/outgate/internal/view"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 )
@@ -25,30 +28,30 @@ import (
 func newOps(t *testing.T) (s *stand, url string, ids []string) {
 	t.Helper()
 	s = newStand(t, `bridges: [{id: b, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}, {id: off, channel: sandbox}]`)
-	if _, err := handlers.SuspendBridge(t.Context(), s.rdb, "off", handlers.Suspension{By: "operator", Text: "maintenance", SinceMS: 1}); err != nil {
+	if _, err := handlers.SuspendBridge(t.Context(), s.Redis, "off", handlers.Suspension{By: "operator", Text: "maintenance", SinceMS: 1}); err != nil {
 		t.Fatal(err)
 	}
-	stop := s.work()
-	for _, r := range s.enqueue(text("b", "dead", "1", failsForGood), text("hold", "r", "2", failsForGood), text("hold", "r", "3", "")) {
+	stop := s.Work()
+	for _, r := range s.Enqueue(outgatetest.Text("b", "dead", "1", failsForGood), outgatetest.Text("hold", "r", "2", failsForGood), outgatetest.Text("hold", "r", "3", "")) {
 		ids = append(ids, r.ID)
 	}
 	s.untilDead(ids[:2]...)
-	s.enqueue(text("off", "r", "4", ""), text("off", "r", "5", ""))
-	s.enqueue(text("b", "slow", "6", `{"sandbox":{"throttle_ms":600000}}`))
-	eventually(t, "all heads wait", func() bool {
-		rooms, err := api.New(api.Config{Redis: s.rdb, Scheme: s.cfg.scheme(), ViewAge: time.Nanosecond}).Lines(t.Context(), partition.RoomsQuery{})
+	s.Enqueue(outgatetest.Text("off", "r", "4", ""), outgatetest.Text("off", "r", "5", ""))
+	s.Enqueue(outgatetest.Text("b", "slow", "6", `{"sandbox":{"throttle_ms":600000}}`))
+	outgatetest.Eventually(t, "all heads wait", func() bool {
+		rooms, err := api.New(api.Config{Redis: s.Redis, Scheme: s.Config.Scheme(), ViewAge: time.Nanosecond}).Lines(t.Context(), partition.RoomsQuery{})
 		return err == nil && len(rooms) == 3 && !slices.ContainsFunc(rooms, func(r api.Room) bool {
 			return r.WaitsFor == api.WaitWorker || r.WaitsFor == api.WaitNothing
 		})
 	})
 	stop()
-	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
-	s.rdb.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
-	cfg, err := newWorker(s.cfg, zap.NewNop(), io.Discard)
+	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
+	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
+	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ops := api.New(api.Config{Redis: s.rdb, Scheme: s.cfg.scheme(), Bridges: func() []*handlers.Bridge { return cfg.Bridges }})
+	ops := api.New(api.Config{Redis: s.Redis, Scheme: s.Config.Scheme(), Bridges: func() []*handlers.Bridge { return cfg.Bridges }})
 	server := httptest.NewServer(ops)
 	t.Cleanup(func() {
 		server.Close()
@@ -85,7 +88,7 @@ func elements(t *testing.T, list json.RawMessage, moving ...string) []map[string
 	t.Helper()
 	var all []map[string]any
 	for _, e := range decoded[[]map[string]any](t, string(list)) {
-		if e["state"] != roomUnavailable {
+		if e["state"] != view.StateUnavailable {
 			all = append(all, still(t, e, moving...))
 		}
 	}
@@ -112,14 +115,14 @@ func TestTheCommandsPrintWhatTheAPIAnswers(t *testing.T) {
 		{"top --once", "/dead-letters", "dead_letters", 2, nil, nil},
 	} {
 		t.Run(tc.args+" and "+tc.path, func(t *testing.T) {
-			code, text := getPage(t, "GET", url+tc.path)
+			code, text := outgatetest.Get(t, "GET", url+tc.path)
 			printed := s.run(t, append(strings.Fields(tc.args), "--json")...)
-			if code != 200 || printed.code != 0 {
+			if code != 200 || printed.Code != 0 {
 				t.Fatalf("%d %s, %+v", code, text, printed)
 			}
-			list := json.RawMessage(printed.out)
+			list := json.RawMessage(printed.Out)
 			if strings.HasPrefix(tc.args, "top") {
-				list = decoded[map[string]json.RawMessage](t, printed.out)[tc.field]
+				list = decoded[map[string]json.RawMessage](t, printed.Out)[tc.field]
 			}
 			want := elements(t, decoded[map[string]json.RawMessage](t, text)[tc.field], tc.moving...)
 			got := elements(t, list, append(tc.moving, tc.more...)...)
@@ -136,11 +139,11 @@ func TestTheCommandsPrintWhatTheAPIAnswers(t *testing.T) {
 func TestATraceIsPrintedAsTheAPIAnswersIt(t *testing.T) {
 	s, url, ids := newOps(t)
 	for _, id := range ids {
-		_, text := getPage(t, "GET", url+"/envelopes/"+id)
+		_, text := outgatetest.Get(t, "GET", url+"/envelopes/"+id)
 		want := still(t, decoded[map[string]any](t, text), "now_ms")
 		got := s.run(t, "outcome", "--trace", "--json", id)
-		if diff := cmp.Diff(want, still(t, decoded[map[string]any](t, got.out), "now_ms")); diff != "" || got.code != 0 {
-			t.Errorf("status %d; answered (-), printed (+):\n%s", got.code, diff)
+		if diff := cmp.Diff(want, still(t, decoded[map[string]any](t, got.Out), "now_ms")); diff != "" || got.Code != 0 {
+			t.Errorf("status %d; answered (-), printed (+):\n%s", got.Code, diff)
 		}
 	}
 	got := s.run(t, "outcome", "--trace", ids[1])
@@ -161,21 +164,21 @@ held | TIME | AFTER | rejected 400 Bad Request
 `
 	// Steps of the same millisecond are "-" apart.
 	times := regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]{12}Z \| (-|AGE)`)
-	if diff := cmp.Diff(want, times.ReplaceAllString(shape(got.out), "TIME | AFTER")); diff != "" || got.code != 0 {
-		t.Errorf("status %d (-want +got):\n%s%s", got.code, diff, got.err)
+	if diff := cmp.Diff(want, times.ReplaceAllString(shape(got.Out), "TIME | AFTER")); diff != "" || got.Code != 0 {
+		t.Errorf("status %d (-want +got):\n%s%s", got.Code, diff, got.Err)
 	}
 	nobody := "001-0000000000000001"
-	if got := s.run(t, "outcome", "--trace", nobody); got.code != 1 || !strings.HasPrefix(got.err, "outgate: no trace of "+nobody+": nothing is known of this envelope") {
+	if got := s.run(t, "outcome", "--trace", nobody); got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: no trace of "+nobody+": nothing is known of this envelope") {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestTheTotalsOfTopAreTheOverview(t *testing.T) {
 	s, url, _ := newOps(t)
-	_, text := getPage(t, "GET", url+"/overview")
+	_, text := outgatetest.Get(t, "GET", url+"/overview")
 	moving := []string{"now_ms", "oldest_ms"}
 	want := still(t, decoded[map[string]any](t, text), moving...)
-	got := decoded[struct{ Totals map[string]any }](t, s.run(t, "top", "--once", "--json").out)
+	got := decoded[struct{ Totals map[string]any }](t, s.run(t, "top", "--once", "--json").Out)
 	if diff := cmp.Diff(want, still(t, got.Totals, moving...)); diff != "" {
 		t.Errorf("answered (-), printed (+):\n%s", diff)
 	}

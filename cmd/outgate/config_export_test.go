@@ -1,9 +1,0 @@
-package main
-
-// What the tests look at from outside.
-const MaxSecretFile = maxSecretFile
-
-var (
-	ChannelFault = channelFault
-	Nearest      = nearest
-)

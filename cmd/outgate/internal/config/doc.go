@@ -1,0 +1,2 @@
+// Package config reads a configuration in YAML, and reports every fault with its line.
+package config

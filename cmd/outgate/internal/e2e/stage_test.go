@@ -1,0 +1,307 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
+	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/discord/discordfake"
+	"github.com/outgate/outgate/handlers/ledger"
+	"github.com/outgate/outgate/handlers/matrix/matrixfake"
+	"github.com/outgate/outgate/handlers/slack/slackfake"
+	"github.com/outgate/outgate/handlers/telegram/telegramfake"
+	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
+)
+
+func TestMain(m *testing.M) {
+	logging.Disable()
+	m.Run()
+}
+
+// message is what stands in a room of a fake.
+type message = telegramfake.Message
+
+// fakeServer is what all fakes have.
+type fakeServer interface {
+	http.Handler
+	Messages(room string) []message
+	Rooms() []string
+	Counts() telegramfake.Counts
+	Lose(n int)
+}
+
+// provider is a fake and the bridge that sends to it.
+type provider struct {
+	fakeServer
+	channel string
+	// keys are those of the bridge, in YAML: credentials, limits.
+	keys string
+	// room is the nth room.
+	room func(n int) string
+}
+
+// The four providers, each with limits of its own.
+
+func telegramWith(l telegramfake.Limits) *provider {
+	return &provider{
+		fakeServer: telegramfake.New(telegramfake.Config{Token: "1:t", Limits: l}), channel: "telegram", keys: `token: "1:t"`,
+		room: func(n int) string { return fmt.Sprint(1000 + n) },
+	}
+}
+
+func slackWith(l slackfake.Limits) *provider {
+	return &provider{
+		fakeServer: slackfake.New(slackfake.Config{Token: "xoxb-t", Limits: l, SharesAtOnce: true}), channel: "slack", keys: `token: "xoxb-t"`,
+		room: func(n int) string { return fmt.Sprintf("C%08d", n) },
+	}
+}
+
+func discordWith(l discordfake.Limits) *provider {
+	return &provider{
+		fakeServer: discordfake.New(discordfake.Config{Token: "t", Limits: l}), channel: "discord", keys: `token: "t"`,
+		room: func(n int) string { return fmt.Sprint(500000000000000000 + n) },
+	}
+}
+
+func matrixWith(l matrixfake.Limits) *provider {
+	return &provider{
+		fakeServer: matrixfake.New(matrixfake.Config{Limits: l}), channel: "matrix", keys: fmt.Sprintf("token: %q", matrixfake.DefaultToken),
+		room: func(n int) string { return fmt.Sprintf("!r%d:fake.example", n) },
+	}
+}
+
+// with adds keys to the bridge.
+func (p *provider) with(keys string) *provider {
+	p.keys += ", " + keys
+	return p
+}
+
+// noLimits are limits of a bridge that are never reached.
+const noLimits = `limits: {bridge: "10000/1s", room: "10000/1s"}`
+
+// unlimited are the four providers without any limit.
+func unlimited() []*provider {
+	return []*provider{
+		telegramWith(telegramfake.Unlimited).with(noLimits),
+		slackWith(slackfake.Unlimited).with(noLimits),
+		discordWith(discordfake.Unlimited).with(noLimits),
+		matrixWith(matrixfake.Limits{Burst: -1}).with(noLimits),
+	}
+}
+
+// atOnce runs subtests all at once, however many cores there are: they mostly wait.
+func atOnce(t *testing.T, tests map[string]func(t *testing.T)) {
+	t.Helper()
+	var all sync.WaitGroup
+	for name, test := range tests {
+		all.Go(func() { t.Run(name, test) })
+	}
+	all.Wait()
+}
+
+// forEach runs a test for each provider, all at once.
+func forEach(t *testing.T, providers []*provider, test func(t *testing.T, p *provider)) {
+	t.Helper()
+	tests := make(map[string]func(*testing.T))
+	for _, p := range providers {
+		tests[p.channel] = func(t *testing.T) { test(t, p) }
+	}
+	atOnce(t, tests)
+}
+
+// door is a worker with one bridge, "b", to a provider.
+type door struct {
+	*provider
+	t      *testing.T
+	rdb    *redis.Client
+	client *tasks.Client
+	// worker is outgate serve, in this process.
+	worker *outgatetest.Process
+}
+
+// open serves the fake, and starts a Redis and a worker.
+func (p *provider) open(t *testing.T) *door {
+	t.Helper()
+	server := httptest.NewServer(p.fakeServer)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	return p.openAt(t, server.URL)
+}
+
+// openAt starts a Redis and a worker for a provider that is there already.
+func (p *provider) openAt(t *testing.T, url string) *door {
+	t.Helper()
+	store := redistest.Start(t)
+	d := &door{provider: p, t: t, rdb: store.Client()}
+	config := filepath.Join(t.TempDir(), "outgate.yaml")
+	outgatetest.WriteFile(t, config, bridgesYAML(store.URL(), p.bridgeYAML("b", url)))
+	d.worker = daemontest.Serve(t, config)
+	d.worker.Logs(t, "worker.started")
+	d.client = tasks.NewClient(d.rdb)
+	t.Cleanup(func() { _ = d.client.Close() })
+	return d
+}
+
+// bridgeYAML is a bridge as it stands in a configuration.
+func (p *provider) bridgeYAML(id, url string) string {
+	return fmt.Sprintf("  - {id: %s, channel: %s, base_url: %q, %s}\n", id, p.channel, url, p.keys)
+}
+
+// bridgesYAML is a configuration.
+func bridgesYAML(store string, bridges ...string) string {
+	return fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 4}\nresults: {ttl: 1h}\n", store) +
+		"delivery: {base_backoff: 20ms, max_backoff: 1s}\nbridges:\n" + strings.Join(bridges, "")
+}
+
+// envelope is one to the nth room.
+func (d *door) envelope(room int, op tasks.Operation, payload tasks.Payload, edited string) tasks.Envelope {
+	return tasks.Envelope{
+		Operation: op, BridgeID: "b", ExternalRoomID: d.room(room), Payload: payload, ExternalMessageID: edited,
+	}
+}
+
+// enqueue admits envelopes.
+func (d *door) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
+	d.t.Helper()
+	receipts, err := d.client.EnqueueBatch(d.t.Context(), envelopes)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return receipts
+}
+
+// outcomes waits for those of all receipts.
+func (d *door) outcomes(receipts []tasks.Receipt) []tasks.Outcome {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), 4*time.Minute)
+	defer cancel()
+	outcomes := make([]tasks.Outcome, len(receipts))
+	for i, r := range receipts {
+		var err error
+		if outcomes[i], err = d.client.Wait(ctx, r); err != nil {
+			d.t.Fatalf("the outcome of %d of %d: %v; the provider counts %+v", i+1, len(receipts), err, d.Counts())
+		}
+	}
+	return outcomes
+}
+
+// deliver admits one envelope and waits for its success.
+func (d *door) deliver(e tasks.Envelope) *tasks.Success {
+	d.t.Helper()
+	o := d.outcomes(d.enqueue(e))[0]
+	if o.Success == nil {
+		d.t.Fatalf("%s: %+v", e.Operation, o.Error)
+	}
+	return o.Success
+}
+
+// texts are what can be read in the nth room.
+func (d *door) texts(room int) []string {
+	var texts []string
+	for _, m := range d.Messages(d.room(room)) {
+		texts = append(texts, m.Text)
+	}
+	return texts
+}
+
+// admit admits so many numbered messages to each of so many rooms, in turn.
+func (d *door) admit(rooms, each int) (receipts []tasks.Receipt) {
+	d.t.Helper()
+	for seq := 1; seq <= each; seq++ {
+		var round []tasks.Envelope
+		for room := range rooms {
+			round = append(round, d.envelope(room, tasks.Send, tasks.Text(ledger.Text(seq)), ""))
+		}
+		receipts = append(receipts, d.enqueue(round...)...)
+	}
+	return receipts
+}
+
+// load is admit, and waits until all are settled. Each must be a success.
+func (d *door) load(rooms, each int) {
+	d.t.Helper()
+	receipts := d.admit(rooms, each)
+	for i, o := range d.outcomes(receipts) {
+		if o.Success == nil || o.Success.PossibleDuplicate {
+			d.t.Errorf("outcome of %s: %+v %+v", receipts[i].ID, o.Success, o.Error)
+		}
+	}
+}
+
+// check holds what stands in the rooms against what was admitted: order, nothing
+// lost, no doubles. It answers when each message came to each room.
+func (d *door) check(rooms, each int) [][]time.Time {
+	d.t.Helper()
+	return d.checkBut(rooms, each, ledger.Expect{})
+}
+
+// checkBut is check with exceptions.
+func (d *door) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time {
+	d.t.Helper()
+	record := ledger.New()
+	expect.Rooms = make(map[string]int)
+	for room := range rooms {
+		expect.Rooms[d.room(room)] = each
+	}
+	var all [][]time.Time
+	for _, room := range d.Rooms() {
+		var times []time.Time
+		for i, m := range d.Messages(room) {
+			// discord escapes what could be markup
+			seq, ok := ledger.ParseSeq(strings.ReplaceAll(m.Text, `\`, ""))
+			if !ok {
+				d.t.Errorf("message %d of room %s reads %q", i, room, m.Text)
+			}
+			record.Add(ledger.Record{Room: room, Seq: seq, ID: m.ID, Start: m.At, End: m.At, Accepted: true})
+			times = append(times, m.At)
+		}
+		all = append(all, times)
+	}
+	if err := record.Check(expect).Err(); err != nil {
+		d.t.Error(err)
+	}
+	return all
+}
+
+// pace is a limit, of all rooms together or of each.
+type pace struct {
+	ratelimit.Limit
+	perRoom bool
+}
+
+// used is which part the messages are of what the limits would have let through, from
+// the first message of all to the last: to the last of each room where the limit is
+// the room's, since nothing is left to be sent there.
+func used(rooms [][]time.Time, paces []pace) (share float64, took time.Duration) {
+	all := slices.Concat(rooms...)
+	first := slices.MinFunc(all, time.Time.Compare)
+	until := func(times []time.Time) time.Duration { return slices.MaxFunc(times, time.Time.Compare).Sub(first) }
+	for _, p := range paces {
+		most := 0.0
+		if p.perRoom {
+			for _, times := range rooms {
+				most += p.most(until(times))
+			}
+		} else {
+			most = p.most(until(all))
+		}
+		share = max(share, float64(len(all))/most)
+	}
+	return share, until(all)
+}
+
+// most is how many messages the limit would let through in a time.
+func (p pace) most(d time.Duration) float64 { return float64(p.N) * (1 + float64(d)/float64(p.Window)) }

@@ -1,0 +1,120 @@
+// Package outgatetest has what the tests of the command share: a gateway that a
+// configuration has set up, a process to wait for, and its pages. It is imported from
+// tests only.
+package outgatetest
+
+import (
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
+	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// Gateway is a Redis that a gateway has configured, and maybe a worker on it.
+type Gateway struct {
+	T      testing.TB
+	Config *config.Config
+	Redis  redis.UniversalClient
+	Client *tasks.Client
+	// Store is the embedded Redis of newRig, nil on a Redis of the test's own.
+	Store *miniredis.Miniredis
+}
+
+// New configures an embedded Redis as this configuration says, two
+// partitions where it says nothing.
+func New(t testing.TB, yaml string) *Gateway {
+	t.Helper()
+	if !strings.Contains(yaml, "partitions:") {
+		yaml += "\npartitions: {count: 2}"
+	}
+	cfg, err := config.Parse("stand.yaml", []byte(yaml), channels.Known, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := miniredis.RunT(t)
+	rdb, err := config.NewRedis("redis://" + store.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rdb.Close() })
+	s := On(t, cfg, rdb)
+	s.Store = store
+	s.Announce()
+	return s
+}
+
+// On is a rig on a Redis that is there, and not configured by it.
+func On(t testing.TB, cfg *config.Config, rdb redis.UniversalClient) *Gateway {
+	t.Helper()
+	s := &Gateway{T: t, Config: cfg, Redis: rdb, Client: tasks.NewClient(rdb)}
+	t.Cleanup(func() { _ = s.Client.Close() })
+	return s
+}
+
+// URL is the address of the embedded Redis.
+func (s *Gateway) URL() string { return "redis://" + s.Store.Addr() }
+
+// Announce configures the Redis.
+func (s *Gateway) Announce() {
+	s.T.Helper()
+	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	channels := make(map[string]string)
+	for _, b := range cfg.Bridges {
+		channels[b.ID] = b.Channel.Type()
+	}
+	setup := partition.Setup{
+		Scheme: cfg.Scheme, Capacity: cfg.Capacity, Pressure: cfg.Pressure,
+		MaxBytes: cfg.MaxBytes, Bridges: channels, Enqueue: cfg.EnqueueScript,
+	}
+	if err := setup.Announce(s.T.Context(), s.Redis); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// Work starts a worker. The answer stops it, and so does the end of the test.
+func (s *Gateway) Work() (stop func()) {
+	s.T.Helper()
+	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	w := handlers.NewWorker(s.Redis, cfg)
+	if err := w.Start(s.T.Context()); err != nil {
+		s.T.Fatal(err)
+	}
+	stop = sync.OnceFunc(w.Shutdown)
+	s.T.Cleanup(stop)
+	return stop
+}
+
+// Enqueue admits envelopes.
+func (s *Gateway) Enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
+	s.T.Helper()
+	receipts, err := s.Client.EnqueueBatch(s.T.Context(), envelopes)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return receipts
+}
+
+// Text is an envelope; metadata scripts the sandbox.
+func Text(bridge, room, payload, metadata string) tasks.Envelope {
+	e := tasks.Envelope{Operation: tasks.Send, BridgeID: bridge, ExternalRoomID: room, Payload: tasks.Text(payload)}
+	if metadata != "" {
+		e.Opts = &tasks.Opts{Metadata: []byte(metadata)}
+	}
+	return e
+}

@@ -1,0 +1,2 @@
+// Package telemetry exports traces and serves profiles, as the environment asks for.
+package telemetry

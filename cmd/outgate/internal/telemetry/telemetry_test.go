@@ -1,0 +1,22 @@
+package telemetry
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+func TestASwitchedOffSDKMakesNoSpans(t *testing.T) {
+	env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}
+	if url, err := tracesURL(func(name string) string { return env[name] }); url != "" || err != nil {
+		t.Errorf("%q, %v", url, err)
+	}
+}
+
+func TestProfilesAreNotForAnotherNameOfThisMachine(t *testing.T) {
+	rebound := httptest.NewRecorder()
+	profilesHandler().ServeHTTP(rebound, httptest.NewRequest("GET", "http://rebound.example:6060/debug/pprof/heap", nil))
+	if rebound.Code != http.StatusForbidden {
+		t.Errorf("%d for a name that points here", rebound.Code)
+	}
+}

@@ -1,0 +1,2 @@
+// Package top shows a gateway live on a terminal.
+package top

@@ -1,0 +1,150 @@
+package top
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
+)
+
+// looked is what came of reading a snapshot.
+type looked struct {
+	snapshot *Snapshot
+	err      error
+	panicked any
+}
+
+// look reads a snapshot; a panic goes to whoever has the terminal to restore.
+func (r *Reader) look(ctx context.Context, to chan<- looked) {
+	var l looked
+	defer func() {
+		l.panicked = recover()
+		to <- l
+	}()
+	l.snapshot, l.err = r.Read(ctx)
+}
+
+// sizeEvery is how often the size of the window is asked for.
+const sizeEvery = 200 * time.Millisecond
+
+// Options are the terminal, and how often to look.
+type Options struct {
+	Interval time.Duration
+	// Keys is what is typed on In, which is put into raw mode.
+	Keys    io.Reader
+	In, Out *os.File
+	Colours bool
+}
+
+// Live shows frames on a terminal until somebody quits.
+func Live(ctx context.Context, r *Reader, o Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	restore, err := takeTerminal(o.In, o.Out)
+	if err != nil {
+		return err
+	}
+	defer restore() // after a panic too
+	keys := make(chan string, 16)
+	go readKeys(ctx, o.Keys, keys)
+	size, look := time.NewTicker(sizeEvery), time.NewTicker(o.Interval)
+	defer size.Stop()
+	defer look.Stop()
+	results, looking := make(chan looked, 1), true
+	go r.look(ctx, results)
+	view, snapshot := newWindow(), (*Snapshot)(nil)
+	measure(view, o.Out)
+	for stale := true; ; {
+		if snapshot != nil && stale {
+			_, _ = io.WriteString(o.Out, paint(view.lines(snapshot), o.Colours))
+		}
+		stale = true
+		select {
+		case <-ctx.Done():
+			return nil
+		case key, open := <-keys:
+			if !open || !view.press(key) {
+				return nil
+			}
+		case <-size.C:
+			stale = measure(view, o.Out)
+		case <-look.C:
+			stale = false
+			if !looking {
+				looking = true
+				go r.look(ctx, results)
+			}
+		case l := <-results:
+			looking = false
+			if l.panicked != nil {
+				panic(l.panicked)
+			}
+			if snapshot, err = view.heard(snapshot, l); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// heard takes a new snapshot, or keeps the one there is and says why. Without any it
+// is an error.
+func (v *window) heard(was *Snapshot, l looked) (*Snapshot, error) {
+	switch {
+	case l.err == nil:
+		v.trouble = ""
+		return l.snapshot, nil
+	case was == nil:
+		return nil, l.err
+	}
+	v.trouble = human.OneLine(l.err.Error())
+	return was, nil
+}
+
+// measure takes the size of the window. It is true where that is another than before.
+func measure(v *window, out *os.File) bool {
+	width, height, err := term.GetSize(int(out.Fd()))
+	if err != nil || width == v.width && height == v.height {
+		return false
+	}
+	v.width, v.height = width, height
+	return true
+}
+
+// takeTerminal switches to a screen of our own, in raw mode. The answer gives the
+// terminal back as it was.
+func takeTerminal(in, out *os.File) (restore func(), err error) {
+	state, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("take the terminal: %w", err)
+	}
+	// The other screen, no cursor, no wrapping of what is too wide.
+	_, _ = io.WriteString(out, "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J")
+	return func() {
+		_, _ = io.WriteString(out, "\x1b[?7h\x1b[?25h\x1b[?1049l")
+		_ = term.Restore(int(in.Fd()), state)
+	}, nil
+}
+
+// readKeys sends the keys that are pressed until the input ends.
+func readKeys(ctx context.Context, in io.Reader, keys chan<- string) {
+	defer close(keys)
+	input := make([]byte, 256)
+	for {
+		n, err := in.Read(input)
+		for _, key := range keysIn(string(input[:n])) {
+			select {
+			case keys <- key:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,2 @@
+// Package view says in words how rooms and bridges stand.
+package view

@@ -1,0 +1,122 @@
+package view
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/cmd/outgate/internal/human"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/partition"
+)
+
+// StateUnavailable is the state of a room that nothing waits for, and that nothing
+// can be delivered to.
+const StateUnavailable = "unavailable"
+
+// Rooms are the lines that a query finds, and after them the rooms without a line that
+// nothing can be delivered to.
+func Rooms(ctx context.Context, views *api.API, query partition.RoomsQuery) ([]api.Room, error) {
+	rooms, err := views.Lines(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	index := -1
+	if len(query.Partitions) == 1 {
+		index = query.Partitions[0]
+	}
+	// Those that have a line are among them.
+	unavailable, _, err := views.Unavailable(ctx, query.Limit+len(rooms), index)
+	if err != nil {
+		return nil, err
+	}
+	shown := make(map[string]bool, len(rooms))
+	for _, r := range rooms {
+		shown[r.Line] = true
+	}
+	most := len(rooms) + query.Limit
+	for _, u := range unavailable {
+		if !shown[u.Line] && len(rooms) < most {
+			rooms = append(rooms, api.Room{
+				Line: u.Line, BridgeID: u.BridgeID, Partition: u.Partition, State: StateUnavailable, WaitsFor: api.WaitNothing,
+				AgeMS: time.Now().UnixMilli() - u.SinceMS, Unavailable: &handlers.Unavailable{Text: u.Text, SinceMS: u.SinceMS},
+			})
+		}
+	}
+	return rooms, nil
+}
+
+// HeadState is what the head of a line is doing, in our words.
+func HeadState(r api.Room) string {
+	switch r.WaitsFor {
+	case api.WaitOperator:
+		return string(partition.HeadHeld)
+	case api.WaitSweeper:
+		return string(partition.HeadGone)
+	default:
+		return r.State
+	}
+}
+
+// WaitsFor says what keeps a line from moving.
+func WaitsFor(r api.Room, now time.Time) string {
+	switch {
+	case r.State == StateUnavailable:
+		return "nothing: the room is unavailable: " + r.Unavailable.Text
+	case r.Unavailable != nil:
+		return headWaitsFor(r, now) + "; the room is unavailable: " + r.Unavailable.Text
+	}
+	return headWaitsFor(r, now)
+}
+
+func headWaitsFor(r api.Room, now time.Time) string {
+	wait, because := "", ""
+	if until := r.NextMS - now.UnixMilli(); until > 0 {
+		wait = ", in " + human.Age(until)
+	}
+	if r.Reason != "" {
+		because = ": " + r.Reason
+	}
+	switch {
+	case r.WaitsFor == api.WaitOperator:
+		return "an operator: outgate dead-letters replay or drop " + r.Head + because
+	case r.WaitsFor == api.WaitSweeper:
+		return "the sweeper: its head was removed by hand"
+	case r.WaitsFor == api.WaitNothing:
+		return "its delivery, under way"
+	case r.WaitsFor == api.WaitBridge && r.Suspended != nil:
+		return fmt.Sprintf("bridge %s, suspended by %s%s", r.BridgeID, r.Suspended.By, reasonInBrackets(*r.Suspended))
+	case r.Paused:
+		return "its partition, which is paused"
+	case r.WaitsFor == api.WaitRetry:
+		return "its next attempt" + wait + because
+	case r.WaitsFor == api.WaitLimit:
+		return "its turn" + wait + because
+	}
+	return "a worker"
+}
+
+func reasonInBrackets(s handlers.Suspension) string {
+	switch {
+	case s.Reason != "":
+		return " (" + string(s.Reason) + ")"
+	case s.Text != "":
+		return " (" + s.Text + ")"
+	}
+	return ""
+}
+
+// BridgeRow is a bridge as a table shows it.
+func BridgeRow(b api.Bridge, now time.Time) []string {
+	row := []string{b.ID, b.Channel, b.State, strconv.Itoa(b.Fatals), "", "", ""}
+	if s := b.Suspension; s != nil {
+		row[4], row[5] = s.By, human.Age(now.UnixMilli()-s.SinceMS)
+		row[6] = strings.TrimSpace(string(s.Reason) + " " + s.Text)
+	} else if b.ClosedUntilMS > 0 {
+		row[6] = "its provider said to wait, for " + human.Age(max(1, b.ClosedUntilMS-now.UnixMilli()))
+	}
+	return row
+}
