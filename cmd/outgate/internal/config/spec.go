@@ -10,7 +10,7 @@ import (
 
 // Spec is what the configuration has to know of a channel.
 type Spec struct {
-	// Takes are the keys of channelKeys that the channel uses, needs those of them
+	// Takes are the keys of channelKeys that the channel uses, Needs those of them
 	// it cannot do without.
 	Takes, Needs []string
 	// Coalesces is true where edits are coalesced unless the configuration says not.

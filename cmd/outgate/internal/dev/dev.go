@@ -19,7 +19,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// bridgeID is the one bridge of outgate dev, and devKeep how many of its
+// bridgeID is the one bridge of outgate dev, and keep how many of its
 // deliveries are kept.
 const (
 	bridgeID = "sandbox"

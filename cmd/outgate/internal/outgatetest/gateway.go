@@ -26,7 +26,7 @@ type Gateway struct {
 	Config *config.Config
 	Redis  redis.UniversalClient
 	Client *tasks.Client
-	// Store is the embedded Redis of newRig, nil on a Redis of the test's own.
+	// Store is the embedded Redis of New, nil on a Redis of the test's own.
 	Store *miniredis.Miniredis
 }
 

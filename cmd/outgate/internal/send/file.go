@@ -31,6 +31,7 @@ type Report struct {
 	Outcomes *Outcomes `json:"outcomes,omitempty"`
 }
 
+// Failure is a line of the file that was not enqueued, and why.
 type Failure struct {
 	Line  int    `json:"line"`
 	Error string `json:"error"`

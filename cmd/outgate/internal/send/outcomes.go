@@ -14,6 +14,7 @@ type Outcomes struct {
 	Failed     []OutcomeFailure `json:"failed"`
 }
 
+// OutcomeFailure is an envelope that was not delivered, and why.
 type OutcomeFailure struct {
 	ID    string `json:"id"`
 	Error string `json:"error"`

@@ -24,6 +24,7 @@ type Snapshot struct {
 	DeadLetters []api.Letter    `json:"dead_letters"`
 }
 
+// Rates are how much happens in a second.
 type Rates struct {
 	AdmittedPerS   float64 `json:"admitted_per_s"`
 	DeliveredPerS  float64 `json:"delivered_per_s"`
@@ -55,6 +56,7 @@ func NewReader(views *api.API, redis string) *Reader {
 	return &Reader{views: views, redis: redis, now: time.Now}
 }
 
+// Read reads one snapshot.
 func (r *Reader) Read(ctx context.Context) (*Snapshot, error) {
 	s := &Snapshot{Redis: r.redis}
 	var err error
