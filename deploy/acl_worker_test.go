@@ -14,6 +14,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
@@ -117,8 +118,8 @@ func worksAsAWorker(t *testing.T, rdb redis.UniversalClient, w *testWorker) {
 		t.Fatalf("got %v, want a dead letter", err)
 	}
 	w.broken.Store(false)
-	letters := handlers.NewDeadLetters(rdb, w.scheme, client)
-	if list, err := letters.List(ctx, handlers.DeadLetterFilter{}, 10); err != nil || len(list) != 1 {
+	letters := ops.NewDeadLetters(rdb, w.scheme, client)
+	if list, err := letters.List(ctx, ops.DeadLetterFilter{}, 10); err != nil || len(list) != 1 {
 		t.Fatalf("%v: %v", list, err)
 	}
 	replayed, err := letters.Replay(ctx, refused.DeadLetterID)

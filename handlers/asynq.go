@@ -55,14 +55,14 @@ func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 		id: id, admitted: admitted, raw: task.Payload(),
 		keyHash: headers["outgate-key"], fingerprint: headers["outgate-fingerprint"],
 	}
-	if d.token = h.slot.token(id); d.token != "" {
+	if d.token = h.prefetched.Token(id); d.token != "" {
 		d.turn, d.begun, d.marked = partition.Begun{Turn: partition.TurnGo, Try: 1}, true, true
 	}
-	h.slot.room.Add(-1)
-	defer h.slot.room.Add(1)
+	h.prefetched.Free.Add(-1)
+	defer h.prefetched.Free.Add(1)
 	v := h.deliver(ctx, d)
 	if v.released {
-		h.door.release(id)
+		h.asynqRedis.Release(id)
 		return nil
 	}
 	return &waitError{after: v.after, text: v.text}
@@ -112,7 +112,7 @@ func (w *Worker) serverConfig(queue string) asynq.Config {
 		Queues:                   map[string]int{queue: 1},
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
-		TaskCheckInterval:        time.Millisecond, // the door waits
+		TaskCheckInterval:        time.Millisecond, // asynqredis waits
 		DelayedTaskCheckInterval: 500 * time.Millisecond,
 		JanitorInterval:          time.Minute,
 		ShutdownTimeout:          w.cfg.ShutdownTimeout,

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/outgate/outgate/handlers/internal/breaker"
 )
 
 // bulkhead keeps a bridge from taking all of a partition's deliveries: where it
@@ -51,7 +53,7 @@ func (h *handler) takeSeat(ctx context.Context, d *delivery) *end {
 	}
 	s := h.bulkhead.of(d.bridge.ID)
 	if !s.take(ctx) {
-		return &end{later: overflowAtLeast + holdJitter(d.id, overflowSpread)}
+		return &end{later: overflowAtLeast + breaker.Jitter(d.id, overflowSpread)}
 	}
 	d.seat = s
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
@@ -90,7 +91,7 @@ func TestARetryResumesAtThePieceThatFailed(t *testing.T) {
 				t.Errorf("tokens %q, want %q", got, c.tokens)
 			}
 			if c.max == 2 {
-				letter, err := handlers.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client).Show(t.Context(), r.ID)
+				letter, err := ops.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client).Show(t.Context(), r.ID)
 				if d := cmp.Diff([]string{"sb-1", "sb-2"}, letter.MessageIDs); d != "" || err != nil || o.Error == nil {
 					t.Errorf("dead letter %+v (%v), outcome %+v", letter, err, o)
 				}

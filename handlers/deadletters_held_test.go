@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -29,7 +29,7 @@ func TestAHeldHeadGoesOnWhereItStands(t *testing.T) {
 			if letter := d.until(first.ID); !letter.Held {
 				t.Fatalf("%+v", letter)
 			}
-			if err := d.letters.Purge(t.Context(), first.ID); !errors.Is(err, handlers.ErrHeld) {
+			if err := d.letters.Purge(t.Context(), first.ID); !errors.Is(err, ops.ErrHeld) {
 				t.Errorf("purge of a held one: %v", err)
 			}
 			d.broken.Store(false)
@@ -95,7 +95,7 @@ func TestADroppedHeadIsADeadLetterLikeAnyOther(t *testing.T) {
 	if again := d.enqueue(e); !again.Idempotent || again.ID != first.ID || again.Outcome == nil {
 		t.Errorf("its key answers %+v", again)
 	}
-	if err := d.letters.Drop(t.Context(), first.ID); !errors.Is(err, handlers.ErrNotHeld) {
+	if err := d.letters.Drop(t.Context(), first.ID); !errors.Is(err, ops.ErrNotHeld) {
 		t.Errorf("dropped twice: %v", err)
 	}
 	letter := d.until(first.ID)
@@ -128,7 +128,7 @@ func TestWhatWasRunByHandIsNotReplayed(t *testing.T) {
 	if _, err := d.letters.Replay(t.Context(), held.ID); !errors.Is(err, tasks.ErrAlreadyReplayed) {
 		t.Errorf("error %v", err)
 	}
-	if err := d.letters.Drop(t.Context(), held.ID); !errors.Is(err, handlers.ErrNotHeld) {
+	if err := d.letters.Drop(t.Context(), held.ID); !errors.Is(err, ops.ErrNotHeld) {
 		t.Errorf("drop: %v", err)
 	}
 }

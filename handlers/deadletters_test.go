@@ -16,6 +16,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
@@ -28,7 +29,7 @@ type desk struct {
 	rdb     *redis.Client
 	cfg     handlers.Config
 	client  *tasks.Client
-	letters *handlers.DeadLetters
+	letters *ops.DeadLetters
 	sandbox *sandbox.Channel
 	// broken makes every attempt fail for good.
 	broken atomic.Bool
@@ -65,7 +66,7 @@ func newDesk(t *testing.T, rdb *redis.Client) *desk {
 	if err := setup.Announce(t.Context(), rdb); err != nil {
 		t.Fatal(err)
 	}
-	d.letters = handlers.NewDeadLetters(rdb, d.cfg.Scheme, d.client)
+	d.letters = ops.NewDeadLetters(rdb, d.cfg.Scheme, d.client)
 	d.letters.ResultTTL, d.letters.IdempotencyWindow = time.Minute, time.Hour
 	return d
 }
@@ -110,7 +111,7 @@ func (d *desk) outcome(r tasks.Receipt) tasks.Outcome {
 }
 
 // until waits for a dead letter.
-func (d *desk) until(id string) handlers.DeadLetter {
+func (d *desk) until(id string) ops.DeadLetter {
 	d.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -142,7 +143,7 @@ func toRoom(bridge, room, text string) tasks.Envelope {
 }
 
 // bury writes the record of a dead letter as a worker does.
-func (d *desk) bury(letter handlers.DeadLetter) {
+func (d *desk) bury(letter ops.DeadLetter) {
 	d.t.Helper()
 	index, err := partition.IndexOf(letter.ID)
 	if err != nil {
@@ -169,8 +170,8 @@ func letterID(index, n int) string { return fmt.Sprintf("%03d-%016x", index, n) 
 
 func TestDeadLettersAreChosen(t *testing.T) {
 	d := newDesk(t, embeddedRedis(t))
-	letter := func(index, n int, died int64, change func(*handlers.DeadLetter)) string {
-		l := handlers.DeadLetter{
+	letter := func(index, n int, died int64, change func(*ops.DeadLetter)) string {
+		l := ops.DeadLetter{
 			ID: letterID(index, n), BridgeID: "b", ExternalRoomID: "r", Operation: tasks.Send, Category: classify.Terminal,
 			Reason: classify.ReasonRejected, DiedAtMS: died, Envelope: json.RawMessage(`{}`),
 		}
@@ -181,25 +182,25 @@ func TestDeadLettersAreChosen(t *testing.T) {
 		return l.ID
 	}
 	plain := letter(0, 3, 1000, nil)
-	bridge := letter(0, 2, 2000, func(l *handlers.DeadLetter) { l.BridgeID = "other" })
-	room := letter(1, 1, 3000, func(l *handlers.DeadLetter) { l.ExternalRoomID = "other" })
-	fatal := letter(1, 4, 4000, func(l *handlers.DeadLetter) { l.Category, l.Reason = classify.Fatal, classify.ReasonGone })
-	again := letter(0, 5, 5000, func(l *handlers.DeadLetter) { l.ReplayedAs = "000-000000000000000a" })
+	bridge := letter(0, 2, 2000, func(l *ops.DeadLetter) { l.BridgeID = "other" })
+	room := letter(1, 1, 3000, func(l *ops.DeadLetter) { l.ExternalRoomID = "other" })
+	fatal := letter(1, 4, 4000, func(l *ops.DeadLetter) { l.Category, l.Reason = classify.Fatal, classify.ReasonGone })
+	again := letter(0, 5, 5000, func(l *ops.DeadLetter) { l.ReplayedAs = "000-000000000000000a" })
 
 	for name, tc := range map[string]struct {
-		filter handlers.DeadLetterFilter
+		filter ops.DeadLetterFilter
 		want   []string
 	}{
-		"no filter is all, newest first": {handlers.DeadLetterFilter{}, []string{again, fatal, room, bridge, plain}},
-		"by bridge":                      {handlers.DeadLetterFilter{BridgeID: "other"}, []string{bridge}},
-		"by room":                        {handlers.DeadLetterFilter{ExternalRoomID: "other"}, []string{room}},
-		"by category":                    {handlers.DeadLetterFilter{Category: classify.Fatal}, []string{fatal}},
-		"by reason":                      {handlers.DeadLetterFilter{Reason: classify.ReasonGone}, []string{fatal}},
-		"by partition":                   {handlers.DeadLetterFilter{Partitions: []int{1}}, []string{fatal, room}},
-		"by time, inclusive":             {handlers.DeadLetterFilter{Since: time.UnixMilli(4000)}, []string{again, fatal}},
-		"without the replayed":           {handlers.DeadLetterFilter{Replayable: true}, []string{fatal, room, bridge, plain}},
-		"by several at once":             {handlers.DeadLetterFilter{BridgeID: "b", ExternalRoomID: "r", Reason: classify.ReasonRejected}, []string{again, plain}},
-		"none":                           {handlers.DeadLetterFilter{BridgeID: "nobody"}, nil},
+		"no filter is all, newest first": {ops.DeadLetterFilter{}, []string{again, fatal, room, bridge, plain}},
+		"by bridge":                      {ops.DeadLetterFilter{BridgeID: "other"}, []string{bridge}},
+		"by room":                        {ops.DeadLetterFilter{ExternalRoomID: "other"}, []string{room}},
+		"by category":                    {ops.DeadLetterFilter{Category: classify.Fatal}, []string{fatal}},
+		"by reason":                      {ops.DeadLetterFilter{Reason: classify.ReasonGone}, []string{fatal}},
+		"by partition":                   {ops.DeadLetterFilter{Partitions: []int{1}}, []string{fatal, room}},
+		"by time, inclusive":             {ops.DeadLetterFilter{Since: time.UnixMilli(4000)}, []string{again, fatal}},
+		"without the replayed":           {ops.DeadLetterFilter{Replayable: true}, []string{fatal, room, bridge, plain}},
+		"by several at once":             {ops.DeadLetterFilter{BridgeID: "b", ExternalRoomID: "r", Reason: classify.ReasonRejected}, []string{again, plain}},
+		"none":                           {ops.DeadLetterFilter{BridgeID: "nobody"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list, err := d.letters.List(t.Context(), tc.filter, 0)
@@ -215,10 +216,10 @@ func TestDeadLettersAreChosen(t *testing.T) {
 			}
 		})
 	}
-	if list, err := d.letters.List(t.Context(), handlers.DeadLetterFilter{}, 2); err != nil || len(list) != 2 || list[0].ID != again || list[1].ID != fatal {
+	if list, err := d.letters.List(t.Context(), ops.DeadLetterFilter{}, 2); err != nil || len(list) != 2 || list[0].ID != again || list[1].ID != fatal {
 		t.Errorf("the newest two are %v, %v", list, err)
 	}
-	ids, err := d.letters.IDs(t.Context(), handlers.DeadLetterFilter{})
+	ids, err := d.letters.IDs(t.Context(), ops.DeadLetterFilter{})
 	if diff := cmp.Diff([]string{bridge, plain, again, room, fatal}, ids); err != nil || diff != "" {
 		t.Errorf("in the order of admission (-want +got), %v:\n%s", err, diff)
 	}
@@ -231,17 +232,17 @@ func TestManyDeadLettersAreReadInPages(t *testing.T) {
 	d := newDesk(t, redistest.Start(t).Client())
 	const many = 450
 	for n := range many {
-		d.bury(handlers.DeadLetter{ID: letterID(0, n+1), DiedAtMS: int64(n), Envelope: json.RawMessage(`{}`)})
+		d.bury(ops.DeadLetter{ID: letterID(0, n+1), DiedAtMS: int64(n), Envelope: json.RawMessage(`{}`)})
 	}
 	// A record that ran out, and one that is none.
 	k := partition.Keys{Queue: d.cfg.Scheme.Queue(0)}
 	d.rdb.Del(t.Context(), k.DeadLetter(letterID(0, 300)))
 	d.rdb.HSet(t.Context(), k.DeadLetter(letterID(0, 301)), "record", "garbage")
-	ids, err := d.letters.IDs(t.Context(), handlers.DeadLetterFilter{})
+	ids, err := d.letters.IDs(t.Context(), ops.DeadLetterFilter{})
 	if err != nil || len(ids) != many-1 || ids[0] != letterID(0, 1) || ids[many-2] != letterID(0, many) {
 		t.Errorf("%d ids, %v", len(ids), err)
 	}
-	unreadable, err := d.letters.List(t.Context(), handlers.DeadLetterFilter{Reason: classify.ReasonUnknown}, 10)
+	unreadable, err := d.letters.List(t.Context(), ops.DeadLetterFilter{Reason: classify.ReasonUnknown}, 10)
 	if err != nil || len(unreadable) != 1 || unreadable[0].ID != letterID(0, 301) {
 		t.Errorf("%+v, %v", unreadable, err)
 	}
@@ -313,7 +314,7 @@ func TestWhatIsNoDeadLetter(t *testing.T) {
 			t.Errorf("call %d without Redis: %v", i, err)
 		}
 	}
-	if _, err := d.letters.List(t.Context(), handlers.DeadLetterFilter{}, 1); err == nil {
+	if _, err := d.letters.List(t.Context(), ops.DeadLetterFilter{}, 1); err == nil {
 		t.Error("a list without Redis")
 	}
 }

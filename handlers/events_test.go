@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -18,7 +18,7 @@ import (
 // events are those that are kept, oldest first: what, about what, by whom.
 func (g *gateway) events() []string {
 	g.t.Helper()
-	all, err := handlers.Events(g.t.Context(), g.rdb, 1000)
+	all, err := ops.Events(g.t.Context(), g.rdb, 1000)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestWhatHappensToABridgeIsToldOnce(t *testing.T) {
 	}
 	probe() // no news yet
 	long := fmt.Sprintf(`{"by":"gateway","reason":"unauthorized","since_ms":%d}`, time.Now().Add(-time.Minute).UnixMilli())
-	if err := g.rdb.HSet(t.Context(), handlers.SuspendedKey, "b", long).Err(); err != nil {
+	if err := g.rdb.HSet(t.Context(), ops.SuspendedKey, "b", long).Err(); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it is told that a probe failed", func() bool { probe(); return len(g.events()) > 2 })
@@ -66,11 +66,11 @@ func TestWhatHappensToABridgeIsToldOnce(t *testing.T) {
 	probeNow()
 	g.send(toRoom("b", "repaired", "x"))
 	until(t, "the bridge is resumed", func() bool { return g.suspension("b") == nil })
-	if _, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", handlers.Suspension{By: "operator", Text: "maintenance"}); err != nil {
+	if _, err := ops.SuspendBridge(t.Context(), g.rdb, "b", ops.Suspension{By: "operator", Text: "maintenance"}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second finds nothing to resume
-		if err := handlers.ResumeBridge(t.Context(), g.rdb, "b"); err != nil {
+		if err := ops.ResumeBridge(t.Context(), g.rdb, "b"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,18 +115,18 @@ func TestEventsAreKeptUpToANumber(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, onePartition())
 	for i := range 510 {
-		if err := handlers.Tell(t.Context(), g.rdb, handlers.Event{What: handlers.WorkerJoined, About: fmt.Sprint(i)}); err != nil {
+		if err := ops.Tell(t.Context(), g.rdb, ops.Event{What: ops.WorkerJoined, About: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	all, err := handlers.Events(t.Context(), g.rdb, 1000)
+	all, err := ops.Events(t.Context(), g.rdb, 1000)
 	if err != nil || len(all) != 500 || all[0].About != "509" || all[499].About != "10" {
 		t.Errorf("%d events, %v", len(all), err)
 	}
 	if at := time.UnixMilli(all[0].AtMS); time.Since(at).Abs() > time.Hour {
 		t.Errorf("the last is of %s", at)
 	}
-	if left := g.rdb.PTTL(t.Context(), handlers.EventsKey).Val(); left <= 0 {
+	if left := g.rdb.PTTL(t.Context(), ops.EventsKey).Val(); left <= 0 {
 		t.Error("they are kept for ever")
 	}
 }

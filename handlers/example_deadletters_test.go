@@ -10,6 +10,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
@@ -51,8 +52,8 @@ func ExampleDeadLetters() {
 	_, err := client.SendMessage(ctx, tasks.Envelope{BridgeID: "tg", ExternalRoomID: "42", Payload: tasks.Text("hello")})
 	fmt.Println(err)
 
-	letters := handlers.NewDeadLetters(rdb, partition.DefaultScheme(), client)
-	ids, err := letters.IDs(ctx, handlers.DeadLetterFilter{BridgeID: "tg", Replayable: true})
+	letters := ops.NewDeadLetters(rdb, partition.DefaultScheme(), client)
+	ids, err := letters.IDs(ctx, ops.DeadLetterFilter{BridgeID: "tg", Replayable: true})
 	if err != nil {
 		panic(err)
 	}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -25,22 +23,5 @@ func TraceAttempt(tracer trace.Tracer) func() {
 		_ = d.traceparent()
 		d.spans.ended(classify.Verdict{}, nil)
 		_ = d.spans.fields()
-	}
-}
-
-// CountDelivery counts what a delivery of one attempt is counted as.
-func CountDelivery() func() {
-	cfg := Config{Scheme: partition.DefaultScheme(), Concurrency: 16, Registry: prometheus.NewRegistry()}
-	m := newMetrics(&Worker{cfg: cfg, door: &door{slots: make([]slot, cfg.Scheme.Count)}})
-	now := time.Now()
-	d := &delivery{admitted: now, operation: tasks.Send, bridge: &Bridge{ID: "b"}, policy: Policy{Timeout: time.Second}}
-	outcome := tasks.Outcome{Success: &tasks.Success{Attempts: 1}}
-	return func() {
-		done := m.slots.calling(0)
-		m.queueWait[0].Observe(.01)
-		m.attempt(d, classify.Verdict{}, time.Millisecond)
-		done()
-		m.called(now, nil)
-		m.settled(d, outcome)
 	}
 }

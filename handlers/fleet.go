@@ -2,7 +2,8 @@ package handlers
 
 import (
 	"context"
-	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -41,13 +42,13 @@ func (f *fleet) channels() map[string]string {
 // gateway itself suspended is probed at once: its credential may be a new one.
 func (w *Worker) Reload(ctx context.Context, bridges []*Bridge) error {
 	old := w.fleet.Swap(newFleet(bridges))
-	w.door.exact.Store(w.fleet.Load().exact)
+	w.asynqRedis.SetExact(w.fleet.Load().exact)
 	for _, b := range bridges {
 		if _, known := old.bridges[b.ID]; !known {
-			w.metrics.zero(b.ID)
+			w.metrics.Zero(b.ID)
 		}
-		if err := w.rdb.Del(ctx, probeKey+b.ID).Err(); err != nil {
-			return fmt.Errorf("let bridge %s be probed: %w", b.ID, err)
+		if err := w.breaker.ProbeNow(ctx, b.ID); err != nil {
+			return err
 		}
 	}
 	patience := time.Second
@@ -59,8 +60,14 @@ func (w *Worker) Reload(ctx context.Context, bridges []*Bridge) error {
 		return err
 	}
 	w.log.Info("bridges.reloaded", zap.Int("bridges", len(bridges)))
-	return w.health.refresh(ctx, w.fleet.Load().bridges)
+	return w.breaker.Refresh(ctx, w.fleet.Load().ids())
 }
+
+// ids are those of the bridges.
+func (f *fleet) ids() []string { return slices.Collect(maps.Keys(f.bridges)) }
+
+// Bridges are those that the worker delivers over now.
+func (w *Worker) Bridges() []*Bridge { return slices.Collect(maps.Values(w.fleet.Load().bridges)) }
 
 // replaced is true for a bridge that another has taken the place of: what its provider
 // says of the old credential says nothing of the new one.

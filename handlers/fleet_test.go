@@ -7,6 +7,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 )
@@ -69,7 +70,7 @@ func TestWhatIsSaidOfAnOldCredentialSaysNothingOfTheNewOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !fatal {
-				_, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", handlers.Suspension{By: "gateway"})
+				_, err := ops.SuspendBridge(t.Context(), g.rdb, "b", ops.Suspension{By: "gateway"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -84,7 +85,7 @@ func TestWhatIsSaidOfAnOldCredentialSaysNothingOfTheNewOne(t *testing.T) {
 			if got := fresh.texts("gated"); fatal && got != "x" {
 				t.Errorf("delivered %q over the new one", got)
 			}
-			if n := g.rdb.HLen(t.Context(), handlers.FatalsKey).Val(); n != 0 {
+			if n := g.rdb.HLen(t.Context(), ops.FatalsKey).Val(); n != 0 {
 				t.Error("a fatal error is counted against the new one")
 			}
 			if suspended := g.suspension("b") != nil; suspended == fatal {

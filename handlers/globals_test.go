@@ -13,6 +13,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
@@ -114,8 +115,8 @@ func TestWhatKeepsABridgeBackIsSeen(t *testing.T) {
 		t.Errorf("another bridge is closed for %v s", got)
 	}
 
-	by := handlers.Suspension{By: "operator", SinceMS: time.Now().UnixMilli()}
-	if _, err := handlers.SuspendBridge(t.Context(), g.rdb, "other", by); err != nil {
+	by := ops.Suspension{By: "operator", SinceMS: time.Now().UnixMilli()}
+	if _, err := ops.SuspendBridge(t.Context(), g.rdb, "other", by); err != nil {
 		t.Fatal(err)
 	}
 	w.becomes(t, "is 1", is(1), "outgate_bridge_suspended", "bridge", "other", "by", "operator")

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/internal/asynqredis"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -19,10 +20,11 @@ import (
 // handler delivers the envelopes of one partition.
 type handler struct {
 	*Worker
-	index    int
-	slot     *slot
-	lines    *partition.Lines
-	bulkhead *bulkhead
+	index int
+	// prefetched are the heads that were taken for this partition.
+	prefetched *asynqredis.Partition
+	lines      *partition.Lines
+	bulkhead   *bulkhead
 }
 
 // delivery is one envelope on its way through the pipeline.
@@ -162,7 +164,7 @@ func (h *handler) decode(_ context.Context, d *delivery) *end {
 		var rough tasks.Envelope
 		_ = json.Unmarshal(d.raw, &rough)
 		d.env = rough
-		if slices.Contains(operations, rough.Operation) {
+		if slices.Contains(tasks.Operations, rough.Operation) {
 			d.operation = rough.Operation
 		}
 		d.line = h.cfg.Scheme.Line(rough.BridgeID, rough.ExternalRoomID, rough.ThreadID())
@@ -215,7 +217,7 @@ func (h *handler) supersede(ctx context.Context, d *delivery) *end {
 
 // checkBridge holds the heads of a suspended bridge, but for a probe now and then.
 func (h *handler) checkBridge(ctx context.Context, d *delivery) *end {
-	hold, probing := h.health.hold(ctx, d.bridge.ID, d.id)
+	hold, probing := h.breaker.Hold(ctx, d.bridge.ID, d.id)
 	d.probing = probing
 	if hold > 0 {
 		return &end{later: hold}

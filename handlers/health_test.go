@@ -10,6 +10,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -29,13 +30,13 @@ func (g *gateway) hurry(bridge string) {
 }
 
 // suspension is what Redis has of a bridge, nil where it is not suspended.
-func (g *gateway) suspension(bridge string) *handlers.Suspension {
+func (g *gateway) suspension(bridge string) *ops.Suspension {
 	g.t.Helper()
-	record, err := g.rdb.HGet(g.t.Context(), handlers.SuspendedKey, bridge).Bytes()
+	record, err := g.rdb.HGet(g.t.Context(), ops.SuspendedKey, bridge).Bytes()
 	if err != nil {
 		return nil
 	}
-	var s handlers.Suspension
+	var s ops.Suspension
 	if err := json.Unmarshal(record, &s); err != nil {
 		g.t.Fatal(err)
 	}
@@ -137,15 +138,15 @@ func TestAnOperatorSuspendsAndResumesABridge(t *testing.T) {
 	})
 	g := newGateway(t, onePartition(testBridge("b", ch), testBridge("other", ch)))
 	workers := []*worker{g.work(), g.work()}
-	s := handlers.Suspension{By: "operator", Text: "maintenance", SinceMS: time.Now().UnixMilli()}
-	if fresh, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", s); !fresh || err != nil {
+	s := ops.Suspension{By: "operator", Text: "maintenance", SinceMS: time.Now().UnixMilli()}
+	if fresh, err := ops.SuspendBridge(t.Context(), g.rdb, "b", s); !fresh || err != nil {
 		t.Fatalf("suspended: %t, %v", fresh, err)
 	}
-	if fresh, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", s); fresh || err != nil {
+	if fresh, err := ops.SuspendBridge(t.Context(), g.rdb, "b", s); fresh || err != nil {
 		t.Fatalf("suspended a second time: %t, %v", fresh, err)
 	}
-	again := handlers.Suspension{By: "operator", SinceMS: s.SinceMS + 5}
-	if _, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", again); err != nil {
+	again := ops.Suspension{By: "operator", SinceMS: s.SinceMS + 5}
+	if _, err := ops.SuspendBridge(t.Context(), g.rdb, "b", again); err != nil {
 		t.Fatal(err)
 	}
 	if got := g.suspension("b"); got == nil || *got != s {
@@ -161,7 +162,7 @@ func TestAnOperatorSuspendsAndResumesABridge(t *testing.T) {
 	if n := len(ch.attempts("1")); n != 1 {
 		t.Errorf("%d attempts: an operator's suspension has no probe", n-1)
 	}
-	if err := handlers.ResumeBridge(t.Context(), g.rdb, "b"); err != nil {
+	if err := ops.ResumeBridge(t.Context(), g.rdb, "b"); err != nil {
 		t.Fatal(err)
 	}
 	for _, w := range workers {
@@ -191,8 +192,8 @@ func TestTheGatewayLeavesAnOperatorsSuspensionAsItIs(t *testing.T) {
 		receipts = append(receipts, g.enqueue(toRoom("b", fmt.Sprint("gated", i), "x")))
 	}
 	until(t, "all are in flight", func() bool { return ch.hung() == 3 })
-	s := handlers.Suspension{By: "operator"}
-	if _, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", s); err != nil {
+	s := ops.Suspension{By: "operator"}
+	if _, err := ops.SuspendBridge(t.Context(), g.rdb, "b", s); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range receipts {
@@ -215,7 +216,7 @@ func TestASuccessDoesNotEndAnOperatorsSuspension(t *testing.T) {
 	w := g.work()
 	r := g.enqueue(toRoom("b", "gated", "x"))
 	until(t, "it is in flight", func() bool { return ch.hung() == 1 })
-	if _, err := handlers.SuspendBridge(t.Context(), g.rdb, "b", handlers.Suspension{By: "operator"}); err != nil {
+	if _, err := ops.SuspendBridge(t.Context(), g.rdb, "b", ops.Suspension{By: "operator"}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the worker knows", func() bool { return w.value(t, "outgate_bridge_up", "bridge", "b") == 0 })
@@ -244,7 +245,7 @@ func TestAFailedHeadHoldsItsLineWhereThePolicyIsHold(t *testing.T) {
 	w.metric(t, "outgate_dead_letters_total", 2, "partition", "0", "category", "terminal")
 	// What expired holds nobody: it is no failure that could be mended.
 	g.delivered(receipts[4])
-	letter, err := handlers.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client).Show(t.Context(), receipts[1].ID)
+	letter, err := ops.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client).Show(t.Context(), receipts[1].ID)
 	if err != nil || !letter.Held || letter.Reason != classify.ReasonRejected {
 		t.Errorf("dead letter %+v: %v", letter, err)
 	}

@@ -3,8 +3,10 @@ package handlers
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/outgate/outgate/handlers/internal/metrics"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -21,8 +23,10 @@ func (h *handler) about(d *delivery) *zap.Logger { return h.log.With(d.fields().
 // attempted writes the one line of an attempt, and counts it.
 func (h *handler) attempted(d *delivery, piece int, took time.Duration, err error) {
 	v := h.judge(d, err)
-	h.metrics.attempt(d, v, took)
-	h.recent.attempted(d.bridge.ID, v)
+	h.metrics.Attempted(metrics.Attempt{
+		Bridge: d.bridge.ID, Operation: d.operation, Verdict: v, Took: took, Timeout: d.policy.Timeout, Span: d.spans.current,
+	})
+	h.recent.Count(d.bridge.ID, v)
 	d.spans.ended(v, err)
 	if ce := h.log.Check(zap.InfoLevel, "delivery.attempted"); ce != nil {
 		fields := append(d.fields(),
@@ -46,7 +50,7 @@ func (h *handler) settled(d *delivery, o tasks.Outcome) {
 			zap.String("reason", string(o.Error.Reason)), zap.String("category", string(o.Error.Category)),
 			zap.Int("attempt", o.Error.Attempt), zap.Bool("ambiguous", o.Error.Ambiguous))
 	}
-	h.metrics.settled(d, o)
+	h.metrics.Settled(d.bridgeID(), d.operation, d.admitted, o, d.spans.current)
 }
 
 // asynqLog writes asynq's log through zap.
@@ -54,3 +58,6 @@ type asynqLog struct{ *zap.SugaredLogger }
 
 // Fatal must not end the process: that is for the command to decide.
 func (l asynqLog) Fatal(args ...any) { l.Error(args...) }
+
+// Native has a histogram kept as a native one too, as all of a worker's are.
+func Native(o prometheus.HistogramOpts) prometheus.HistogramOpts { return metrics.Native(o) }

@@ -37,7 +37,7 @@ func (h *handler) clear(ctx context.Context, d *delivery, piece int) *end {
 		}
 		// Where the mark took so long that the slot lapsed, both are had anew.
 		if time.Now().Before(deadline) {
-			h.metrics.limitWait.Observe(time.Since(start).Seconds())
+			h.metrics.LimitWait.Observe(time.Since(start).Seconds())
 			return nil
 		}
 	}
@@ -63,7 +63,7 @@ func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Re
 		}
 		if wait > 0 {
 			if !waited {
-				h.metrics.limitWaits.WithLabelValues(d.bridge.ID).Inc()
+				h.metrics.LimitWaits.WithLabelValues(d.bridge.ID).Inc()
 			}
 			if request.MaxWait > 0 {
 				wait = min(wait, request.MaxWait)
@@ -80,6 +80,13 @@ func (h *handler) reserve(ctx context.Context, d *delivery, request ratelimit.Re
 			return slot.Deadline, nil
 		}
 	}
+}
+
+// waitForSlot is a wait for the limiter.
+func (h *handler) waitForSlot(ctx context.Context, d *delivery, wait time.Duration) *end {
+	defer h.metrics.Slots.Waiting(h.index)()
+	h.metrics.Ahead.Note(d.bridge.ID, wait)
+	return h.wait(ctx, wait)
 }
 
 // limits are those of a piece: the channel's own, or what the bridge says instead.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -29,19 +29,19 @@ func TestAttemptsOfTheLastMinutesAreCountedOverAllWorkers(t *testing.T) {
 	for _, w := range workers {
 		w.stop() // it tells what it counted
 	}
-	recent := func(later time.Duration, bridges ...string) []handlers.RecentAttempts {
+	recent := func(later time.Duration, bridges ...string) []ops.RecentAttempts {
 		t.Helper()
-		counts, err := handlers.Recent(t.Context(), g.rdb, time.Now().Add(later), bridges)
+		counts, err := ops.Recent(t.Context(), g.rdb, time.Now().Add(later), bridges)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return counts
 	}
-	want := []handlers.RecentAttempts{{}, {Attempts: 23, RateLimited: 2}, {}}
+	want := []ops.RecentAttempts{{}, {Attempts: 23, RateLimited: 2}, {}}
 	if d := cmp.Diff(want, recent(0, "quiet", "b", "unknown")); d != "" {
 		t.Error(d)
 	}
-	if got := recent(handlers.RecentMinutes*time.Minute, "b"); got[0] != (handlers.RecentAttempts{}) {
+	if got := recent(ops.RecentMinutes*time.Minute, "b"); got[0] != (ops.RecentAttempts{}) {
 		t.Errorf("after five minutes they still count: %+v", got)
 	}
 	if got := recent(0); len(got) != 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -108,7 +109,7 @@ func TestAnEnvelopeThatIsGivenUpIsADeadLetterAndItsLineGoesOn(t *testing.T) {
 			if state, text := g.state(receipts[0]); state != asynq.TaskStateArchived || text != string(want.Reason)+": "+want.Provider.Message {
 				t.Errorf("asynq has it as %v with the error %q", state, text)
 			}
-			letters := handlers.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client)
+			letters := ops.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client)
 			letter, err := letters.Show(t.Context(), receipts[0].ID)
 			if err != nil || letter.Reason != want.Reason || letter.Held {
 				t.Errorf("dead letter %+v: %v", letter, err)

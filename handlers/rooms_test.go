@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -38,8 +38,8 @@ func TestARoomThatCannotBeReachedIsReportedUntilItCan(t *testing.T) {
 	if o := g.fail(toRoom("b", "1", "x")); o.Reason != classify.ReasonRoomUnavailable || o.Category != classify.Terminal || o.Attempt != 1 {
 		t.Errorf("outcome %+v", o)
 	}
-	key := handlers.UnavailableKey(g.cfg.Scheme.Queue(0))
-	var u handlers.Unavailable
+	key := ops.UnavailableKey(g.cfg.Scheme.Queue(0))
+	var u ops.Unavailable
 	until(t, "it is on the list", func() bool {
 		record := g.rdb.HGet(t.Context(), key, "b:1").Val()
 		return record != "" && json.Unmarshal([]byte(record), &u) == nil

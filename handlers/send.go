@@ -74,7 +74,7 @@ func (d *delivery) noteStart(ctx context.Context, h *handler, now time.Time) {
 	}
 	queued := max(0, now.Sub(d.admitted).Milliseconds())
 	d.progress.QueuedMS = &queued
-	h.metrics.queueWait[h.index].Observe(float64(queued) / 1000)
+	h.metrics.QueueWait[h.index].Observe(float64(queued) / 1000)
 	h.traceWait(ctx, d, now)
 }
 
@@ -82,7 +82,7 @@ func (d *delivery) noteStart(ctx context.Context, h *handler, now time.Time) {
 // would only lose its answer, nor by a shutdown, which waits for it; a panic in a
 // channel's code fails the attempt.
 func (h *handler) call(ctx context.Context, d *delivery, i int) (_ tasks.Delivery, err error) {
-	defer h.metrics.slots.calling(h.index)()
+	defer h.metrics.Slots.Calling(h.index)()
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d.policy.Timeout, errTimeout)
 	defer cancel()
 	defer func() {

@@ -5,13 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"hash/fnv"
 	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/internal/breaker"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -41,11 +42,11 @@ func (h *handler) conclude(ctx context.Context, d *delivery, e *end) verdict {
 		}
 	}
 	if d.probing && v.Category == classify.Fatal {
-		h.health.probeFailed(ctx, d.bridge.ID, v)
+		h.breaker.ProbeFailed(ctx, d.bridge.ID, v)
 	}
 	if h.replaced(d.bridge) {
 		d.probing = true // over the bridge as it is now it may go
-	} else if h.health.observe(ctx, d.bridge, v) {
+	} else if d.bridge != nil && v.Category == classify.Fatal && h.breaker.Fatal(ctx, d.bridge.ID, v) {
 		d.probing = true
 	}
 	if h.triesAgain(d, v) {
@@ -99,10 +100,10 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 	delay := d.policy.Backoff.Delay(d.id, max(1, d.turn.Try), v.After)
 	spends := v.SpendsAttempt() && v.Category == classify.Retryable
 	if d.probing && v.Category == classify.Fatal {
-		delay = h.health.holdFor(d.id)
+		delay = breaker.HoldFor(d.id)
 	}
 	if v.Ambiguous {
-		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
+		h.metrics.Ambiguous.WithLabelValues(d.bridge.ID).Inc()
 	}
 	switch {
 	case v.Reason == classify.ReasonRateLimited:
@@ -118,7 +119,7 @@ func (h *handler) tryAgain(ctx context.Context, d *delivery, v classify.Verdict)
 			delay = max(left, 0) + time.Millisecond
 		}
 	}
-	h.metrics.retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
+	h.metrics.Retries.WithLabelValues(d.bridge.ID, string(v.Reason)).Inc()
 	if e := h.suspend(ctx, d, partition.Suspension{
 		Wait: delay, Ambiguous: v.Ambiguous, Refund: !spends, What: string(v.Reason),
 	}); e != nil {
@@ -143,7 +144,7 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 	}
 	h.remember(ctx, d)
 	if !h.replaced(d.bridge) {
-		h.health.succeeded(ctx, d.bridge.ID)
+		h.breaker.Delivered(ctx, d.bridge.ID)
 	}
 	h.rooms.available(ctx, h.Worker, h.index, d.line)
 	return h.finish(ctx, d, tasks.Outcome{Success: &success}, partition.Settlement{Kind: partition.Done})
@@ -152,7 +153,7 @@ func (h *handler) succeed(ctx context.Context, d *delivery) verdict {
 // giveUp settles an envelope that is not delivered as a dead letter.
 func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) verdict {
 	if v.Ambiguous && d.sent { // else it was counted as it was found
-		h.metrics.ambiguous.WithLabelValues(d.bridge.ID).Inc()
+		h.metrics.Ambiguous.WithLabelValues(d.bridge.ID).Inc()
 	}
 	if d.marked && !d.sent && v.Category != classify.Retryable {
 		d.turn.Try-- // marked, and never made
@@ -169,7 +170,7 @@ func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) v
 		kind = partition.Hold
 	}
 	outcome := tasks.Outcome{Error: &failure}
-	letter, err := json.Marshal(DeadLetter{
+	letter, err := json.Marshal(ops.DeadLetter{
 		ID: d.id, BridgeID: d.env.BridgeID, ExternalRoomID: d.env.ExternalRoomID, Operation: d.operation,
 		Category: v.Category, Reason: v.Reason, DiedAtMS: time.Now().UnixMilli(), Held: kind == partition.Hold,
 		MessageIDs: d.progress.IDs, Line: d.line, Envelope: rawEnvelope(d.raw), Outcome: &failure,
@@ -184,7 +185,7 @@ func (h *handler) giveUp(ctx context.Context, d *delivery, v classify.Verdict) v
 	if v.Reason == classify.ReasonRoomUnavailable {
 		h.rooms.unavailable(ctx, h.Worker, h.index, d.line, v)
 	}
-	h.metrics.deadLetter(h.index, v.Category)
+	h.metrics.DeadLetter(h.index, v.Category)
 	return h.finish(ctx, d, outcome, partition.Settlement{Kind: kind, DeadLetter: letter, Text: text})
 }
 
@@ -227,23 +228,16 @@ func (h *handler) finish(ctx context.Context, d *delivery, o tasks.Outcome, s pa
 	case err != nil:
 		return handBack
 	case settled.Promoted:
-		h.door.wake(h.index)
+		h.asynqRedis.Wake(h.index)
 	}
 	if settled.Fenced {
-		h.metrics.fenced.WithLabelValues(strconv.Itoa(h.index)).Inc()
+		h.metrics.Fenced.WithLabelValues(strconv.Itoa(h.index)).Inc()
 		h.about(d).Warn("delivery.fenced")
 	}
 	if settled.OK {
 		h.settled(d, o)
 	}
 	return released
-}
-
-// holdJitter spreads n milliseconds over ids, the same for the same id.
-func holdJitter(id string, n int64) time.Duration {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(id))
-	return time.Duration(int64(h.Sum32())%n) * time.Millisecond
 }
 
 // persist repeats a call to Redis until it works. What a worker knows about a send
@@ -255,7 +249,7 @@ func persist[T any](ctx context.Context, w *Worker, call func(context.Context) (
 	for {
 		start := time.Now()
 		v, err := call(ctx)
-		w.metrics.called(start, err)
+		w.metrics.RedisCalled(start, err)
 		if err == nil {
 			return v, nil
 		}

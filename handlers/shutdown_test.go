@@ -145,17 +145,17 @@ func TestWhatWasTakenAndNotBegunIsPutBackUnmarked(t *testing.T) {
 		envelopes = append(envelopes, toRoom("b", fmt.Sprint(i), "x"))
 	}
 	receipts := g.enqueueAll(envelopes...)
-	door := handlers.NewDoor(g.rdb, cfg)
-	if got := door.Fetch(0); got == "" {
+	buffer := newPrefetch(g.rdb, cfg)
+	if got := buffer.fetch(); got == "" {
 		t.Fatal("nothing to fetch")
 	}
 	if n := g.rdb.LLen(t.Context(), g.keys(0).Asynq("active")).Val(); n != 5 {
 		t.Fatalf("%d active", n)
 	}
-	if err := door.PutBack(t.Context()); err != nil {
+	if err := buffer.Requeue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The first was fetched, and so is not the door's any more.
+	// The first was fetched, and so is not in the buffer any more.
 	pending, err := g.inspector().ListPendingTasks("outbound-000")
 	if err != nil || len(pending) != 4 || pending[0].ID != receipts[1].ID {
 		t.Fatalf("pending %d: %v", len(pending), err)

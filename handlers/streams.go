@@ -52,7 +52,7 @@ func (w *Worker) streams(ctx context.Context) ([]int, error) {
 	pipe := w.rdb.Pipeline()
 	lengths := make(map[int]*redis.IntCmd)
 	for i := range w.cfg.Scheme.Count {
-		if w.globals.owns(i) {
+		if w.Sweeps(i) {
 			lengths[i] = pipe.XLen(ctx, partition.Keys{Queue: w.cfg.Scheme.Queue(i)}.In())
 		}
 	}

@@ -45,7 +45,7 @@ func (w *Worker) tellAsynq(ctx context.Context) {
 			}
 		}
 	}
-	w.recent.tell(ctx, pipe, now)
+	w.recent.Flush(ctx, pipe, now)
 	if _, err := pipe.Exec(ctx); err != nil {
 		w.redisTrouble(err)
 	}

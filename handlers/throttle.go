@@ -64,7 +64,7 @@ func (h *handler) refused(ctx context.Context, d *delivery, scope ratelimit.Scop
 	})
 	h.closed(d, err)
 	if share > 0 {
-		h.metrics.slowed.WithLabelValues(d.bridge.ID).Inc()
+		h.metrics.Slowed.WithLabelValues(d.bridge.ID).Inc()
 		h.log.Info("ratelimit.slowed", zap.String("bridge", d.bridge.ID), zap.String("room", scope.Room),
 			zap.String("route", scope.Route), zap.Float64("share", share), zap.Duration("retry_after", delay))
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -106,16 +105,4 @@ func (d *delivery) traceparent() string {
 	}
 	c := d.spans.current.SpanContext()
 	return "00-" + c.TraceID().String() + "-" + c.SpanID().String() + "-" + (c.TraceFlags() & trace.FlagsSampled).String()
-}
-
-// observe puts a figure into a histogram, with the trace as its example where that
-// is kept.
-func (s *spans) observe(o prometheus.Observer, value float64) {
-	if s.current != nil && s.current.SpanContext().IsSampled() {
-		if e, ok := o.(prometheus.ExemplarObserver); ok {
-			e.ObserveWithExemplar(value, prometheus.Labels{"trace_id": s.current.SpanContext().TraceID().String()})
-			return
-		}
-	}
-	o.Observe(value)
 }

@@ -230,13 +230,3 @@ func BenchmarkTracing(b *testing.B) {
 		})
 	}
 }
-
-// What all the counting of one delivery costs, from any number of partitions at once.
-func BenchmarkCounting(b *testing.B) {
-	count := handlers.CountDelivery()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			count()
-		}
-	})
-}

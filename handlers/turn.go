@@ -44,7 +44,7 @@ func (h *handler) begun(d *delivery, turn partition.Begun, mark bool) *end {
 		}
 	}
 	if turn.Lost {
-		h.metrics.ambiguous.WithLabelValues(d.bridgeID()).Inc()
+		h.metrics.Ambiguous.WithLabelValues(d.bridgeID()).Inc()
 		h.about(d).Warn("delivery.ambiguous",
 			zap.Int("crashes", turn.Crashes))
 	}

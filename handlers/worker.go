@@ -17,6 +17,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"github.com/outgate/outgate/handlers/internal/asynqredis"
+	"github.com/outgate/outgate/handlers/internal/breaker"
+	"github.com/outgate/outgate/handlers/internal/collector"
+	"github.com/outgate/outgate/handlers/internal/metrics"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
 )
@@ -53,22 +58,23 @@ type Config struct {
 // Worker delivers the envelopes of all partitions of one Redis. Any number of
 // them may run.
 type Worker struct {
-	cfg     Config
-	rdb     redis.UniversalClient
-	log     *zap.Logger
-	name    string
-	tokens  atomic.Int64
-	fleet   atomic.Pointer[fleet]
-	door    *door
-	limiter *ratelimit.Limiter
-	health  *health
-	rooms   *rooms
-	metrics *metrics
-	globals *globals
-	servers []*asynq.Server
+	cfg        Config
+	rdb        redis.UniversalClient
+	log        *zap.Logger
+	name       string
+	tokens     atomic.Int64
+	fleet      atomic.Pointer[fleet]
+	asynqRedis *asynqredis.Client
+	limiter    *ratelimit.Limiter
+	breaker    *breaker.Breaker
+	rooms      *rooms
+	metrics    *metrics.Metrics
+	collector  *collector.Collector
+	owned      []atomic.Bool // by partition: this worker sweeps it
+	servers    []*asynq.Server
 
 	tallies []tally
-	recent  recent
+	recent  ops.AttemptCounter
 	pressMu sync.Mutex
 	pressed map[string]*pressed // by bridge
 
@@ -93,14 +99,28 @@ func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
 	w := &Worker{
 		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id),
 		limiter: ratelimit.New(fast), pressed: make(map[string]*pressed), rooms: newRooms(cfg.Scheme.Count),
-		tallies: make([]tally, cfg.Scheme.Count), stopping: make(chan struct{}), hardStop: make(chan struct{}),
+		tallies: make([]tally, cfg.Scheme.Count), owned: make([]atomic.Bool, cfg.Scheme.Count), stopping: make(chan struct{}), hardStop: make(chan struct{}),
 	}
-	w.door = newDoor(fast, cfg, w.name, w.nextToken)
 	w.fleet.Store(newFleet(cfg.Bridges))
-	w.metrics = newMetrics(w)
-	w.globals = newGlobals(w)
-	cfg.Registry.MustRegister(w.globals)
-	w.health = newHealth(rdb, w.log, w.metrics)
+	w.asynqRedis = asynqredis.New(fast, asynqredis.Config{
+		Scheme: cfg.Scheme, Concurrency: cfg.Concurrency, Worker: w.name, Attempt: w.nextToken, Exact: w.fleet.Load().exact,
+	})
+	free := make([]*atomic.Int64, cfg.Scheme.Count)
+	for i := range free {
+		free[i] = &w.asynqRedis.Partitions[i].Free
+	}
+	w.metrics = metrics.New(metrics.Config{
+		Registry: cfg.Registry, Free: free, Concurrency: cfg.Concurrency, Bridges: w.fleet.Load().ids(),
+	})
+	w.collector = collector.New(collector.Config{
+		Redis: rdb, Scheme: cfg.Scheme, Capacity: cfg.Capacity, ShedPriorities: cfg.Pressure.ShedPriorities, Owns: w.Sweeps,
+		Bridges: func() []string { return w.fleet.Load().ids() },
+		Closed: func(ctx context.Context, bridge string) (time.Duration, error) {
+			return w.limiter.Closed(ctx, ratelimit.Scope{Bridge: bridge})
+		},
+	})
+	cfg.Registry.MustRegister(w.collector)
+	w.breaker = breaker.New(rdb, w.log, w.metrics.BridgeUp)
 	return w
 }
 
@@ -111,7 +131,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := setup.Announce(ctx, w.rdb); err != nil {
 		return err
 	}
-	if err := w.health.refresh(ctx, w.fleet.Load().bridges); err != nil {
+	if err := w.breaker.Refresh(ctx, w.fleet.Load().ids()); err != nil {
 		return err
 	}
 	if err := w.readPressure(ctx); err != nil {
@@ -120,10 +140,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	for i := range w.cfg.Scheme.Count {
 		queue := w.cfg.Scheme.Queue(i)
 		h := &handler{
-			Worker: w, index: i, slot: &w.door.slots[i], lines: w.door.slots[i].lines,
+			Worker: w, index: i, prefetched: &w.asynqRedis.Partitions[i], lines: w.asynqRedis.Partitions[i].Lines,
 			bulkhead: newBulkhead(w.cfg.Concurrency),
 		}
-		server := asynq.NewServerFromRedisClient(w.door, w.serverConfig(queue))
+		server := asynq.NewServerFromRedisClient(w.asynqRedis, w.serverConfig(queue))
 		if err := server.Start(h); err != nil {
 			return fmt.Errorf("start the server of %s: %w", queue, err)
 		}
@@ -136,7 +156,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.wg.Go(func() { w.keep(background) })
 	w.wg.Go(func() { w.watchLimits(background) })
 	w.wg.Go(func() { w.drain(background) })
-	w.tellOfItself(ctx, WorkerJoined)
+	w.tellOfItself(ctx, ops.WorkerJoined)
 	return nil
 }
 
@@ -152,7 +172,7 @@ func (w *Worker) setup() partition.Setup {
 // flight is then ambiguous.
 func (w *Worker) Shutdown() {
 	close(w.stopping)
-	w.door.close()
+	w.asynqRedis.StopFetching()
 	patience := time.AfterFunc(w.cfg.ShutdownTimeout, func() { close(w.hardStop) })
 	defer patience.Stop()
 	var wg sync.WaitGroup
@@ -160,12 +180,12 @@ func (w *Worker) Shutdown() {
 		wg.Go(s.Shutdown)
 	}
 	wg.Wait()
-	if err := w.door.putBack(context.Background()); err != nil {
+	if err := w.asynqRedis.Requeue(context.Background()); err != nil {
 		w.log.Warn("shutdown.put_back_failed", zap.Error(err))
 	}
 	if w.cancel != nil {
 		w.cancel()
-		w.tellOfItself(context.Background(), WorkerLeft)
+		w.tellOfItself(context.Background(), ops.WorkerLeft)
 	}
 	w.wg.Wait()
 }
@@ -186,171 +206,4 @@ func (w *Worker) Ready(ctx context.Context) error {
 // nextToken names an attempt, uniquely over all workers.
 func (w *Worker) nextToken() string {
 	return w.name + "-" + strconv.FormatInt(w.tokens.Add(1), 36)
-}
-
-// listen hears the wakes of idle partitions and the events that are only told.
-func (w *Worker) listen(ctx context.Context) {
-	wakes := make(map[string]int)
-	var names []string
-	for i := range w.cfg.Scheme.Count {
-		k := partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
-		wakes[k.Wake()] = i
-		names = append(names, k.Wake(), k.Events())
-	}
-	pubsub := w.rdb.Subscribe(ctx, names...)
-	defer func() { _ = pubsub.Close() }()
-	messages := pubsub.ChannelWithSubscriptions(redis.WithChannelSize(1000))
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case message, ok := <-messages:
-			if !ok {
-				return
-			}
-			switch m := message.(type) {
-			case *redis.Subscription: // what was told before it stands was not heard
-				w.hear(ctx, wakes, m.Channel, "")
-				if m.Count < len(names) {
-					continue
-				}
-				if err := w.readPressure(ctx); err != nil {
-					w.redisTrouble(err)
-				}
-			case *redis.Message:
-				w.hear(ctx, wakes, m.Channel, m.Payload)
-			}
-		}
-	}
-}
-
-func (w *Worker) hear(ctx context.Context, wakes map[string]int, channel, payload string) {
-	if i, wake := wakes[channel]; wake {
-		w.door.wake(i)
-	} else {
-		w.event(ctx, payload)
-	}
-}
-
-// readPressure reads the levels of all partitions, of which otherwise only changes are
-// told.
-func (w *Worker) readPressure(ctx context.Context) error {
-	levels, err := partition.ReadLevels(ctx, w.rdb, w.cfg.Scheme)
-	if err != nil {
-		return err
-	}
-	for i := range levels {
-		w.tallies[i].level.Store(&levels[i])
-	}
-	return nil
-}
-
-const (
-	sweepEvery = 2 * time.Second
-	sweepLease = 10 * time.Second
-)
-
-// sweep mends the partitions, and tells the collector which of them are this
-// worker's to report on.
-func (w *Worker) sweep(ctx context.Context) {
-	sweepers := partition.NewSweepers(w.rdb, w.cfg.Scheme, w.name, sweepLease, w.cfg.DeadLetterTTL)
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		sweepers.Round(ctx, w.swept)
-		w.door.forget(time.Now().Add(-5 * time.Minute))
-		w.tellAsynq(ctx)
-		select {
-		case <-ctx.Done():
-			release := context.WithoutCancel(ctx)
-			w.tellAsynq(release)
-			sweepers.Release(release)
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (w *Worker) swept(i int, swept partition.Swept, err error) {
-	if err != nil {
-		w.redisTrouble(err)
-		return
-	}
-	w.globals.swept(i, swept)
-	if swept.Recovered+swept.Ghosts+swept.Heads+swept.Lines > 0 {
-		w.log.Warn("partition.mended", zap.Int("partition", i), zap.Int64("recovered", swept.Recovered),
-			zap.Int64("ghosts", swept.Ghosts), zap.Int64("heads", swept.Heads), zap.Int64("lines", swept.Lines))
-	}
-}
-
-// keep looks once a second whether Redis still knows the gateway, and what the
-// bridges' health is.
-func (w *Worker) keep(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for offer := true; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		var err error
-		if offer, err = w.restore(ctx, offer); err != nil {
-			continue
-		}
-		if err := w.health.refresh(ctx, w.fleet.Load().bridges); err != nil {
-			w.redisTrouble(err)
-		}
-		if err := w.rooms.refresh(ctx, w.rdb, w.cfg.Scheme); err != nil {
-			w.redisTrouble(err)
-		}
-	}
-}
-
-// restore writes again what Redis has lost. It answers whether to look after the
-// function, too: not where Redis refused it, until all is written again.
-func (w *Worker) restore(ctx context.Context, offer bool) (bool, error) {
-	setup := w.setup()
-	missing, err := setup.Missing(ctx, w.rdb)
-	switch {
-	case err != nil:
-		w.redisTrouble(err)
-		return offer, err
-	case missing:
-		if err := setup.Announce(ctx, w.rdb); err != nil {
-			w.log.Error("redis.restore_failed", zap.Error(err))
-			return offer, err
-		}
-		if err := w.readPressure(ctx); err != nil {
-			w.redisTrouble(err)
-		}
-	case !offer || setup.Offered(ctx, w.rdb):
-		return offer, nil
-	default:
-		taken, err := setup.Offer(ctx, w.rdb)
-		if err != nil {
-			w.redisTrouble(err)
-			return offer, err
-		}
-		if !taken {
-			return false, nil
-		}
-	}
-	w.log.Warn("redis.restored", zap.String("why", "Redis had lost the gateway's setup"))
-	return true, nil
-}
-
-// watchLimits hears what other workers were told by providers.
-func (w *Worker) watchLimits(ctx context.Context) {
-	if err := w.limiter.Watch(ctx); err != nil && ctx.Err() == nil {
-		w.log.Warn("ratelimit.watch_ended", zap.Error(err))
-	}
-}
-
-// redisTrouble logs the absence of Redis, once in five seconds.
-func (w *Worker) redisTrouble(err error) {
-	now, last := time.Now().UnixMilli(), w.trouble.Load()
-	if now-last > 5000 && w.trouble.CompareAndSwap(last, now) {
-		w.log.Error("redis.unavailable", zap.Error(err))
-	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -75,8 +75,8 @@ func checkIDs(ids []string) error {
 }
 
 // deadLetters are those of the session's Redis.
-func (s *session) deadLetters() *handlers.DeadLetters {
-	letters := handlers.NewDeadLetters(s.rdb, s.scheme, s.client)
+func (s *session) deadLetters() *ops.DeadLetters {
+	letters := ops.NewDeadLetters(s.rdb, s.scheme, s.client)
 	letters.ResultTTL, letters.IdempotencyWindow = s.cfg.Results.TTL, s.cfg.Delivery.IdempotencyWindow
 	return letters
 }
@@ -137,14 +137,14 @@ type deadLetter struct {
 	Outcome    *tasks.OutboundError `json:"outcome"`
 }
 
-func withMessage(l api.Letter, d handlers.DeadLetter) deadLetter {
+func withMessage(l api.Letter, d ops.DeadLetter) deadLetter {
 	return deadLetter{Letter: l, MessageIDs: d.MessageIDs, Line: d.Line, Envelope: d.Envelope, Outcome: d.Outcome}
 }
 
 // withMessages adds to letters what their records have. A letter whose record ran out
 // since has no more than it had.
-func withMessages(letters []api.Letter, records []handlers.DeadLetter) []deadLetter {
-	byID := make(map[string]handlers.DeadLetter, len(records))
+func withMessages(letters []api.Letter, records []ops.DeadLetter) []deadLetter {
+	byID := make(map[string]ops.DeadLetter, len(records))
 	for _, d := range records {
 		byID[d.ID] = d
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -17,12 +17,12 @@ import (
 type action struct {
 	// verb is what is done, done what it is afterwards.
 	verb, done string
-	event      handlers.EventKind
+	event      ops.EventKind
 	// replayable leaves out what was replayed.
 	replayable bool
 	// final is true for what cannot be undone: where nobody can be asked, it wants --yes.
 	final bool
-	do    func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error)
+	do    func(ctx context.Context, l *ops.DeadLetters, id string) (any, error)
 }
 
 // actionFlags choose what an action is done to.
@@ -34,8 +34,8 @@ type actionFlags struct {
 
 func (a *app) deadLettersReplayCommand() *cobra.Command {
 	return a.actionCommand(action{
-		verb: "replay", done: "replayed", event: handlers.DeadLettersReplay, replayable: true,
-		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
+		verb: "replay", done: "replayed", event: ops.DeadLettersReplay, replayable: true,
+		do: func(ctx context.Context, l *ops.DeadLetters, id string) (any, error) {
 			return l.Replay(ctx, id)
 		},
 	}, "Have dead letters delivered after all, each once", "Have dead letters delivered after all, each once: those of a room in the order "+
@@ -44,8 +44,8 @@ func (a *app) deadLettersReplayCommand() *cobra.Command {
 
 func (a *app) deadLettersPurgeCommand() *cobra.Command {
 	return a.actionCommand(action{
-		verb: "purge", done: "purged", event: handlers.DeadLettersDropped, final: true,
-		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
+		verb: "purge", done: "purged", event: ops.DeadLettersDropped, final: true,
+		do: func(ctx context.Context, l *ops.DeadLetters, id string) (any, error) {
 			return deadLetterID{id}, l.Purge(ctx, id)
 		},
 	}, "Forget dead letters for good", "Forget dead letters for good. Held ones are left alone: replay or drop them.")
@@ -184,7 +184,7 @@ func (act action) tell(ctx context.Context, rdb redis.UniversalClient, done, of 
 	if done == 0 {
 		return
 	}
-	_ = handlers.Tell(ctx, rdb, handlers.Event{
+	_ = ops.Tell(ctx, rdb, ops.Event{
 		What: act.event, About: human.Count(of, "dead letter"), By: "operator",
 		Text: fmt.Sprintf("%d of %d %s", done, of, act.done),
 	})
@@ -197,7 +197,7 @@ func (a *app) printActed(act action, results []any, of int) {
 		return
 	}
 	switch r := results[0].(type) {
-	case handlers.Replayed:
+	case ops.Replayed:
 		if r.Resumed {
 			a.printf("%s goes on at the head of its line\n", r.ID)
 		} else {
@@ -213,14 +213,14 @@ func isRefusal(err error) bool {
 	var refusal *tasks.Refusal
 	var invalid *tasks.InvalidError
 	return errors.As(err, &refusal) || errors.As(err, &invalid) ||
-		errors.Is(err, handlers.ErrHeld) || errors.Is(err, handlers.ErrNotHeld)
+		errors.Is(err, ops.ErrHeld) || errors.Is(err, ops.ErrNotHeld)
 }
 
 func (a *app) deadLettersDropCommand() *cobra.Command {
 	var f actionFlags
 	act := action{
-		verb: "drop", done: "dropped", event: handlers.DeadLettersDropped,
-		do: func(ctx context.Context, l *handlers.DeadLetters, id string) (any, error) {
+		verb: "drop", done: "dropped", event: ops.DeadLettersDropped,
+		do: func(ctx context.Context, l *ops.DeadLetters, id string) (any, error) {
 			return deadLetterID{id}, l.Drop(ctx, id)
 		},
 	}

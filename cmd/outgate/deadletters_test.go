@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -36,7 +36,7 @@ func newMorgue(t *testing.T, envelopes ...tasks.Envelope) (*stand, []string) {
 
 func (s *stand) untilDead(ids ...string) {
 	s.T.Helper()
-	letters := handlers.NewDeadLetters(s.Redis, s.Config.Scheme(), s.Client)
+	letters := ops.NewDeadLetters(s.Redis, s.Config.Scheme(), s.Client)
 	for _, id := range ids {
 		outgatetest.Eventually(s.T, id+" is a dead letter", func() bool {
 			_, err := letters.Show(s.T.Context(), id)
@@ -57,7 +57,7 @@ func TestDeadLettersListAndShow(t *testing.T) {
 		"--category terminal": 2, "--category fatal": 0, "--since 1h": 2, "--partition 0 --bridge skip --room b": 0,
 	} {
 		got := s.run(t, append([]string{"dead-letters", "list", "--json"}, strings.Fields(args)...)...)
-		var list []handlers.DeadLetter
+		var list []ops.DeadLetter
 		if err := json.Unmarshal([]byte(got.Out), &list); err != nil || list == nil || len(list) != want {
 			t.Errorf("%s: %d, %v, want %d", args, len(list), err, want)
 		}
@@ -84,7 +84,7 @@ func TestDeadLettersListAndShow(t *testing.T) {
 		}
 	}
 	got = s.run(t, "dead-letters", "show", "--json", ids[0])
-	var letter handlers.DeadLetter
+	var letter ops.DeadLetter
 	if err := json.Unmarshal([]byte(got.Out), &letter); err != nil || letter.ID != ids[0] || letter.Outcome == nil {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -114,7 +114,7 @@ func TestReplayOfOne(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got = s.run(t, "dead-letters", "replay", "--json", again)
-	var replayed []handlers.Replayed
+	var replayed []ops.Replayed
 	if err := json.Unmarshal([]byte(got.Out), &replayed); err != nil || len(replayed) != 1 || replayed[0].DeadLetterID != again {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -236,8 +236,8 @@ func TestActingEndsWithRedis(t *testing.T) {
 	if got.Code != 1 || got.Out != "" || !strings.HasPrefix(got.Err, "outgate: stopped at "+ids[0]+", 1 of 3 purged: purge "+ids[0]+": READONLY ") {
 		t.Errorf("%+v", got)
 	}
-	events, err := handlers.Events(t.Context(), s.Redis, 1)
-	if err != nil || len(events) != 1 || events[0].What != handlers.DeadLettersDropped || events[0].Text != "1 of 3 purged" {
+	events, err := ops.Events(t.Context(), s.Redis, 1)
+	if err != nil || len(events) != 1 || events[0].What != ops.DeadLettersDropped || events[0].Text != "1 of 3 purged" {
 		t.Errorf("told: %+v, %v", events, err)
 	}
 }

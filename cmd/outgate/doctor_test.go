@@ -15,7 +15,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/doctor"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -158,7 +158,7 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 		"a key of another type": {func() { s.Redis.Set(t.Context(), k.Asynq("retry"), "x", 0) }, []string{"problem gateway.schema", "warning partitions"}, "asynq:{outbound-001}:retry is a string, not a zset"},
 		"an id without a task":  {func() { s.Redis.LPush(t.Context(), k.Asynq("pending"), "bogus") }, []string{"warning gateway.schema"}, "ids without a task: outbound-001 bogus"},
 		"a suspended bridge": {
-			func() { _, _ = handlers.SuspendBridge(t.Context(), s.Redis, "b", handlers.Suspension{By: "operator"}) },
+			func() { _, _ = ops.SuspendBridge(t.Context(), s.Redis, "b", ops.Suspension{By: "operator"}) },
 			[]string{"warning bridges"},
 			"suspended: b",
 		},

@@ -12,7 +12,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -52,7 +52,7 @@ func TestRooms(t *testing.T) {
 	if got := s.run(t, "rooms", "--json"); got.Out != "[]\n" {
 		t.Errorf("nothing as JSON: %+v", got)
 	}
-	if _, err := handlers.SuspendBridge(t.Context(), s.Redis, "off", handlers.Suspension{By: "operator", Text: "maintenance"}); err != nil {
+	if _, err := ops.SuspendBridge(t.Context(), s.Redis, "off", ops.Suspension{By: "operator", Text: "maintenance"}); err != nil {
 		t.Fatal(err)
 	}
 	stop := s.Work()
@@ -85,8 +85,8 @@ off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance
 		t.Errorf("status %d (-want +got):\n%s", got.Code, diff)
 	}
 	record := fmt.Sprintf(`{"text":"bot was kicked","since_ms":%d}`, time.Now().Add(-5*time.Second).UnixMilli())
-	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", record)
-	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "b:slow", record)
+	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-000"), "b:gone", record)
+	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-001"), "b:slow", record)
 	got = s.run(t, "rooms", "--limit", "2")
 	want = `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
 hold:r | 1 | 4 | AGE | held | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
@@ -113,7 +113,7 @@ b:gone | 0 | 0 | AGE | unavailable | 0 | nothing: the room is unavailable: bot w
 
 func TestBridges(t *testing.T) {
 	s := newStand(t, "bridges: [{id: a, channel: sandbox}, {id: b, channel: webhook, url: \"http://x\"}]")
-	s.Redis.HSet(t.Context(), handlers.FatalsKey, "b", "2")
+	s.Redis.HSet(t.Context(), ops.FatalsKey, "b", "2")
 	run := func(code int, out, err string, args ...string) {
 		t.Helper()
 		got := s.run(t, append([]string{"bridges"}, args...)...)
@@ -139,11 +139,11 @@ func TestBridges(t *testing.T) {
 	run(0, "BRIDGE | CHANNEL | STATE | FATALS | BY | SINCE | WHY\na | sandbox | up | 0 | - | - | -\nb | webhook | up | 2 | - | - | -\n", "", "list")
 
 	// A bridge that is configured nowhere any more, and a record that is none.
-	s.Redis.HSet(t.Context(), handlers.SuspendedKey, "old", `{"by":"gateway","reason":"gone"}`)
+	s.Redis.HSet(t.Context(), ops.SuspendedKey, "old", `{"by":"gateway","reason":"gone"}`)
 	if got := s.run(t, "bridges", "list"); !strings.Contains(shape(got.Out), "old | - | suspended | 0 | gateway |") {
 		t.Errorf("%s", got.Out)
 	}
-	s.Redis.HSet(t.Context(), handlers.SuspendedKey, "old", `garbage`)
+	s.Redis.HSet(t.Context(), ops.SuspendedKey, "old", `garbage`)
 	for _, args := range [][]string{{"bridges", "list"}, {"bridges", "resume", "old"}, {"rooms"}} {
 		if got := s.run(t, args...); got.Code != 1 || !strings.Contains(got.Err, "read why bridge old is suspended") {
 			t.Errorf("%v: %+v", args, got)

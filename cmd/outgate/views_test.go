@@ -20,6 +20,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/cmd/outgate/internal/view"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -28,7 +29,7 @@ import (
 func newOps(t *testing.T) (s *stand, url string, ids []string) {
 	t.Helper()
 	s = newStand(t, `bridges: [{id: b, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}, {id: off, channel: sandbox}]`)
-	if _, err := handlers.SuspendBridge(t.Context(), s.Redis, "off", handlers.Suspension{By: "operator", Text: "maintenance", SinceMS: 1}); err != nil {
+	if _, err := ops.SuspendBridge(t.Context(), s.Redis, "off", ops.Suspension{By: "operator", Text: "maintenance", SinceMS: 1}); err != nil {
 		t.Fatal(err)
 	}
 	stop := s.Work()
@@ -45,8 +46,8 @@ func newOps(t *testing.T) (s *stand, url string, ids []string) {
 		})
 	})
 	stop()
-	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
-	s.Redis.HSet(t.Context(), handlers.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
+	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
+	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
 	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"net/url"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 	"github.com/outgate/outgate/tasks"
 )
 

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/markup"
 	"github.com/outgate/outgate/tasks"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/markup"
 	"github.com/outgate/outgate/handlers/matrix"
 	"github.com/outgate/outgate/tasks"
 )

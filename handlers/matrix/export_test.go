@@ -3,7 +3,7 @@ package matrix
 import (
 	"time"
 
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/markup"
 )
 
 // ReadFailure is the parser of refusals, for fuzzing.

@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 )
 
 // Read reads a reply of chat.postMessage, for fuzzing, and in it the messages of the

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 	"github.com/outgate/outgate/tasks"
 )
 

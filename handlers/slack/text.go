@@ -3,7 +3,7 @@ package slack
 import (
 	"strings"
 
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/markup"
 	"github.com/outgate/outgate/tasks"
 )
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 )
 
 // getMe is the method that tells who the bot is.

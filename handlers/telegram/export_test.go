@@ -3,7 +3,7 @@ package telegram
 import (
 	"time"
 
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 )
 
 // MethodURL is the address of a method.

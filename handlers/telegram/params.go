@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/internal/httpsend"
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/httpsend"
+	"github.com/outgate/outgate/handlers/markup"
 	"github.com/outgate/outgate/tasks"
 )
 

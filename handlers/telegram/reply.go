@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 )
 
 // answer is what Telegram says of a call

@@ -9,7 +9,7 @@ import (
 	"net/url"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 )
 
 // opConnect names the check in errors.

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 	"github.com/outgate/outgate/tasks"
 )
 

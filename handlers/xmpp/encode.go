@@ -3,7 +3,7 @@ package xmpp
 import (
 	"strings"
 
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/markup"
 	"github.com/outgate/outgate/tasks"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 	"github.com/outgate/outgate/tasks"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/markup"
 	"github.com/outgate/outgate/handlers/xmpp"
 	"github.com/outgate/outgate/handlers/xmpp/prosodytest"
 	"github.com/outgate/outgate/tasks"

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 	"github.com/outgate/outgate/tasks"
 )
 

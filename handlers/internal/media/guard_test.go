@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/internal/httpsend"
+	"github.com/outgate/outgate/handlers/httpsend"
 	"github.com/outgate/outgate/handlers/internal/media"
 	"github.com/outgate/outgate/tasks"
 )

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -46,7 +46,7 @@ func (a *API) replayLetters(r *http.Request) (any, error) {
 func (a *API) dropLetters(r *http.Request) (any, error) {
 	return a.act(r, "drop", func(ctx context.Context, id string) error {
 		err := a.cfg.DeadLetters.Drop(ctx, id)
-		if errors.Is(err, handlers.ErrNotHeld) {
+		if errors.Is(err, ops.ErrNotHeld) {
 			err = a.cfg.DeadLetters.Purge(ctx, id)
 		}
 		return err
@@ -162,7 +162,7 @@ func (a *API) actOnOne(ctx context.Context, p *progress, id string, one func(con
 			case <-time.After(fullPause):
 			}
 			continue
-		case errors.Is(err, tasks.ErrAlreadyReplayed), errors.Is(err, tasks.ErrNotFound), errors.Is(err, handlers.ErrHeld):
+		case errors.Is(err, tasks.ErrAlreadyReplayed), errors.Is(err, tasks.ErrNotFound), errors.Is(err, ops.ErrHeld):
 			p.note(func(j *Job) { j.Skipped++ })
 		case ctx.Err() != nil || a.cfg.Redis.Ping(ctx).Err() != nil:
 			return err

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -81,8 +81,8 @@ func (a *API) Newest(ctx context.Context, f Filter, limit int) ([]Letter, error)
 
 // Records are these dead letters with their messages, which no request is answered
 // with. Those that ran out since are left out.
-func (a *API) Records(ctx context.Context, of []Letter) ([]handlers.DeadLetter, error) {
-	all := make([]handlers.DeadLetter, 0, len(of))
+func (a *API) Records(ctx context.Context, of []Letter) ([]ops.DeadLetter, error) {
+	all := make([]ops.DeadLetter, 0, len(of))
 	for page := range slices.Chunk(of, readPage) {
 		ids := make([]string, len(page))
 		for i, l := range page {

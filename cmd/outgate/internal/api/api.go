@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -19,7 +20,7 @@ type Config struct {
 	Redis  redis.UniversalClient
 	Scheme partition.Scheme
 	// DeadLetters is what replays and drops; nil refuses both.
-	DeadLetters *handlers.DeadLetters
+	DeadLetters *ops.DeadLetters
 	// Bridges are those configured in this process, for their limits. Nil is none:
 	// then only what the workers announced is known of them.
 	Bridges func() []*handlers.Bridge

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
@@ -26,8 +27,8 @@ type Bridge struct {
 	// ClosedUntilMS is until when it is closed; 0 for not at all.
 	ClosedUntilMS int64 `json:"closed_until_ms"`
 	// Fatals counts the fatal errors in a row.
-	Fatals     int                  `json:"fatals"`
-	Suspension *handlers.Suspension `json:"suspension"`
+	Fatals     int             `json:"fatals"`
+	Suspension *ops.Suspension `json:"suspension"`
 	// Limits are those for all its rooms together, with what is left of them; RoomLimits
 	// those of each room. Both are empty where this process does not know them.
 	Limits     []Budget `json:"limits"`
@@ -36,7 +37,7 @@ type Bridge struct {
 	// they let through: 1 for all.
 	Share float64 `json:"share"`
 	// Recent are its attempts of the last five minutes, over all workers.
-	Recent handlers.RecentAttempts `json:"recent"`
+	Recent ops.RecentAttempts `json:"recent"`
 }
 
 // Budget is a limit and how much of it is used.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 // suspendRequest is the body of a suspension.
@@ -43,7 +43,7 @@ func (a *API) Suspend(ctx context.Context, id, reason string) (fresh bool, err e
 	if err != nil {
 		return false, err
 	}
-	return handlers.SuspendBridge(ctx, a.cfg.Redis, id, handlers.Suspension{
+	return ops.SuspendBridge(ctx, a.cfg.Redis, id, ops.Suspension{
 		By: "operator", Text: reason, SinceMS: v.at.UnixMilli(),
 	})
 }
@@ -72,7 +72,7 @@ func (a *API) Resume(ctx context.Context, id string) error {
 	if _, suspended := v.suspended[id]; !suspended {
 		return conflict("bridge %s is not suspended", id)
 	}
-	return handlers.ResumeBridge(ctx, a.cfg.Redis, id)
+	return ops.ResumeBridge(ctx, a.cfg.Redis, id)
 }
 
 // bridge is a view that has the bridge.

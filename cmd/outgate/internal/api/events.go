@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 // Event is something rare that happened to the gateway.
-type Event = handlers.Event
+type Event = ops.Event
 
 // Events are the latest events.
 type Events struct {
@@ -37,7 +37,7 @@ func (a *API) Events(ctx context.Context, limit int) (Events, error) {
 	if err != nil {
 		return Events{}, err
 	}
-	events, err := handlers.Events(ctx, a.cfg.Redis, limit)
+	events, err := ops.Events(ctx, a.cfg.Redis, limit)
 	for i := range events {
 		events[i].Text = shortened(events[i].Text)
 	}
@@ -46,9 +46,9 @@ func (a *API) Events(ctx context.Context, limit int) (Events, error) {
 
 // tell keeps the event that a job began or ended.
 func (s *jobs) tell(ctx context.Context, j *Job) {
-	what := handlers.DeadLettersReplay
+	what := ops.DeadLettersReplay
 	if j.Action == "drop" {
-		what = handlers.DeadLettersDropped
+		what = ops.DeadLettersDropped
 	}
 	text := fmt.Sprintf("begins, %d a second", j.PerSecond)
 	if j.ended() {
@@ -57,7 +57,7 @@ func (s *jobs) tell(ctx context.Context, j *Job) {
 			text += fmt.Sprintf("; %d skipped, %d failed", j.Skipped, j.Failed)
 		}
 	}
-	_ = handlers.Tell(ctx, s.rdb, Event{What: what, About: j.Filter.String(), By: "operator", Text: text})
+	_ = ops.Tell(ctx, s.rdb, Event{What: what, About: j.Filter.String(), By: "operator", Text: text})
 }
 
 // String says which dead letters a filter chooses.

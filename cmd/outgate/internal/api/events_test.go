@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 func TestWhatOperatorsDoIsAmongTheEvents(t *testing.T) {
@@ -29,7 +29,7 @@ func TestWhatOperatorsDoIsAmongTheEvents(t *testing.T) {
 			if age := time.Since(time.UnixMilli(e.AtMS)); age.Abs() > time.Hour {
 				t.Errorf("%+v is %s old", e, age)
 			}
-			if e.What != handlers.WorkerJoined {
+			if e.What != ops.WorkerJoined {
 				got = append(got, fmt.Sprintf("%s %s by %s: %s", e.What, e.About, e.By, e.Text))
 			}
 		}
@@ -59,9 +59,9 @@ func TestABridgeTellsHowOftenItWasToldToSlowDown(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"), bridge("other"))
 	g.Work()
 	g.Settle(g.Enqueue(send("sb", "a", `{"throttle_ms":1,"times":1}`), send("sb", "b", ""), send("other", "c", ""))...)
-	want := []handlers.RecentAttempts{{Attempts: 1}, {Attempts: 3, RateLimited: 1}}
+	want := []ops.RecentAttempts{{Attempts: 1}, {Attempts: 3, RateLimited: 1}}
 	until(t, "the worker has told what it counted", func() bool {
-		var got []handlers.RecentAttempts
+		var got []ops.RecentAttempts
 		for _, b := range get[api.Bridges](g, "/bridges").Bridges {
 			got = append(got, b.Recent)
 		}

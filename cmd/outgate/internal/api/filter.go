@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 // Filter chooses dead letters; the zero value chooses all. It is the same in the
@@ -83,8 +83,8 @@ func (f Filter) matches(l Letter) bool {
 }
 
 // DeadLetters is the filter as the dead letters take it.
-func (f Filter) DeadLetters() handlers.DeadLetterFilter {
-	h := handlers.DeadLetterFilter{
+func (f Filter) DeadLetters() ops.DeadLetterFilter {
+	h := ops.DeadLetterFilter{
 		BridgeID: f.BridgeID, ExternalRoomID: f.ExternalRoomID, Reason: classify.Reason(f.Reason),
 		Category: classify.Category(f.Category),
 	}

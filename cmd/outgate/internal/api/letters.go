@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -120,7 +120,7 @@ func (l *letters) fetch(ctx context.Context, ids []string) error {
 }
 
 // records reads the dead letters of these ids, but for those without a record.
-func (l *letters) records(ctx context.Context, ids []string) ([]handlers.DeadLetter, error) {
+func (l *letters) records(ctx context.Context, ids []string) ([]ops.DeadLetter, error) {
 	pipe := l.rdb.Pipeline()
 	replies := make(map[string]*redis.SliceCmd, len(ids))
 	for _, id := range ids {
@@ -131,7 +131,7 @@ func (l *letters) records(ctx context.Context, ids []string) ([]handlers.DeadLet
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read the dead letters: %w", err)
 	}
-	found := make([]handlers.DeadLetter, 0, len(ids))
+	found := make([]ops.DeadLetter, 0, len(ids))
 	for _, id := range ids {
 		if r := replies[id]; r != nil {
 			if record, ok := r.Val()[0].(string); ok {
@@ -150,10 +150,10 @@ func (l *letters) keys(id string) (partition.Keys, bool) {
 	return partition.Keys{Queue: l.scheme.Queue(index)}, true
 }
 
-func recordOf(id, record string, replayed any) handlers.DeadLetter {
-	var d handlers.DeadLetter
+func recordOf(id, record string, replayed any) ops.DeadLetter {
+	var d ops.DeadLetter
 	if json.Unmarshal([]byte(record), &d) != nil {
-		d = handlers.DeadLetter{Reason: classify.ReasonUnknown}
+		d = ops.DeadLetter{Reason: classify.ReasonUnknown}
 	}
 	d.ID = id
 	d.ReplayedAs, _ = replayed.(string)
@@ -161,7 +161,7 @@ func recordOf(id, record string, replayed any) handlers.DeadLetter {
 }
 
 // LetterOf is a dead letter without the text of its message.
-func LetterOf(d handlers.DeadLetter) Letter {
+func LetterOf(d ops.DeadLetter) Letter {
 	index, _ := partition.IndexOf(d.ID)
 	l := Letter{
 		ID: d.ID, Partition: index, BridgeID: d.BridgeID, ExternalRoomID: d.ExternalRoomID, Operation: d.Operation,

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 const openAPIFile = "../../../../docs/api/openapi.yaml"
@@ -100,11 +100,11 @@ func TestTheOpenAPIFileHasTheRoutesOfTheHandler(t *testing.T) {
 // described are the types that a schema stands for.
 var described = map[string]any{
 	"Overview": api.Overview{}, "Partitions": api.Partitions{}, "Partition": api.Partition{}, "Bridges": api.Bridges{},
-	"Bridge": api.Bridge{}, "Suspension": handlers.Suspension{}, "Unavailable": handlers.Unavailable{}, "Budget": api.Budget{}, "Rooms": api.Rooms{}, "Room": api.Room{},
+	"Bridge": api.Bridge{}, "Suspension": ops.Suspension{}, "Unavailable": ops.Unavailable{}, "Budget": api.Budget{}, "Rooms": api.Rooms{}, "Room": api.Room{},
 	"UnavailableRoom": api.UnavailableRoom{}, "Letters": api.Letters{}, "Letter": api.Letter{}, "Groups": api.Groups{},
 	"Group": api.Group{}, "Filter": api.Filter{}, "Plan": api.Plan{}, "Jobs": api.Jobs{}, "Job": api.Job{}, "Trace": api.Trace{},
 	"Step": api.Step{}, "Autoscale": api.Autoscale{}, "Fault": api.Fault{}, "Events": api.Events{}, "Event": api.Event{},
-	"RecentAttempts": handlers.RecentAttempts{},
+	"RecentAttempts": ops.RecentAttempts{},
 }
 
 // fields are the JSON names of a struct's fields, with the names of their types.

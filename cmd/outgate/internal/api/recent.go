@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 // addRecent reads how often each bridge was told to slow down.
@@ -12,7 +12,7 @@ func (a *API) addRecent(ctx context.Context, bridges []Bridge, v *view) error {
 	for i, b := range bridges {
 		ids[i] = b.ID
 	}
-	recent, err := handlers.Recent(ctx, a.cfg.Redis, v.at, ids)
+	recent, err := ops.Recent(ctx, a.cfg.Redis, v.at, ids)
 	for i := range recent {
 		bridges[i].Recent = recent[i]
 	}

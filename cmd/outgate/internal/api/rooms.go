@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -46,8 +46,8 @@ type Room struct {
 	Paused bool `json:"paused"`
 	// Suspended is why the bridge is suspended, Unavailable why nothing can be
 	// delivered to the room; nil where that is not so.
-	Suspended   *handlers.Suspension  `json:"suspended"`
-	Unavailable *handlers.Unavailable `json:"unavailable"`
+	Suspended   *ops.Suspension  `json:"suspended"`
+	Unavailable *ops.Unavailable `json:"unavailable"`
 }
 
 // Rooms are the lines whose heads have waited longest.
@@ -133,7 +133,7 @@ func (a *API) describe(ctx context.Context, v *view, heads []head) ([]Room, erro
 		replies[i] = headReply{
 			pipe.HMGet(ctx, k.Task(h.id), "state", "og_flight", "og_until", "og_held", "og_try"),
 			pipe.LLen(ctx, k.LineOf(h.line)), pipe.ZScore(ctx, k.Asynq("retry"), h.id),
-			pipe.HGet(ctx, handlers.UnavailableKey(k.Queue), h.line),
+			pipe.HGet(ctx, ops.UnavailableKey(k.Queue), h.line),
 		}
 		if _, known := v.closed[h.bridge]; !known && closures[h.bridge][0] == nil {
 			closures[h.bridge] = askClosure(ctx, pipe, h.bridge)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 // UnavailableRoom is a room that nothing can be delivered to.
@@ -30,7 +30,7 @@ func (a *API) Unavailable(ctx context.Context, limit, index int) ([]UnavailableR
 	counts := make([]*redis.IntCmd, a.cfg.Scheme.Count)
 	for i := range counts {
 		if index < 0 || i == index {
-			counts[i] = pipe.HLen(ctx, handlers.UnavailableKey(a.cfg.Scheme.Queue(i)))
+			counts[i] = pipe.HLen(ctx, ops.UnavailableKey(a.cfg.Scheme.Queue(i)))
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -43,7 +43,7 @@ func (a *API) Unavailable(ctx context.Context, limit, index int) ([]UnavailableR
 			continue
 		}
 		if total < int64(limit) {
-			pages[i] = pipe.HScan(ctx, handlers.UnavailableKey(a.cfg.Scheme.Queue(i)), 0, "", int64(limit))
+			pages[i] = pipe.HScan(ctx, ops.UnavailableKey(a.cfg.Scheme.Queue(i)), 0, "", int64(limit))
 		}
 		total += count.Val()
 	}
@@ -70,8 +70,8 @@ func (a *API) Unavailable(ctx context.Context, limit, index int) ([]UnavailableR
 }
 
 // unavailableIn reads a record of why nothing can be delivered to a room.
-func unavailableIn(record string) (handlers.Unavailable, bool) {
-	var u handlers.Unavailable
+func unavailableIn(record string) (ops.Unavailable, bool) {
+	var u ops.Unavailable
 	err := json.Unmarshal([]byte(record), &u)
 	return u, err == nil
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -27,7 +27,7 @@ type view struct {
 	samples   [][]head
 	counts    counts
 	channels  map[string]string
-	suspended map[string]handlers.Suspension
+	suspended map[string]ops.Suspension
 	// unread is what is wrong with the suspensions that cannot be read. They are
 	// suspensions all the same.
 	unread  error
@@ -103,7 +103,7 @@ func (v *view) readMore(ctx context.Context, rdb redis.UniversalClient, s partit
 		}
 	}
 	channels := pipe.HGetAll(ctx, partition.Keys{Queue: s.Queue(0)}.Bridges())
-	suspended, fatals := pipe.HGetAll(ctx, handlers.SuspendedKey), pipe.HGetAll(ctx, handlers.FatalsKey)
+	suspended, fatals := pipe.HGetAll(ctx, ops.SuspendedKey), pipe.HGetAll(ctx, ops.FatalsKey)
 	servers := pipe.ZRangeByScore(ctx, "asynq:servers", &redis.ZRangeBy{
 		Min: strconv.FormatInt(v.at.Unix(), 10), Max: "+inf", Count: mostServers,
 	})
@@ -127,8 +127,8 @@ func (v *view) readMore(ctx context.Context, rdb redis.UniversalClient, s partit
 }
 
 // Suspensions are the suspended bridges, and why each is.
-func Suspensions(ctx context.Context, rdb redis.UniversalClient) (map[string]handlers.Suspension, error) {
-	records, err := rdb.HGetAll(ctx, handlers.SuspendedKey).Result()
+func Suspensions(ctx context.Context, rdb redis.UniversalClient) (map[string]ops.Suspension, error) {
+	records, err := rdb.HGetAll(ctx, ops.SuspendedKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read which bridges are suspended: %w", err)
 	}
@@ -136,11 +136,11 @@ func Suspensions(ctx context.Context, rdb redis.UniversalClient) (map[string]han
 }
 
 // suspensionsIn reads the records of all; the error is of those that cannot be read.
-func suspensionsIn(records map[string]string) (map[string]handlers.Suspension, error) {
-	suspended := make(map[string]handlers.Suspension, len(records))
+func suspensionsIn(records map[string]string) (map[string]ops.Suspension, error) {
+	suspended := make(map[string]ops.Suspension, len(records))
 	var unread []error
 	for id, record := range records {
-		var s handlers.Suspension
+		var s ops.Suspension
 		if err := json.Unmarshal([]byte(record), &s); err != nil {
 			unread = append(unread, fmt.Errorf("read why bridge %s is suspended: %w", id, err))
 		}

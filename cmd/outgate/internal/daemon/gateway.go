@@ -23,6 +23,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/cmd/outgate/internal/telemetry"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/autoscale"
 	"github.com/outgate/outgate/tasks"
@@ -115,7 +116,7 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, more map[strin
 
 // ops is what the operator's page stands on.
 func (g *Gateway) ops() *api.API {
-	letters := handlers.NewDeadLetters(g.rdb, g.worker.Scheme, tasks.NewClient(g.rdb))
+	letters := ops.NewDeadLetters(g.rdb, g.worker.Scheme, tasks.NewClient(g.rdb))
 	letters.ResultTTL, letters.IdempotencyWindow = g.cfg.Results.TTL, g.cfg.Delivery.IdempotencyWindow
 	return api.New(api.Config{
 		Redis: g.rdb, Scheme: g.worker.Scheme, DeadLetters: letters, Concurrency: g.worker.Concurrency,

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/refresh"
 	"github.com/outgate/outgate/partition/autoscale"
 )
 
@@ -14,7 +15,7 @@ import (
 // reports on the gateway as a whole.
 type needed struct {
 	worker *handlers.Worker
-	assess *handlers.Ahead[autoscale.Need]
+	assess *refresh.Ahead[autoscale.Need]
 
 	workers, slots *prometheus.Desc
 }
@@ -25,7 +26,7 @@ const needEvery = 5 * time.Second
 
 func newNeeded(assess func(context.Context) (autoscale.Need, error), worker *handlers.Worker) *needed {
 	return &needed{
-		worker: worker, assess: &handlers.Ahead[autoscale.Need]{Read: assess, Every: needEvery},
+		worker: worker, assess: &refresh.Ahead[autoscale.Need]{Read: assess, Every: needEvery},
 		workers: prometheus.NewDesc("outgate_required_workers",
 			"How many workers the load can use now; not rounded.", nil, nil),
 		slots: prometheus.NewDesc("outgate_required_slots",

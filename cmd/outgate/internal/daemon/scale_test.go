@@ -25,7 +25,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -146,7 +146,7 @@ func (s *scaled) fill() {
 	for i := range letters {
 		at := now.Add(-time.Duration(i) * time.Millisecond)
 		index := i % s.scheme.Count
-		d := handlers.DeadLetter{
+		d := ops.DeadLetter{
 			ID: fmt.Sprintf("%03d-%016x", index, at.UnixMicro()), BridgeID: "waits", ExternalRoomID: "a", Operation: tasks.Send,
 			Category: classify.Terminal, Reason: classify.ReasonRejected, DiedAtMS: at.UnixMilli(), Line: "waits:a", Envelope: envelope,
 		}

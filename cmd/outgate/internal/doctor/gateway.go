@@ -16,7 +16,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -49,7 +49,7 @@ func examineGateway(ctx context.Context, rdb redis.UniversalClient, cfg *config.
 	suspended, err := api.Suspensions(ctx, rdb)
 	switch {
 	case err != nil:
-		f.unseen("bridges", "HGETALL "+handlers.SuspendedKey, err)
+		f.unseen("bridges", "HGETALL "+ops.SuspendedKey, err)
 	case len(suspended) > 0:
 		f.add(Warning, "bridges", "outgate bridges list says why; outgate bridges resume BRIDGE lets them go on",
 			"suspended: %s", strings.Join(slices.Sorted(maps.Keys(suspended)), ", "))

@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -31,7 +31,7 @@ var once = []string{
 	"HSET " + partition.APIKey + " f v", "HMGET " + partition.APIKey + " f",
 	"SADD asynq:queues v", "SREM asynq:queues v", "SMEMBERS asynq:queues", "SCARD asynq:queues",
 	"ZADD asynq:servers 1 v", "ZADD asynq:workers 1 v", "SETEX asynq:servers:{v} 1 v", "HSET asynq:workers:{v} f v", "DEL asynq:workers:{v}",
-	"HSET " + handlers.SuspendedKey + " f v", "HINCRBY " + handlers.FatalsKey + " f 1", "SET outgate:bridges:probe:v v",
+	"HSET " + ops.SuspendedKey + " f v", "HINCRBY " + ops.FatalsKey + " f 1", "SET outgate:bridges:probe:v v",
 	"RPUSH outgate:limit:{v}:slots v", "MGET outgate:limit:{v}:closed", "SET outgate:pieces:v v",
 	"XADD outgate:events * f v", "XREVRANGE outgate:events + -", "HINCRBY outgate:attempts:1 f 1", "XRANGE outgate:in:TAG - +", "XDEL outgate:in:TAG 1-1", "RPUSH outgate:reply:TAG:v v",
 	"SUBSCRIBE asynq:cancel", "SUBSCRIBE outgate:limit:closed", "SUBSCRIBE outgate:TAG:wake", "SUBSCRIBE outgate:TAG:events",

@@ -13,7 +13,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -76,7 +76,7 @@ func TestANewTokenOnHangupLetsAllThatWaitedGoInOrder(t *testing.T) {
 		}
 	}
 	outgatetest.Eventually(t, "the bridge is suspended", func() bool {
-		return r.rdb.HExists(t.Context(), handlers.SuspendedKey, "tg").Val()
+		return r.rdb.HExists(t.Context(), ops.SuspendedKey, "tg").Val()
 	})
 
 	r.write(t, r.tokenFile, "1:new with a space")

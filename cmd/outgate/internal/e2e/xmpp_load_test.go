@@ -7,8 +7,8 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/ledger"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -65,7 +65,7 @@ func (j *jabber) rotates(each int) {
 	j.SetPassword("bot", "another")
 	j.Resume()
 	outgatetest.Eventually(j.t, "the bridge is suspended", func() bool {
-		return d.rdb.HExists(j.t.Context(), handlers.SuspendedKey, "b").Val()
+		return d.rdb.HExists(j.t.Context(), ops.SuspendedKey, "b").Val()
 	})
 	outgatetest.WriteFile(j.t, j.password, "another")
 	d.worker.Hangup <- syscall.SIGHUP

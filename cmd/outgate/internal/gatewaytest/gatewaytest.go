@@ -18,6 +18,7 @@ import (
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
@@ -76,7 +77,7 @@ func On(t *testing.T, rdb *redis.Client, partitions int, bridges ...*handlers.Br
 
 // API is what an API of this gateway is made of.
 func (g *Gateway) API() api.Config {
-	letters := handlers.NewDeadLetters(g.Redis, g.Config.Scheme, g.Client)
+	letters := ops.NewDeadLetters(g.Redis, g.Config.Scheme, g.Client)
 	letters.ResultTTL, letters.IdempotencyWindow = g.Config.ResultTTL, g.Config.Policy.IdempotencyWindow
 	return api.Config{
 		Redis: g.Redis, Scheme: g.Config.Scheme, DeadLetters: letters, Metrics: g.Metrics,

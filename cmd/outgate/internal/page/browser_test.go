@@ -8,6 +8,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/page/chromium"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -78,12 +79,12 @@ func TestABridgeIsSuspendedAndResumedOnThePage(t *testing.T) {
 	b.Click("#dialog-go")
 	b.Shows(`#bridges tr[data-key=orders]`, "suspended by operator")
 	b.Shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
-	if g.Redis.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() != true {
+	if g.Redis.HExists(t.Context(), ops.SuspendedKey, "orders").Val() != true {
 		t.Error("it is not suspended")
 	}
 	b.Click(`#bridges tr[data-key=orders] [data-act=resume]`)
 	b.Shows(`#bridges tr[data-key=orders]`, "up")
-	if g.Redis.HExists(t.Context(), handlers.SuspendedKey, "orders").Val() {
+	if g.Redis.HExists(t.Context(), ops.SuspendedKey, "orders").Val() {
 		t.Error("it is not resumed")
 	}
 	b.Quiet()

@@ -17,7 +17,7 @@ import (
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/gatewaytest"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -122,7 +122,7 @@ func (g *gateway) fillUp(rooms, letters int) {
 	for i := range letters {
 		index := i % g.Config.Scheme.Count
 		at := now.Add(-time.Duration(rand.IntN(3600_000)) * time.Millisecond)
-		d := handlers.DeadLetter{
+		d := ops.DeadLetter{
 			ID: fmt.Sprintf("%03d-%016x", index, at.UnixMicro()+int64(i)), BridgeID: "orders", ExternalRoomID: "a", Operation: tasks.Send,
 			Category: classify.Terminal, Reason: reasons[i%len(reasons)], DiedAtMS: at.UnixMilli(), Line: "orders:a", Envelope: envelope,
 			Outcome: &tasks.OutboundError{Provider: classify.Provider{Status: 400, Message: "Bad Request"}},
@@ -151,8 +151,8 @@ func TestThePageIsSmallAtScale(t *testing.T) {
 	g := newGateway(t, 256, bridge("orders", limited("50/1s")), bridge("other"))
 	g.fillUp(rooms, letters)
 	for range 500 {
-		e := handlers.Event{What: handlers.BridgeSuspended, About: "orders", By: "gateway", Text: strings.Repeat("unauthorized ", 30)}
-		if err := handlers.Tell(t.Context(), g.Redis, e); err != nil {
+		e := ops.Event{What: ops.BridgeSuspended, About: "orders", By: "gateway", Text: strings.Repeat("unauthorized ", 30)}
+		if err := ops.Tell(t.Context(), g.Redis, e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 // picture is what the template is filled with. The rows without an initial are empty
@@ -169,10 +169,10 @@ type eventRow struct {
 }
 
 // happened says what happened; the script has the same words.
-var happened = map[handlers.EventKind]string{
-	handlers.BridgeSuspended: "bridge suspended", handlers.BridgeResumed: "bridge resumed", handlers.ProbeFailed: "probe failed",
-	handlers.PressureChanged: "pressure", handlers.WorkerJoined: "worker joined", handlers.WorkerLeft: "worker left",
-	handlers.DeadLettersReplay: "replay", handlers.DeadLettersDropped: "drop",
+var happened = map[ops.EventKind]string{
+	ops.BridgeSuspended: "bridge suspended", ops.BridgeResumed: "bridge resumed", ops.ProbeFailed: "probe failed",
+	ops.PressureChanged: "pressure", ops.WorkerJoined: "worker joined", ops.WorkerLeft: "worker left",
+	ops.DeadLettersReplay: "replay", ops.DeadLettersDropped: "drop",
 }
 
 func eventRowOf(e api.Event, now int64) eventRow {

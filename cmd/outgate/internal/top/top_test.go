@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -30,13 +30,13 @@ func busy() *Snapshot {
 		},
 		Bridges: []api.Bridge{
 			{ID: "orders", Channel: "webhook", State: "up"},
-			{ID: "tg", Channel: "telegram", State: "suspended", Fatals: 3, Suspension: &handlers.Suspension{
+			{ID: "tg", Channel: "telegram", State: "suspended", Fatals: 3, Suspension: &ops.Suspension{
 				By: "fatal", Reason: "unauthorized", Text: "401 Unauthorized", SinceMS: at.Add(-time.Minute).UnixMilli(),
 			}},
 		},
 		Rooms: []api.Room{{
 			Line: "tg:4\x1b[2J2", BridgeID: "tg", Length: 91, AgeMS: 7_200_000, State: "retry", Attempts: 2,
-			WaitsFor: api.WaitBridge, Suspended: &handlers.Suspension{By: "fatal", Reason: "unauthorized"},
+			WaitsFor: api.WaitBridge, Suspended: &ops.Suspension{By: "fatal", Reason: "unauthorized"},
 		}},
 		DeadLetters: []api.Letter{
 			{ID: "001-000660dcce68e4bb", BridgeID: "orders", ExternalRoomID: "7", Category: "terminal", Reason: "rejected", DiedAtMS: at.Add(-5 * time.Second).UnixMilli()},

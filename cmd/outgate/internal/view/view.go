@@ -9,7 +9,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
 
@@ -42,7 +42,7 @@ func Rooms(ctx context.Context, views *api.API, query partition.RoomsQuery) ([]a
 		if !shown[u.Line] && len(rooms) < most {
 			rooms = append(rooms, api.Room{
 				Line: u.Line, BridgeID: u.BridgeID, Partition: u.Partition, State: StateUnavailable, WaitsFor: api.WaitNothing,
-				AgeMS: time.Now().UnixMilli() - u.SinceMS, Unavailable: &handlers.Unavailable{Text: u.Text, SinceMS: u.SinceMS},
+				AgeMS: time.Now().UnixMilli() - u.SinceMS, Unavailable: &ops.Unavailable{Text: u.Text, SinceMS: u.SinceMS},
 			})
 		}
 	}
@@ -99,7 +99,7 @@ func headWaitsFor(r api.Room, now time.Time) string {
 	return "a worker"
 }
 
-func reasonInBrackets(s handlers.Suspension) string {
+func reasonInBrackets(s ops.Suspension) string {
 	switch {
 	case s.Reason != "":
 		return " (" + string(s.Reason) + ")"

@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 )
 
 func TestWhatALineWaitsFor(t *testing.T) {
 	now := time.Now()
 	soon := now.Add(90 * time.Second).UnixMilli()
-	gateway, operator := &handlers.Suspension{By: "gateway", Reason: "unauthorized"}, &handlers.Suspension{By: "operator"}
-	kicked := &handlers.Unavailable{Text: "bot was kicked"}
+	gateway, operator := &ops.Suspension{By: "gateway", Reason: "unauthorized"}, &ops.Suspension{By: "operator"}
+	kicked := &ops.Unavailable{Text: "bot was kicked"}
 	for want, r := range map[string]api.Room{
 		"an operator: outgate dead-letters replay or drop 1: gone": {WaitsFor: api.WaitOperator, Head: "1", Reason: "gone"},
 		"the sweeper: its head was removed by hand":                {WaitsFor: api.WaitSweeper},

@@ -1,0 +1,241 @@
+// Package metrics is what one worker counts itself. The figures add up over workers;
+// what is read from Redis is in package collector, and docs/telemetry.md says what
+// both mean.
+package metrics
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
+)
+
+// Metrics are the figures of one worker.
+type Metrics struct {
+	Retries, Ambiguous, LimitWaits, Slowed *prometheus.CounterVec
+	Fenced                                 *prometheus.CounterVec
+	LimitWait                              prometheus.Observer
+	// QueueWait is by partition.
+	QueueWait []prometheus.Observer
+	Slots     *Slots
+	Ahead     *Ahead
+
+	deliveries, attempts, failures, deadLetters, slow, mended *prometheus.CounterVec
+	redisErrors                                               prometheus.Counter
+	attemptSeconds, deliverySeconds, tries                    *prometheus.HistogramVec
+	roundTrip                                                 prometheus.Observer
+	bridgeUp                                                  *prometheus.GaugeVec
+}
+
+var (
+	categories = []classify.Category{classify.Retryable, classify.Terminal, classify.Fatal}
+	mendings   = []string{"recovered", "ghost", "head", "line"}
+	// retried are the reasons that what is made again fails for, but for rare ones.
+	retried = []classify.Reason{
+		classify.ReasonRateLimited, classify.ReasonTimeout, classify.ReasonConnectionFailed,
+		classify.ReasonConnectionLost, classify.ReasonUnavailable,
+	}
+)
+
+var (
+	// Seconds from a millisecond to hours: a queue may be long, a retry far.
+	seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200}
+	// A call to Redis takes a fraction of a millisecond, and seconds where it is in
+	// trouble.
+	callSeconds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
+	triesUpTo   = []float64{1, 2, 3, 5, 8, 13, 21}
+)
+
+// Native says how a histogram is kept as a native one beside its classic buckets:
+// each bucket a tenth wider than the one before it, no more than a hundred of them.
+func Native(o prometheus.HistogramOpts) prometheus.HistogramOpts {
+	o.NativeHistogramBucketFactor = 1.1
+	o.NativeHistogramMaxBucketNumber = 100
+	o.NativeHistogramMinResetDuration = time.Hour
+	return o
+}
+
+// registry makes metrics and registers them.
+type registry struct{ prometheus.Registerer }
+
+func (r registry) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "outgate", Name: name, Help: help}, labels)
+	r.MustRegister(c)
+	return c
+}
+
+func (r registry) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(Native(prometheus.HistogramOpts{
+		Namespace: "outgate", Name: name, Help: help, Buckets: buckets,
+	}), labels)
+	r.MustRegister(h)
+	return h
+}
+
+// Config says what is counted.
+type Config struct {
+	Registry prometheus.Registerer
+	// Free are the free handlers of each partition, of Concurrency each.
+	Free        []*atomic.Int64
+	Concurrency int
+	// Bridges begin their series at zero.
+	Bridges []string
+}
+
+// New makes the figures and registers them.
+func New(cfg Config) *Metrics {
+	r := registry{cfg.Registry}
+	m := &Metrics{
+		deliveries:      r.counter("deliveries_total", "Envelopes settled by this worker.", "bridge", "operation", "disposition", "category"),
+		attempts:        r.counter("attempts_total", "Requests sent to providers; the category is empty for success.", "bridge", "operation", "category"),
+		Retries:         r.counter("retries_total", "Attempts that will be made again.", "bridge", "reason"),
+		failures:        r.counter("failures_total", "Envelopes settled as errors.", "bridge", "reason"),
+		Ambiguous:       r.counter("ambiguous_total", "Attempts that the provider may have accepted without our knowing.", "bridge"),
+		deadLetters:     r.counter("dead_letters_total", "Envelopes set aside as dead letters.", "partition", "category"),
+		LimitWaits:      r.counter("ratelimit_waits_total", "Sends that had to wait for a limit.", "bridge"),
+		Slowed:          r.counter("ratelimit_slowed_total", "Refusals after which less of the limits is used.", "bridge"),
+		slow:            r.counter("slow_attempts_total", "Requests that took more than half of their timeout.", "bridge"),
+		Fenced:          r.counter("fenced_total", "Settlements refused because another worker had taken the envelope over.", "partition"),
+		mended:          r.counter("mended_total", "What this worker's sweeper put right.", "kind"),
+		attemptSeconds:  r.histogram("attempt_seconds", "Time of one request to a provider.", seconds, "bridge"),
+		deliverySeconds: r.histogram("delivery_seconds", "Time from admission to the outcome.", seconds, "bridge"),
+		tries:           r.histogram("delivery_attempts", "Attempts that a settled envelope took.", triesUpTo, "bridge"),
+		LimitWait:       r.histogram("ratelimit_wait_seconds", "Time a send waited in hand for its slot.", seconds).WithLabelValues(),
+		roundTrip:       r.histogram("redis_call_seconds", "Time of one call to Redis on behalf of a delivery.", callSeconds).WithLabelValues(),
+		redisErrors:     r.counter("redis_errors_total", "Calls to Redis on behalf of deliveries that failed and were made again.").WithLabelValues(),
+		bridgeUp:        prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "outgate", Name: "bridge_up", Help: "0 where a bridge is suspended."}, []string{"bridge"}),
+		Slots:           newSlots(cfg.Free, cfg.Concurrency),
+		Ahead:           newAhead(),
+	}
+	r.MustRegister(m.bridgeUp, m.Slots, m.Ahead)
+	waits := r.histogram("queue_wait_seconds", "Time from admission to the first attempt.", seconds, "partition")
+	for i := range cfg.Free {
+		m.QueueWait = append(m.QueueWait, waits.WithLabelValues(strconv.Itoa(i)))
+		m.Fenced.WithLabelValues(strconv.Itoa(i))
+		for _, c := range categories {
+			m.deadLetters.WithLabelValues(strconv.Itoa(i), string(c))
+		}
+	}
+	for _, kind := range mendings {
+		m.mended.WithLabelValues(kind)
+	}
+	for _, b := range cfg.Bridges {
+		m.Zero(b)
+	}
+	return m
+}
+
+// Zero begins the series of a bridge, so that the first failure is an increase.
+func (m *Metrics) Zero(bridge string) {
+	m.bridgeUp.WithLabelValues(bridge).Set(1)
+	m.Ambiguous.WithLabelValues(bridge)
+	m.LimitWaits.WithLabelValues(bridge)
+	m.Slowed.WithLabelValues(bridge)
+	m.slow.WithLabelValues(bridge)
+	m.attemptSeconds.WithLabelValues(bridge)
+	m.deliverySeconds.WithLabelValues(bridge)
+	m.tries.WithLabelValues(bridge)
+	m.Ahead.of(bridge)
+	for _, r := range retried {
+		m.Retries.WithLabelValues(bridge, string(r))
+	}
+	m.deliveries.WithLabelValues(bridge, string(tasks.Edit), "superseded", "")
+	for _, op := range tasks.Operations {
+		m.deliveries.WithLabelValues(bridge, string(op), "delivered", "")
+		m.attempts.WithLabelValues(bridge, string(op), "")
+		for _, c := range categories {
+			m.deliveries.WithLabelValues(bridge, string(op), "terminal", string(c))
+			m.attempts.WithLabelValues(bridge, string(op), string(c))
+		}
+	}
+}
+
+// BridgeUp says whether a bridge delivers.
+func (m *Metrics) BridgeUp(bridge string, up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.bridgeUp.WithLabelValues(bridge).Set(value)
+}
+
+// Attempt is one request to a provider.
+type Attempt struct {
+	Bridge    string
+	Operation tasks.Operation
+	Verdict   classify.Verdict
+	// Took is its time, and Timeout how long the provider had to answer.
+	Took, Timeout time.Duration
+	// Span is the request's, nil for none.
+	Span trace.Span
+}
+
+// Attempted counts a request to a provider.
+func (m *Metrics) Attempted(a Attempt) {
+	m.attempts.WithLabelValues(a.Bridge, string(a.Operation), string(a.Verdict.Category)).Inc()
+	observe(a.Span, m.attemptSeconds.WithLabelValues(a.Bridge), a.Took)
+	if a.Took > a.Timeout/2 {
+		m.slow.WithLabelValues(a.Bridge).Inc()
+	}
+}
+
+// Settled counts an envelope that ended, as its outcome says. Span is that of its last
+// request, nil for none.
+func (m *Metrics) Settled(bridge string, op tasks.Operation, admitted time.Time, o tasks.Outcome, span trace.Span) {
+	disposition, category, tries := "delivered", "", 0
+	switch {
+	case o.Superseded != nil:
+		disposition = "superseded"
+	case o.Error != nil:
+		disposition, category, tries = string(o.Error.Disposition), string(o.Error.Category), o.Error.Attempt
+		m.failures.WithLabelValues(bridge, string(o.Error.Reason)).Inc()
+	case o.Success != nil:
+		tries = o.Success.Attempts
+	}
+	m.deliveries.WithLabelValues(bridge, string(op), disposition, category).Inc()
+	observe(span, m.deliverySeconds.WithLabelValues(bridge), max(0, time.Since(admitted)))
+	if tries > 0 { // one that never got so far took none
+		m.tries.WithLabelValues(bridge).Observe(float64(tries))
+	}
+}
+
+// DeadLetter counts an envelope that was set aside.
+func (m *Metrics) DeadLetter(index int, c classify.Category) {
+	m.deadLetters.WithLabelValues(strconv.Itoa(index), string(c)).Inc()
+}
+
+// Swept counts what a pass of a sweeper put right.
+func (m *Metrics) Swept(s partition.Swept) {
+	for i, n := range [...]int64{s.Recovered, s.Ghosts, s.Heads, s.Lines} {
+		if n > 0 {
+			m.mended.WithLabelValues(mendings[i]).Add(float64(n))
+		}
+	}
+}
+
+// RedisCalled notes how long a call to Redis took, or that it failed.
+func (m *Metrics) RedisCalled(start time.Time, err error) {
+	if err != nil {
+		m.redisErrors.Inc()
+		return
+	}
+	m.roundTrip.Observe(time.Since(start).Seconds())
+}
+
+// observe puts a time into a histogram, with the trace as its exemplar if the trace is
+// kept.
+func observe(span trace.Span, o prometheus.Observer, d time.Duration) {
+	if span != nil && span.SpanContext().IsSampled() {
+		if e, ok := o.(prometheus.ExemplarObserver); ok {
+			e.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": span.SpanContext().TraceID().String()})
+			return
+		}
+	}
+	o.Observe(d.Seconds())
+}

@@ -1,0 +1,32 @@
+package ops
+
+import (
+	"encoding/json"
+
+	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/tasks"
+)
+
+// DeadLetter is the record of an envelope that was set aside.
+type DeadLetter struct {
+	// ID is the envelope's.
+	ID             string            `json:"id"`
+	BridgeID       string            `json:"bridge_id"`
+	ExternalRoomID string            `json:"external_room_id"`
+	Operation      tasks.Operation   `json:"operation"`
+	Category       classify.Category `json:"category"`
+	Reason         classify.Reason   `json:"reason"`
+	// DiedAtMS is when it was set aside, in unix milliseconds.
+	DiedAtMS int64 `json:"died_at_ms"`
+	// Held is true where its line waits for an operator.
+	Held bool `json:"held"`
+	// MessageIDs are of the pieces that were delivered.
+	MessageIDs []string `json:"message_ids,omitempty"`
+	// Line names the line it was in.
+	Line string `json:"line"`
+	// Envelope is the caller's JSON.
+	Envelope json.RawMessage      `json:"envelope"`
+	Outcome  *tasks.OutboundError `json:"outcome"`
+	// ReplayedAs is the id it was admitted again under, empty if it was not.
+	ReplayedAs string `json:"replayed_as,omitempty"`
+}
