@@ -43,7 +43,7 @@ func (e *waitError) Error() string {
 }
 
 // ProcessTask implements asynq.Handler.
-func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
+func (p *pipeline) ProcessTask(ctx context.Context, task *asynq.Task) error {
 	id, _ := asynq.GetTaskID(ctx)
 	admitted, err := partition.AdmittedAt(id)
 	if err != nil {
@@ -55,39 +55,18 @@ func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 		id: id, admitted: admitted, raw: task.Payload(),
 		keyHash: headers["outgate-key"], fingerprint: headers["outgate-fingerprint"],
 	}
-	if d.token = h.prefetched.Token(id); d.token != "" {
-		d.turn, d.begun, d.marked = partition.Begun{Turn: partition.TurnGo, Try: 1}, true, true
+	if d.token = p.prefetched.Token(id); d.token != "" {
+		d.turn, d.phase = partition.Begun{Turn: partition.TurnGo, Try: 1}, marked
 	}
-	h.prefetched.Free.Add(-1)
-	defer h.prefetched.Free.Add(1)
-	v := h.deliver(ctx, d)
+	p.prefetched.Free.Add(-1)
+	defer p.prefetched.Free.Add(1)
+	v := p.deliver(ctx, d)
 	if v.released {
-		h.asynqRedis.Release(id)
+		p.asynqRedis.Release(id)
 		return nil
 	}
 	return &waitError{after: v.after, text: v.text}
 }
-
-// deliver runs the pipeline, again where the next try is near, within the share of
-// the worker that a bridge may take.
-func (h *handler) deliver(ctx context.Context, d *delivery) verdict {
-	defer func() { d.seat.leave() }()
-	for {
-		v := h.conclude(ctx, d, h.process(ctx, d))
-		if v.released || v.after <= 0 || v.after > nearRetry {
-			return v
-		}
-		if e := h.wait(ctx, v.after); e != nil {
-			return handBack
-		}
-		*d = delivery{
-			id: d.id, admitted: d.admitted, raw: d.raw, keyHash: d.keyHash, fingerprint: d.fingerprint, seat: d.seat,
-		}
-	}
-}
-
-// nearRetry is the longest delay that is waited for in hand.
-const nearRetry = time.Second
 
 // retryDelay is asynq's RetryDelayFunc. asynq keeps whole seconds, rounded down,
 // so a task may come back early, and must: whoever has to wait exactly (the

@@ -47,13 +47,13 @@ func (b *bulkhead) of(bridge string) *seats {
 
 // takeSeat gives back a head whose bridge has no seat left. It keeps the seat until
 // it leaves the worker's hands. A bridge that is the only one needs none.
-func (h *handler) takeSeat(ctx context.Context, d *delivery) *end {
-	if d.seat != nil || len(h.fleet.Load().bridges) < 2 {
+func (p *pipeline) takeSeat(ctx context.Context, d *delivery) *end {
+	if d.seat != nil || len(p.fleet.Load().bridges) < 2 {
 		return nil
 	}
-	s := h.bulkhead.of(d.bridge.ID)
+	s := p.bulkhead.of(d.bridge.ID)
 	if !s.take(ctx) {
-		return &end{later: overflowAtLeast + breaker.Jitter(d.id, overflowSpread)}
+		return &end{kind: postponed, after: overflowAtLeast + breaker.Jitter(d.id, overflowSpread)}
 	}
 	d.seat = s
 	return nil

@@ -18,19 +18,19 @@ func (d *delivery) fields() []zap.Field {
 }
 
 // about is the log of one envelope.
-func (h *handler) about(d *delivery) *zap.Logger { return h.log.With(d.fields()...) }
+func (p *pipeline) about(d *delivery) *zap.Logger { return p.log.With(d.fields()...) }
 
 // attempted writes the one line of an attempt, and counts it.
-func (h *handler) attempted(d *delivery, piece int, took time.Duration, err error) {
-	v := h.judge(d, err)
-	h.metrics.Attempted(metrics.Attempt{
+func (p *pipeline) attempted(d *delivery, piece int, took time.Duration, err error) {
+	v := p.judge(d, err)
+	p.metrics.Attempted(metrics.Attempt{
 		Bridge: d.bridge.ID, Operation: d.operation, Verdict: v, Took: took, Timeout: d.policy.Timeout, Span: d.spans.current,
 	})
-	h.recent.Count(d.bridge.ID, v)
+	p.recent.Count(d.bridge.ID, v)
 	d.spans.ended(v, err)
-	if ce := h.log.Check(zap.InfoLevel, "delivery.attempted"); ce != nil {
+	if ce := p.log.Check(zap.InfoLevel, "delivery.attempted"); ce != nil {
 		fields := append(d.fields(),
-			zap.String("operation", string(d.operation)), zap.Int("partition", h.index),
+			zap.String("operation", string(d.operation)), zap.Int("partition", p.index),
 			zap.Int("attempt", d.turn.Try), zap.Int("piece", piece), zap.Int("pieces", len(d.pieces)),
 			zap.Duration("took", took), zap.Bool("ok", err == nil))
 		if err != nil {
@@ -42,15 +42,15 @@ func (h *handler) attempted(d *delivery, piece int, took time.Duration, err erro
 }
 
 // settled counts an envelope that ended.
-func (h *handler) settled(d *delivery, o tasks.Outcome) {
-	h.tallies[h.index].processed.Add(1)
+func (p *pipeline) settled(d *delivery, o tasks.Outcome) {
+	p.tallies[p.index].processed.Add(1)
 	if o.Error != nil {
-		h.tallies[h.index].failed.Add(1)
-		h.about(d).Warn("delivery.failed",
+		p.tallies[p.index].failed.Add(1)
+		p.about(d).Warn("delivery.failed",
 			zap.String("reason", string(o.Error.Reason)), zap.String("category", string(o.Error.Category)),
 			zap.Int("attempt", o.Error.Attempt), zap.Bool("ambiguous", o.Error.Ambiguous))
 	}
-	h.metrics.Settled(d.bridgeID(), d.operation, d.admitted, o, d.spans.current)
+	p.metrics.Settled(d.bridgeID(), d.operation, d.admitted, o, d.spans.current)
 }
 
 // asynqLog writes asynq's log through zap.

@@ -68,14 +68,14 @@ func (b *Bridge) mediaPolicy() MediaPolicy {
 	return MediaFallback{Rules: b.Media}
 }
 
-func (h *handler) applyMediaPolicy(ctx context.Context, d *delivery) *end {
+func (p *pipeline) applyMediaPolicy(ctx context.Context, d *delivery) *end {
 	media, err := d.bridge.mediaPolicy().Apply(ctx, &d.env, d.bridge.Channel.Capabilities())
 	d.media = media
 	if err != nil {
-		return &end{failure: unsent(classify.ReasonMediaRejected, err)}
+		return failed(unsent(classify.ReasonMediaRejected, err))
 	}
 	if sender(d.bridge.Channel, d.env.Operation) == nil {
-		return fail(classify.ReasonUnsupportedOperation,
+		return refuse(classify.ReasonUnsupportedOperation,
 			"channel "+d.bridge.Channel.Type()+" has no "+string(d.env.Operation))
 	}
 	return nil
@@ -83,15 +83,13 @@ func (h *handler) applyMediaPolicy(ctx context.Context, d *delivery) *end {
 
 // fetchMedia gets the bytes of media that the channel uploads, before anything is in
 // flight. Where an earlier attempt delivered the media, only texts are left.
-func (h *handler) fetchMedia(ctx context.Context, d *delivery) *end {
+func (p *pipeline) fetchMedia(ctx context.Context, d *delivery) *end {
 	m := d.env.Payload.Media
 	if !d.env.Operation.IsMedia() || m.Data == "" && !d.bridge.Channel.Capabilities().FetchesMedia {
 		return nil
 	}
-	if !d.begun {
-		if e := h.begin(ctx, d, false); e != nil {
-			return e
-		}
+	if e := p.claim(ctx, d); e != nil {
+		return e
 	}
 	if d.progress.Done > 0 {
 		return nil
@@ -102,14 +100,14 @@ func (h *handler) fetchMedia(ctx context.Context, d *delivery) *end {
 		return nil
 	}
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return &end{stop: true}
+		return &end{kind: stopping}
 	}
 	fallback, ours := d.bridge.mediaPolicy().(MediaFallback)
 	if classify.Classify(err).Category != classify.Terminal || !ours {
-		return &end{failure: unsent(classify.ReasonMediaRejected, err)}
+		return failed(unsent(classify.ReasonMediaRejected, err))
 	}
 	if d.media, err = fallback.refuse(&d.env, err); err != nil {
-		return &end{failure: unsent(classify.ReasonMediaRejected, err)}
+		return failed(unsent(classify.ReasonMediaRejected, err))
 	}
 	return nil
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"encoding/json"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/internal/chunk"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -28,12 +29,12 @@ type piece struct {
 // cannot take it back.
 const surplus = "…"
 
-// chunk cuts the envelope into pieces, the same ones at every attempt.
-func (h *handler) chunk(ctx context.Context, d *delivery) *end {
+// split cuts the envelope into pieces, the same ones at every attempt.
+func (p *pipeline) split(ctx context.Context, d *delivery) *end {
 	var before []string
 	if d.env.Operation.IsEdit() {
 		var e *end
-		if before, e = h.piecesOf(ctx, d); e != nil {
+		if before, e = p.piecesOf(ctx, d); e != nil {
 			return e
 		}
 	}
@@ -111,24 +112,24 @@ func piecesKey(e *tasks.Envelope, messageID string) string {
 }
 
 // piecesOf are the messages that the edited one stands for, if there are several.
-func (h *handler) piecesOf(ctx context.Context, d *delivery) ([]string, *end) {
-	found, err := persist(ctx, h.Worker, func(ctx context.Context) ([]string, error) {
-		return h.rdb.LRange(ctx, piecesKey(&d.env, d.env.ExternalMessageID), 0, -1).Result()
+func (p *pipeline) piecesOf(ctx context.Context, d *delivery) ([]string, *end) {
+	found, err := persist(ctx, p.Worker, func(ctx context.Context) ([]string, error) {
+		return p.rdb.LRange(ctx, piecesKey(&d.env, d.env.ExternalMessageID), 0, -1).Result()
 	})
 	if err != nil {
-		return nil, &end{stop: true}
+		return nil, &end{kind: stopping}
 	}
 	return found, nil
 }
 
 // remember keeps which messages a text became, for its edits.
-func (h *handler) remember(ctx context.Context, d *delivery) {
+func (p *pipeline) remember(ctx context.Context, d *delivery) {
 	var messages []any
-	for i, p := range d.pieces {
+	for i, piece := range d.pieces {
 		switch {
-		case p.remove || i >= len(d.progress.IDs):
-		case p.messageID != "":
-			messages = append(messages, p.messageID)
+		case piece.remove || i >= len(d.progress.IDs):
+		case piece.messageID != "":
+			messages = append(messages, piece.messageID)
 		default:
 			messages = append(messages, d.progress.IDs[i])
 		}
@@ -137,8 +138,8 @@ func (h *handler) remember(ctx context.Context, d *delivery) {
 		return
 	}
 	key := piecesKey(&d.env, messages[0].(string))
-	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
-		pipe := h.rdb.TxPipeline()
+	_, err := persist(ctx, p.Worker, func(ctx context.Context) (struct{}, error) {
+		pipe := p.rdb.TxPipeline()
 		pipe.Del(ctx, key)
 		if len(messages) > 1 {
 			pipe.RPush(ctx, key, messages...)
@@ -148,33 +149,35 @@ func (h *handler) remember(ctx context.Context, d *delivery) {
 		return struct{}{}, err
 	})
 	if err != nil {
-		h.about(d).Warn("delivery.pieces_not_kept", zap.Error(err))
+		p.about(d).Warn("delivery.pieces_not_kept", zap.Error(err))
 	}
 }
 
-// record is what an attempt leaves to the next.
-func (d *delivery) record(p piece, delivered tasks.Delivery) {
-	d.progress.Done++
-	d.progress.Throttled = 0
-	if p.remove {
+// record notes that a piece is delivered; all but the last are written down.
+func (p *pipeline) record(ctx context.Context, d *delivery, i int, done tasks.Delivery) *end {
+	if done.Pause > 0 {
+		p.pause(ctx, d, classify.ScopeRoomRoute, done.Pause)
+	}
+	d.progress.add(d.pieces[i], done)
+	if d.progress.Done == len(d.pieces) {
+		return nil
+	}
+	return p.suspend(ctx, d, partition.Suspension{Refund: true})
+}
+
+// add notes what a piece became.
+func (p *progress) add(piece piece, done tasks.Delivery) {
+	p.Done++
+	p.Throttled = 0
+	if piece.remove {
 		return
 	}
-	id := delivered.MessageID
+	id := done.MessageID
 	if id == "" {
-		id = p.messageID
+		id = piece.messageID
 	}
-	d.progress.IDs = append(d.progress.IDs, id)
-	if len(delivered.Result) > 0 {
-		d.progress.Result = delivered.Result
+	p.IDs = append(p.IDs, id)
+	if len(done.Result) > 0 {
+		p.Result = done.Result
 	}
-}
-
-// journal is the progress as JSON.
-func (d *delivery) journal() string {
-	journal, err := json.Marshal(d.progress)
-	if err != nil { // a channel's result that is no JSON: the ids matter more
-		d.progress.Result = nil
-		journal, _ = json.Marshal(d.progress)
-	}
-	return string(journal)
 }

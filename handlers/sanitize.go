@@ -151,27 +151,27 @@ func lowerASCII(s string) string {
 const sanitizeTimeout = time.Second
 
 // sanitize lets the bridge's sanitizer at the text, for a bounded time.
-func (h *handler) sanitize(ctx context.Context, d *delivery) *end {
+func (p *pipeline) sanitize(ctx context.Context, d *delivery) *end {
 	hook := d.bridge.Hooks.Sanitize
 	if hook == nil {
 		return nil
 	}
-	clean, security, err := h.sanitized(ctx, d, hook)
+	clean, security, err := p.sanitized(ctx, d, hook)
 	if err == nil {
 		d.env, d.security = clean, security
 		return nil
 	}
 	if d.bridge.SanitizeAnyway {
-		h.about(d).Warn("delivery.not_sanitized", zap.Error(err))
+		p.about(d).Warn("delivery.not_sanitized", zap.Error(err))
 		d.security = map[string]any{"sanitized": false, "cause": string(classify.Classify(unsent(classify.ReasonSanitizeFailed, err)).Reason)}
 		return nil
 	}
-	return &end{failure: unsent(classify.ReasonSanitizeFailed, err)}
+	return failed(unsent(classify.ReasonSanitizeFailed, err))
 }
 
 // sanitized is a copy of the envelope, cleaned. A hook that takes too long is left
 // behind with its copy.
-func (h *handler) sanitized(ctx context.Context, d *delivery, hook Sanitizer) (tasks.Envelope, map[string]any, error) {
+func (p *pipeline) sanitized(ctx context.Context, d *delivery, hook Sanitizer) (tasks.Envelope, map[string]any, error) {
 	e := d.env
 	if m := e.Payload.Media; m != nil {
 		media := *m
@@ -205,7 +205,7 @@ func (h *handler) sanitized(ctx context.Context, d *delivery, hook Sanitizer) (t
 	select {
 	case a := <-done:
 		if x, ok := errors.AsType[*classify.PanicError](a.err); ok {
-			return e, nil, h.panicked(d, x.Value)
+			return e, nil, p.panicked(d, x.Value)
 		}
 		return e, a.security, a.err
 	case <-ctx.Done():

@@ -30,50 +30,50 @@ func (d *delivery) closing(scope classify.Scope) ratelimit.Scope {
 }
 
 // pause tells every worker of a delay that the provider asked for, and no more.
-func (h *handler) pause(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
-	_, err := persist(ctx, h.Worker, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, h.limiter.Close(ctx, d.closing(scope), delay)
+func (p *pipeline) pause(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
+	_, err := persist(ctx, p.Worker, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, p.limiter.Close(ctx, d.closing(scope), delay)
 	})
-	h.closed(d, err)
+	p.closed(d, err)
 }
 
 // tooFast tells every worker that the provider refused a send for its pace, and for
 // how long. Only the first refusal of a piece says that the limits are too wide: one
 // that is refused however long it waited has another fault, and must not slow the others.
-func (h *handler) tooFast(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
+func (p *pipeline) tooFast(ctx context.Context, d *delivery, scope classify.Scope, delay time.Duration) {
 	d.progress.Throttled++
 	if d.progress.Throttled > 1 {
-		h.pause(ctx, d, scope, delay)
+		p.pause(ctx, d, scope, delay)
 		return
 	}
 	closing := d.closing(scope)
-	share := h.refused(ctx, d, closing, delay)
+	share := p.refused(ctx, d, closing, delay)
 	// A room that is refused again and again is a strict room.
 	anew := share == 0 || share >= ratelimit.First
-	if closing.Room != "" && anew && h.press(d.bridge.ID, closing.Room, time.Now()) {
-		h.refused(ctx, d, ratelimit.Scope{Bridge: d.bridge.ID}, min(delay, pressPause))
+	if closing.Room != "" && anew && p.press(d.bridge.ID, closing.Room, time.Now()) {
+		p.refused(ctx, d, ratelimit.Scope{Bridge: d.bridge.ID}, min(delay, pressPause))
 	}
 }
 
 // refused closes a scope. It answers which share of the limits is left.
-func (h *handler) refused(ctx context.Context, d *delivery, scope ratelimit.Scope, delay time.Duration) float64 {
-	share, err := persist(ctx, h.Worker, func(ctx context.Context) (float64, error) {
-		return h.limiter.Refuse(ctx, ratelimit.Refusal{
+func (p *pipeline) refused(ctx context.Context, d *delivery, scope ratelimit.Scope, delay time.Duration) float64 {
+	share, err := persist(ctx, p.Worker, func(ctx context.Context) (float64, error) {
+		return p.limiter.Refuse(ctx, ratelimit.Refusal{
 			Scope: scope, After: delay, Request: d.paced.request, Given: d.paced.given,
 		})
 	})
-	h.closed(d, err)
+	p.closed(d, err)
 	if share > 0 {
-		h.metrics.Slowed.WithLabelValues(d.bridge.ID).Inc()
-		h.log.Info("ratelimit.slowed", zap.String("bridge", d.bridge.ID), zap.String("room", scope.Room),
+		p.metrics.Slowed.WithLabelValues(d.bridge.ID).Inc()
+		p.log.Info("ratelimit.slowed", zap.String("bridge", d.bridge.ID), zap.String("room", scope.Room),
 			zap.String("route", scope.Route), zap.Float64("share", share), zap.Duration("retry_after", delay))
 	}
 	return share
 }
 
-func (h *handler) closed(d *delivery, err error) {
+func (p *pipeline) closed(d *delivery, err error) {
 	if err != nil {
-		h.log.Warn("ratelimit.close_failed", zap.String("bridge", d.bridge.ID), zap.Error(err))
+		p.log.Warn("ratelimit.close_failed", zap.String("bridge", d.bridge.ID), zap.Error(err))
 	}
 }
 

@@ -38,10 +38,10 @@ func (d *delivery) underParent(ctx context.Context) context.Context {
 	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(sum[:16])}))
 }
 
-func (h *handler) attributes(d *delivery) []attribute.KeyValue {
+func (p *pipeline) attributes(d *delivery) []attribute.KeyValue {
 	a := []attribute.KeyValue{
 		attribute.String("outgate.id", d.id), attribute.String("outgate.bridge", d.bridge.ID),
-		attribute.String("outgate.operation", string(d.operation)), attribute.Int("outgate.partition", h.index),
+		attribute.String("outgate.operation", string(d.operation)), attribute.Int("outgate.partition", p.index),
 	}
 	if d.env.CorrelationID != "" {
 		a = append(a, attribute.String("outgate.correlation_id", d.env.CorrelationID))
@@ -50,22 +50,22 @@ func (h *handler) attributes(d *delivery) []attribute.KeyValue {
 }
 
 // traceWait makes the span of an envelope's wait, which is over now.
-func (h *handler) traceWait(ctx context.Context, d *delivery, now time.Time) {
-	if h.cfg.Tracer == nil {
+func (p *pipeline) traceWait(ctx context.Context, d *delivery, now time.Time) {
+	if p.cfg.Tracer == nil {
 		return
 	}
-	_, span := h.cfg.Tracer.Start(d.underParent(ctx), "outgate wait", trace.WithTimestamp(d.admitted),
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(h.attributes(d)...))
+	_, span := p.cfg.Tracer.Start(d.underParent(ctx), "outgate wait", trace.WithTimestamp(d.admitted),
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(p.attributes(d)...))
 	span.End(trace.WithTimestamp(now))
 }
 
 // traceAttempt begins the span of one request; attempted ends it.
-func (h *handler) traceAttempt(ctx context.Context, d *delivery, piece int, start time.Time) context.Context {
-	if h.cfg.Tracer == nil {
+func (p *pipeline) traceAttempt(ctx context.Context, d *delivery, piece int, start time.Time) context.Context {
+	if p.cfg.Tracer == nil {
 		return ctx
 	}
-	ctx, span := h.cfg.Tracer.Start(d.underParent(ctx), "outgate attempt", trace.WithTimestamp(start),
-		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(h.attributes(d)...),
+	ctx, span := p.cfg.Tracer.Start(d.underParent(ctx), "outgate attempt", trace.WithTimestamp(start),
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(p.attributes(d)...),
 		trace.WithAttributes(attribute.Int("outgate.attempt", d.turn.Try),
 			attribute.Int("outgate.piece", piece), attribute.Int("outgate.pieces", len(d.pieces))))
 	d.spans.current = span

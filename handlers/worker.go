@@ -139,12 +139,12 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	for i := range w.cfg.Scheme.Count {
 		queue := w.cfg.Scheme.Queue(i)
-		h := &handler{
+		p := &pipeline{
 			Worker: w, index: i, prefetched: &w.asynqRedis.Partitions[i], lines: w.asynqRedis.Partitions[i].Lines,
 			bulkhead: newBulkhead(w.cfg.Concurrency),
 		}
 		server := asynq.NewServerFromRedisClient(w.asynqRedis, w.serverConfig(queue))
-		if err := server.Start(h); err != nil {
+		if err := server.Start(p); err != nil {
 			return fmt.Errorf("start the server of %s: %w", queue, err)
 		}
 		w.servers = append(w.servers, server)

@@ -34,38 +34,38 @@ func (d *delivery) remembered(age time.Duration) bool {
 	return c.Idempotency == tasks.Native && age < c.Window
 }
 
-// reconcile finds out about a piece that an earlier attempt may have sent, where
-// there is a way to. It answers true with what the provider has; then there is
-// nothing to send. What is in doubt is the first piece that is not recorded.
-func (h *handler) reconcile(ctx context.Context, d *delivery, i int) (tasks.Delivery, bool, *end) {
-	if !d.turn.Ambiguous || d.settledDoubt {
+// reconcile finds out about a piece that an earlier attempt may have sent, if there is
+// a way to. It answers true with what the provider has; then there is nothing to send.
+// What is in doubt is the first piece that is not recorded.
+func (p *pipeline) reconcile(ctx context.Context, d *delivery, i int) (tasks.Delivery, bool, *end) {
+	if !d.doubt {
 		return tasks.Delivery{}, false, nil
 	}
-	d.settledDoubt = true
+	d.doubt = false
 	if d.remembered(d.turn.Age) {
 		return tasks.Delivery{}, false, nil
 	}
 	reconciler := d.reconciler()
-	if p := d.pieces[i]; reconciler == nil || p.remove || p.operation.IsEdit() {
+	if piece := d.pieces[i]; reconciler == nil || piece.remove || piece.operation.IsEdit() {
 		d.progress.Doubled = true
 		return tasks.Delivery{}, false, nil
 	}
 	bounded, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d.policy.Timeout, errTimeout)
 	defer cancel()
 	since := time.Now().Add(-d.turn.Age)
-	delivered, found, err := reconciler.Find(bounded, d.message(i), since)
+	done, found, err := reconciler.Find(bounded, d.message(i), since)
 	switch {
 	case err == nil:
-		d.noteStart(ctx, h, since)
-		h.about(d).Info("delivery.reconciled", zap.Bool("found", found))
-		return delivered, found, nil
+		p.noteStart(ctx, d, since)
+		p.about(d).Info("delivery.reconciled", zap.Bool("found", found))
+		return done, found, nil
 	case d.policy.OnAmbiguous == Fail:
-		return tasks.Delivery{}, false, &end{failure: &classify.Error{
+		return tasks.Delivery{}, false, failed(&classify.Error{
 			Op: "find", Reason: classify.ReasonAmbiguous, Err: err,
 			Reply: classify.Reply{Message: "an attempt may have been accepted, the provider could not be asked, and on_ambiguous is fail"},
-		}}
+		})
 	}
 	d.progress.Doubled = true
-	h.about(d).Warn("delivery.not_reconciled", zap.Error(err))
+	p.about(d).Warn("delivery.not_reconciled", zap.Error(err))
 	return tasks.Delivery{}, false, nil
 }
