@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -50,17 +51,20 @@ func work(t *testing.T, rdb redis.UniversalClient) *testWorker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Worker = handlers.NewWorker(rdb, handlers.Config{
+	w.Worker, err = handlers.New(rdb, handlers.Config{
 		Scheme: w.scheme, Capacity: 100, Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
+		MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
 		Bridges:   []*handlers.Bridge{{ID: "b", Channel: channel, Policy: policy, BridgeLimits: limit, RoomLimits: limit}},
 		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 4, ShutdownTimeout: 10 * time.Second,
 		Log: zap.New(core), Registry: w.registry,
 	})
-	if err := w.Start(t.Context()); err != nil {
+	if err == nil {
+		err = w.Start(t.Context())
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Shutdown)
+	t.Cleanup(func() { _ = w.Stop(context.Background()) })
 	return w
 }
 

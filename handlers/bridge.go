@@ -30,17 +30,51 @@ const (
 	HoldLine OnFailure = "hold"
 )
 
-// Policy says how a bridge delivers. An envelope may override the attempts and
-// the backoff.
+// Policy says how a bridge delivers. A bridge takes what it leaves at zero from
+// Config.Policy, and that from DefaultPolicy. An envelope may override the attempts
+// and the backoff.
 type Policy struct {
+	// MaxAttempts is how many attempts an envelope has; the default is 5.
 	MaxAttempts int
-	Backoff     classify.Backoff
-	// Timeout is for one attempt. It must stay below asynq's lease of 30 s.
-	Timeout     time.Duration
+	// Backoff is the delay between them; the default is 500 ms, doubled up to 30 s.
+	Backoff classify.Backoff
+	// Timeout is for one attempt, at most 25 s: it must end before asynq's lease of
+	// 30 s does. The default is 15 s.
+	Timeout time.Duration
+	// OnAmbiguous decides about a message that may have been delivered; the default
+	// is Resend.
 	OnAmbiguous OnAmbiguous
-	OnFailure   OnFailure
-	// IdempotencyWindow is how long a settled idempotency key is remembered.
+	// OnFailure decides about a line whose head cannot be delivered; the default is
+	// Skip.
+	OnFailure OnFailure
+	// IdempotencyWindow is how long a settled idempotency key is remembered; the
+	// default is 24 hours.
 	IdempotencyWindow time.Duration
+}
+
+// DefaultPolicy is the policy of a Config that says nothing.
+func DefaultPolicy() Policy {
+	return Policy{
+		MaxAttempts: 5, Backoff: classify.Backoff{Base: classify.DefaultBase, Max: classify.DefaultMax},
+		Timeout: 15 * time.Second, OnAmbiguous: Resend, OnFailure: Skip, IdempotencyWindow: 24 * time.Hour,
+	}
+}
+
+// over is the policy, with what it leaves at zero taken from another.
+func (p Policy) over(other Policy) Policy {
+	p.MaxAttempts = or(p.MaxAttempts, other.MaxAttempts)
+	if p.Backoff.Base == 0 {
+		p.Backoff.Base = other.Backoff.Base
+		if p.Backoff.Max > 0 {
+			p.Backoff.Base = min(p.Backoff.Base, p.Backoff.Max)
+		}
+	}
+	p.Backoff.Max = or(p.Backoff.Max, max(other.Backoff.Max, p.Backoff.Base))
+	p.Timeout = or(p.Timeout, other.Timeout)
+	p.OnAmbiguous = or(p.OnAmbiguous, other.OnAmbiguous)
+	p.OnFailure = or(p.OnFailure, other.OnFailure)
+	p.IdempotencyWindow = or(p.IdempotencyWindow, other.IdempotencyWindow)
+	return p
 }
 
 // forEnvelope is the policy of one envelope.
@@ -67,9 +101,11 @@ func backoff(ms int64) time.Duration {
 
 // Bridge is one configured credential of one channel.
 type Bridge struct {
+	// ID names the bridge in envelopes: 1 to 128 of A-Z, a-z, 0-9 and . _ -
 	ID      string
 	Channel Channel
-	Policy  Policy
+	// Policy inherits what it leaves at zero from Config.Policy.
+	Policy Policy
 	// BridgeLimits hold for all rooms together, RoomLimits for each; none is the
 	// channel's own.
 	BridgeLimits, RoomLimits []ratelimit.Limit

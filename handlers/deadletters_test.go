@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,14 +53,14 @@ func newDesk(t *testing.T, rdb *redis.Client) *desk {
 	d.cfg = handlers.Config{
 		Scheme:   partition.Scheme{Count: 2, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom},
 		Capacity: 1000, Pressure: partition.Pressure{Warn: .7, Degraded: .8, Shed: .9},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy, ResultTTL: time.Minute,
+		MaxBytes: tasks.DefaultMaxBytes, Policy: policy, ResultTTL: time.Minute,
 		DeadLetterTTL: time.Hour, Concurrency: 4, ShutdownTimeout: 10 * time.Second,
 		Bridges: []*handlers.Bridge{{ID: "skip", Channel: d.sandbox, Policy: policy}},
 	}
 	policy.OnFailure = handlers.HoldLine
 	d.cfg.Bridges = append(d.cfg.Bridges, &handlers.Bridge{ID: "hold", Channel: d.sandbox, Policy: policy})
 	setup := partition.Setup{
-		Scheme: d.cfg.Scheme, Capacity: d.cfg.Capacity, Pressure: d.cfg.Pressure, MaxBytes: d.cfg.MaxBytes, Enqueue: d.cfg.EnqueueScript,
+		Scheme: d.cfg.Scheme, Capacity: d.cfg.Capacity, Pressure: d.cfg.Pressure, MaxBytes: d.cfg.MaxBytes, Enqueue: tasks.EnqueueScript,
 	}
 	if err := setup.Announce(t.Context(), rdb); err != nil {
 		t.Fatal(err)
@@ -81,13 +80,7 @@ func embeddedRedis(t *testing.T) *redis.Client {
 // work starts a worker; the answer stops it.
 func (d *desk) work() func() {
 	d.t.Helper()
-	w := handlers.NewWorker(d.rdb, d.cfg)
-	if err := w.Start(d.t.Context()); err != nil {
-		d.t.Fatal(err)
-	}
-	stop := sync.OnceFunc(w.Shutdown)
-	d.t.Cleanup(stop)
-	return stop
+	return startWorker(d.t, d.rdb, d.cfg).stop
 }
 
 func (d *desk) enqueue(e tasks.Envelope) tasks.Receipt {

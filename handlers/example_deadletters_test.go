@@ -3,7 +3,6 @@ package handlers_test
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -35,21 +34,20 @@ func ExampleDeadLetters() {
 		}
 		return sandbox.Behavior{}
 	}})
-	policy := handlers.Policy{MaxAttempts: 3, Timeout: time.Second, OnAmbiguous: handlers.Resend, OnFailure: handlers.Skip}
-	worker := handlers.NewWorker(rdb, handlers.Config{
-		Scheme: partition.DefaultScheme(), Capacity: 100, Pressure: partition.Pressure{Warn: .7, Degraded: .8, Shed: .9},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
-		Bridges:   []*handlers.Bridge{{ID: "tg", Channel: bridge, Policy: policy}},
-		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 1, ShutdownTimeout: time.Second,
+	worker, err := handlers.New(rdb, handlers.Config{
+		Policy: handlers.Policy{MaxAttempts: 3}, Bridges: []*handlers.Bridge{{ID: "tg", Channel: bridge}},
 	})
+	if err != nil {
+		panic(err)
+	}
 	if err := worker.Start(ctx); err != nil {
 		panic(err)
 	}
-	defer worker.Shutdown()
+	defer func() { _ = worker.Stop(ctx) }()
 	client := tasks.NewClient(rdb)
 	defer func() { _ = client.Close() }()
 
-	_, err := client.SendMessage(ctx, tasks.Envelope{BridgeID: "tg", ExternalRoomID: "42", Payload: tasks.Text("hello")})
+	_, err = client.SendMessage(ctx, tasks.Envelope{BridgeID: "tg", ExternalRoomID: "42", Payload: tasks.Text("hello")})
 	fmt.Println(err)
 
 	letters := ops.NewDeadLetters(rdb, partition.DefaultScheme(), client)

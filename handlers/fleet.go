@@ -40,7 +40,15 @@ func (f *fleet) channels() map[string]string {
 // and policies, bridges that are new and without those that are gone. What is being
 // sent is sent over the old ones, which are closed a while later. A bridge that the
 // gateway itself suspended is probed at once: its credential may be a new one.
+//
+// The error joins all faults of the bridges (*ConfigError); then nothing changes.
 func (w *Worker) Reload(ctx context.Context, bridges []*Bridge) error {
+	cfg := w.cfg
+	cfg.Bridges = bridges
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	bridges = inherit(bridges, w.cfg.Policy)
 	old := w.fleet.Swap(newFleet(bridges))
 	w.asynqRedis.SetExact(w.fleet.Load().exact)
 	for _, b := range bridges {

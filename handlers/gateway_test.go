@@ -1,8 +1,8 @@
 package handlers_test
 
 import (
+	"cmp"
 	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,8 +32,8 @@ func testPolicy() handlers.Policy {
 func testConfig(bridges ...*handlers.Bridge) handlers.Config {
 	return handlers.Config{
 		Scheme: partition.DefaultScheme(), Capacity: 10000,
-		Pressure:      partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: testPolicy(), Bridges: bridges,
+		Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
+		MaxBytes: tasks.DefaultMaxBytes, Policy: testPolicy(), Bridges: bridges,
 		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 16, ShutdownTimeout: 10 * time.Second,
 	}
 }
@@ -74,10 +74,12 @@ func newGateway(t *testing.T, cfg handlers.Config, args ...string) *gateway {
 
 func gatewayOn(t *testing.T, rdb *redis.Client, cfg handlers.Config) *gateway {
 	t.Helper()
+	cfg.Scheme, cfg.Pressure = cfg.Scheme.WithDefaults(), cfg.Pressure.WithDefaults()
+	cfg.Capacity, cfg.MaxBytes = cmp.Or(cfg.Capacity, handlers.DefaultCapacity), cmp.Or(cfg.MaxBytes, tasks.DefaultMaxBytes)
 	g := &gateway{t: t, rdb: rdb, client: tasks.NewClient(rdb), cfg: cfg}
 	t.Cleanup(func() { _ = g.client.Close() })
 	setup := partition.Setup{
-		Scheme: cfg.Scheme, Capacity: cfg.Capacity, Pressure: cfg.Pressure, MaxBytes: cfg.MaxBytes, Enqueue: cfg.EnqueueScript,
+		Scheme: cfg.Scheme, Capacity: cfg.Capacity, Pressure: cfg.Pressure, MaxBytes: cfg.MaxBytes, Enqueue: tasks.EnqueueScript,
 	}
 	if err := setup.Announce(t.Context(), rdb); err != nil {
 		t.Fatal(err)
@@ -101,13 +103,28 @@ func (g *gateway) work() *worker {
 	cfg := g.cfg
 	cfg.Log, cfg.Registry = zap.New(core), prometheus.NewRegistry()
 	w := &worker{registry: cfg.Registry.(*prometheus.Registry), logs: logs}
-	w.Worker = handlers.NewWorker(g.rdb, cfg)
-	if err := w.Start(g.t.Context()); err != nil {
-		g.t.Fatal(err)
-	}
-	w.stop = sync.OnceFunc(w.Shutdown)
-	g.t.Cleanup(w.stop)
+	started := startWorker(g.t, g.rdb, cfg)
+	w.Worker, w.stop = started.Worker, started.stop
 	return w
+}
+
+// startWorker starts a worker; the test's end stops it.
+func startWorker(t *testing.T, rdb redis.UniversalClient, cfg handlers.Config) *worker {
+	t.Helper()
+	w, err := handlers.New(rdb, cfg)
+	if err == nil {
+		err = w.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := func() {
+		if err := w.Stop(context.Background()); err != nil {
+			t.Errorf("stop: got %v, want no error", err)
+		}
+	}
+	t.Cleanup(stop)
+	return &worker{Worker: w, stop: stop}
 }
 
 // listening waits until a worker hears what the first partition tells: what was

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
 )
 
 // listen hears the wakes of idle partitions and the events that are only told.
@@ -81,6 +83,11 @@ func (w *Worker) event(ctx context.Context, payload string) {
 	}
 	if e.Event == "refused" {
 		w.collector.Refused(e.Partition, e.Code, e.Priority)
+		if w.cfg.OnRefused != nil && w.Sweeps(e.Partition) {
+			w.callBack("OnRefused", func() {
+				w.cfg.OnRefused(Refused{Code: tasks.Code(e.Code), Priority: tasks.Priority(e.Priority), Partition: e.Partition})
+			})
+		}
 		return
 	}
 	level := partition.Level(e.To)
@@ -95,6 +102,16 @@ func (w *Worker) event(ctx context.Context, payload string) {
 			})
 		})
 	}
+}
+
+// callBack calls the embedder's code; its panic is logged.
+func (w *Worker) callBack(name string, call func()) {
+	defer func() {
+		if x := recover(); x != nil {
+			w.log.Error("callback.panicked", zap.String("callback", name), zap.Any("panic", x), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	call()
 }
 
 // tell keeps an event of this worker.

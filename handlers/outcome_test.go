@@ -201,7 +201,7 @@ func TestAnOutcomeHasEveryPromisedField(t *testing.T) {
 func TestOutcomesAreKeptAsLongAsTheyAreWanted(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(testBridge("b", newScripted(nil)))
-	cfg.ResultTTL = 0
+	cfg.ResultTTL = -1
 	g := newGateway(t, cfg)
 	w := g.work()
 	plain, keyed := toRoom("b", "1", "x"), toRoom("b", "2", "x")

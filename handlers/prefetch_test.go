@@ -149,17 +149,14 @@ func TestAWorkerLooksAgainOnceItHears(t *testing.T) {
 	g := newGateway(t, onePartition(testBridge("b", newScripted(nil))))
 	for try := 1; ; try++ {
 		rdb := &late{UniversalClient: g.rdb, let: make(chan struct{})}
-		w := handlers.NewWorker(rdb, g.cfg)
-		if err := w.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		w := startWorker(t, rdb, g.cfg)
 		// The first looks set the client up, those after them find nothing.
 		seen := rdb.takes.Load() + 1
 		until(t, "the fetcher has found nothing", func() bool { return rdb.takes.Load() > seen })
 		r := g.enqueue(toRoom("b", "1", "x"))
 		close(rdb.let)
 		o := g.delivered(r)
-		w.Shutdown()
+		w.stop()
 		if o.QueuedMS < asynqredis.IdlePoll.Milliseconds()/2 {
 			return
 		}

@@ -125,7 +125,7 @@ func (p *pipeline) finish(ctx context.Context, d *delivery, o tasks.Outcome, s p
 		return retryIn(time.Minute, "its outcome cannot be encoded")
 	}
 	s.KeyHash, s.Fingerprint, s.Window = d.keyHash, d.fingerprint, d.policy.IdempotencyWindow
-	s.TTL, s.DeadTTL = p.cfg.ResultTTL, p.cfg.DeadLetterTTL
+	s.TTL, s.DeadTTL = max(0, p.cfg.ResultTTL), p.cfg.DeadLetterTTL
 	if d.keyHash != "" {
 		s.TTL = max(s.TTL, s.Window)
 	}
@@ -144,6 +144,9 @@ func (p *pipeline) finish(ctx context.Context, d *delivery, o tasks.Outcome, s p
 	}
 	if settled.OK {
 		p.settled(d, o)
+		if p.cfg.OnOutcome != nil && s.Kind != partition.Hold {
+			p.callBack("OnOutcome", func() { p.cfg.OnOutcome(o) })
+		}
 	}
 	return released
 }

@@ -179,12 +179,17 @@ func TestAWorkerOfAnotherSchemeDoesNotStart(t *testing.T) {
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
 	cfg := g.cfg
 	cfg.Scheme.Count = 4
-	w := handlers.NewWorker(g.rdb, cfg)
+	w, err := handlers.New(g.rdb, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var scheme *partition.SchemeError
 	if err := w.Start(t.Context()); !asError(err, &scheme) {
 		t.Errorf("started with %v", err)
 	}
-	w.Shutdown()
+	if err := w.Stop(t.Context()); err != nil {
+		t.Errorf("stop: got %v, want no error", err)
+	}
 }
 
 func TestAWorkerSaysWhetherItIsReady(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/tasks"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // worker sweeps. Admission is one step in Redis, so it would do no harm if two
 // workers did; one is enough to look.
 func (w *Worker) drain(ctx context.Context) {
-	script := redis.NewScript(w.cfg.EnqueueScript)
+	script := redis.NewScript(tasks.EnqueueScript)
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
 	for {

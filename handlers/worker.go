@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/outgate/outgate/handlers/internal/asynqredis"
@@ -24,36 +22,8 @@ import (
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
 )
-
-// Config is what a worker is made of.
-type Config struct {
-	Scheme   partition.Scheme
-	Capacity int
-	Pressure partition.Pressure
-	// EnqueueScript is the admission script that is announced to clients.
-	EnqueueScript string
-	// MaxBytes is the largest envelope.
-	MaxBytes int
-	// Policy is for envelopes of a bridge that is not configured; Bridges have
-	// their own.
-	Policy  Policy
-	Bridges []*Bridge
-	// ResultTTL is how long outcomes are kept; zero keeps none.
-	ResultTTL time.Duration
-	// DeadLetterTTL is how long dead letters are kept.
-	DeadLetterTTL time.Duration
-	// Concurrency is how many envelopes of one partition are in delivery at once.
-	Concurrency int
-	// ShutdownTimeout is how long Shutdown waits for what is in hand. It must be
-	// above every bridge's timeout.
-	ShutdownTimeout time.Duration
-	// Log and Registry may be nil.
-	Log      *zap.Logger
-	Registry prometheus.Registerer
-	// Tracer makes the spans of waits and attempts; nil makes none.
-	Tracer trace.Tracer
-}
 
 // Worker delivers the envelopes of all partitions of one Redis. Any number of
 // them may run.
@@ -78,57 +48,101 @@ type Worker struct {
 	pressMu sync.Mutex
 	pressed map[string]*pressed // by bridge
 
-	trouble  atomic.Int64 // unix ms of the last word of Redis' absence
-	stopping chan struct{}
-	hardStop chan struct{}
-	cancel   context.CancelFunc
-	wg       sync.WaitGroup
+	trouble atomic.Int64 // unix ms of the last log line about Redis' absence
+
+	mu      sync.Mutex // held while it starts
+	started bool
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+
+	stop, hard sync.Once
+	stopping   chan struct{} // closed as Stop begins
+	hardStop   chan struct{} // closed as its patience ends
+	stopped    chan struct{} // closed as all is done
 }
 
-// NewWorker returns a worker. It does not close rdb.
-func NewWorker(rdb redis.UniversalClient, cfg Config) *Worker {
-	if cfg.Log == nil {
-		cfg.Log = zap.NewNop()
+// New returns a worker on a Redis, which it does not close. The error joins all faults
+// of cfg (*ConfigError), or says that cfg.Registry has such metrics already.
+func New(rdb redis.UniversalClient, cfg Config) (*Worker, error) {
+	if rdb == nil {
+		return nil, errors.New("handlers.New: the Redis client is nil")
 	}
-	if cfg.Registry == nil {
-		cfg.Registry = prometheus.NewRegistry()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
+	cfg = cfg.withDefaults()
 	id := make([]byte, 6)
 	_, _ = rand.Read(id)
 	fast := partition.Pipelined(rdb)
 	w := &Worker{
-		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id),
-		limiter: ratelimit.New(fast), pressed: make(map[string]*pressed), rooms: newRooms(cfg.Scheme.Count),
-		tallies: make([]tally, cfg.Scheme.Count), owned: make([]atomic.Bool, cfg.Scheme.Count), stopping: make(chan struct{}), hardStop: make(chan struct{}),
+		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id), limiter: ratelimit.New(fast),
+		pressed: make(map[string]*pressed), rooms: newRooms(cfg.Scheme.Count),
+		tallies: make([]tally, cfg.Scheme.Count), owned: make([]atomic.Bool, cfg.Scheme.Count),
+		stopping: make(chan struct{}), hardStop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	w.fleet.Store(newFleet(cfg.Bridges))
 	w.asynqRedis = asynqredis.New(fast, asynqredis.Config{
 		Scheme: cfg.Scheme, Concurrency: cfg.Concurrency, Worker: w.name, Attempt: w.nextToken, Exact: w.fleet.Load().exact,
 	})
-	free := make([]*atomic.Int64, cfg.Scheme.Count)
+	if err := w.count(); err != nil {
+		return nil, err
+	}
+	w.breaker = breaker.New(rdb, w.log, w.metrics.BridgeUp)
+	return w, nil
+}
+
+// count makes the metrics and registers them.
+func (w *Worker) count() error {
+	free := make([]*atomic.Int64, w.cfg.Scheme.Count)
 	for i := range free {
 		free[i] = &w.asynqRedis.Partitions[i].Free
 	}
 	w.metrics = metrics.New(metrics.Config{
-		Registry: cfg.Registry, Free: free, Concurrency: cfg.Concurrency, Bridges: w.fleet.Load().ids(),
+		Partitions: free, Concurrency: w.cfg.Concurrency, Bridges: w.fleet.Load().ids(),
 	})
 	w.collector = collector.New(collector.Config{
-		Redis: rdb, Scheme: cfg.Scheme, Capacity: cfg.Capacity, ShedPriorities: cfg.Pressure.ShedPriorities, Owns: w.Sweeps,
+		Redis: w.rdb, Scheme: w.cfg.Scheme, Capacity: w.cfg.Capacity, ShedPriorities: w.cfg.Pressure.ShedPriorities, Owns: w.Sweeps,
 		Bridges: func() []string { return w.fleet.Load().ids() },
 		Closed: func(ctx context.Context, bridge string) (time.Duration, error) {
 			return w.limiter.Closed(ctx, ratelimit.Scope{Bridge: bridge})
 		},
 	})
-	cfg.Registry.MustRegister(w.collector)
-	w.breaker = breaker.New(rdb, w.log, w.metrics.BridgeUp)
-	return w
+	if err := w.cfg.Registry.Register(w.metrics); err != nil {
+		return fmt.Errorf("register the metrics (two workers of one process need a Registry each): %w", err)
+	}
+	if err := w.cfg.Registry.Register(w.collector); err != nil {
+		w.cfg.Registry.Unregister(w.metrics)
+		return fmt.Errorf("register the metrics of Redis (two workers of one process need a Registry each): %w", err)
+	}
+	return nil
 }
 
+// Run delivers until ctx ends or Stop is called, and then stops. The error is that of
+// Start or of Stop; the end of ctx is none.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.Start(ctx); err != nil {
+		return errors.Join(err, w.Stop(context.WithoutCancel(ctx)))
+	}
+	select {
+	case <-ctx.Done():
+	case <-w.stopping:
+	}
+	return w.Stop(context.WithoutCancel(ctx))
+}
+
+// ErrStarted says that a worker was started or stopped before: make a new one.
+var ErrStarted = errors.New("the worker was started or stopped before")
+
 // Start announces the gateway to Redis and begins to deliver. It returns a
-// *partition.SchemeError where the data has another scheme.
+// *partition.SchemeError if the data has another scheme. Run is Start and Stop in one.
 func (w *Worker) Start(ctx context.Context) error {
-	setup := w.setup()
-	if err := setup.Announce(ctx, w.rdb); err != nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.started {
+		return ErrStarted
+	}
+	w.started = true
+	if err := w.setup().Announce(ctx, w.rdb); err != nil {
 		return err
 	}
 	if err := w.breaker.Refresh(ctx, w.fleet.Load().ids()); err != nil {
@@ -163,17 +177,34 @@ func (w *Worker) Start(ctx context.Context) error {
 func (w *Worker) setup() partition.Setup {
 	return partition.Setup{
 		Scheme: w.cfg.Scheme, Capacity: w.cfg.Capacity, Pressure: w.cfg.Pressure,
-		MaxBytes: w.cfg.MaxBytes, Bridges: w.fleet.Load().channels(), Enqueue: w.cfg.EnqueueScript,
+		MaxBytes: w.cfg.MaxBytes, Bridges: w.fleet.Load().channels(), Enqueue: tasks.EnqueueScript,
 	}
 }
 
-// Shutdown stops fetching, waits for the sends in hand, hands the rest back and
-// returns. Nothing is lost where it is cut short by ShutdownTimeout: what was in
-// flight is then ambiguous.
-func (w *Worker) Shutdown() {
-	close(w.stopping)
+// Stop stops fetching, waits for the sends in hand, hands the rest back and returns.
+// ShutdownTimeout or the end of ctx cuts it short: nothing is lost, but what is in
+// flight is then ambiguous. It may be called again, and from several goroutines.
+func (w *Worker) Stop(ctx context.Context) error {
+	w.stop.Do(func() {
+		close(w.stopping)
+		go w.shutDown()
+	})
+	select {
+	case <-w.stopped:
+		return nil
+	case <-ctx.Done():
+		w.hard.Do(func() { close(w.hardStop) })
+		return fmt.Errorf("stop: %w", context.Cause(ctx))
+	}
+}
+
+func (w *Worker) shutDown() {
+	defer close(w.stopped)
+	w.mu.Lock() // not amid a Start
+	w.started = true
+	w.mu.Unlock()
 	w.asynqRedis.StopFetching()
-	patience := time.AfterFunc(w.cfg.ShutdownTimeout, func() { close(w.hardStop) })
+	patience := time.AfterFunc(w.cfg.ShutdownTimeout, func() { w.hard.Do(func() { close(w.hardStop) }) })
 	defer patience.Stop()
 	var wg sync.WaitGroup
 	for _, s := range w.servers {
@@ -181,13 +212,21 @@ func (w *Worker) Shutdown() {
 	}
 	wg.Wait()
 	if err := w.asynqRedis.Requeue(context.Background()); err != nil {
-		w.log.Warn("shutdown.put_back_failed", zap.Error(err))
+		w.log.Warn("shutdown.requeue_failed", zap.Error(err))
 	}
 	if w.cancel != nil {
 		w.cancel()
 		w.tellOfItself(context.Background(), ops.WorkerLeft)
 	}
 	w.wg.Wait()
+	w.cfg.Registry.Unregister(w.metrics)
+	w.cfg.Registry.Unregister(w.collector)
+}
+
+// Client is a client of the worker's gateway, which follows Config.Priority. The caller
+// closes it.
+func (w *Worker) Client() *tasks.Client {
+	return tasks.NewClient(w.rdb, tasks.WithPriority(w.cfg.Priority))
 }
 
 // Ready says whether the worker can do its work: an error names what is missing.

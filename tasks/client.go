@@ -23,12 +23,18 @@ type Client struct {
 	waiter *waiter
 	// together is nil where every caller goes alone.
 	together *together
+	// priority chooses the priority of envelopes that have none; nil chooses none.
+	priority func(Envelope) Priority
 }
 
 // NewClient returns a client on a Redis that a gateway has configured. It does
 // not close rdb.
-func NewClient(rdb redis.UniversalClient) *Client {
-	return &Client{rdb: rdb, waiter: newWaiter(rdb), together: newTogether(rdb)}
+func NewClient(rdb redis.UniversalClient, options ...Option) *Client {
+	c := &Client{rdb: rdb, waiter: newWaiter(rdb), together: newTogether(rdb)}
+	for _, option := range options {
+		option(c)
+	}
+	return c
 }
 
 // Close ends the client's subscription. It is an error to call Wait afterwards.
@@ -111,6 +117,7 @@ func (c *Client) enqueue(ctx context.Context, envelopes []Envelope, replay strin
 	if err := ctx.Err(); err != nil {
 		return nil, &notAskedError{fmt.Errorf("enqueue: %w", err)}
 	}
+	envelopes = c.prioritize(envelopes)
 	for again := false; ; again = true {
 		scheme, err := c.schemeOf(ctx, again)
 		if err != nil {

@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -24,8 +25,8 @@ type gateway struct {
 func config(bridges ...*handlers.Bridge) handlers.Config {
 	return handlers.Config{
 		Scheme: partition.DefaultScheme(), Capacity: 10_000,
-		Pressure:      partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy(), Bridges: bridges,
+		Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
+		MaxBytes: tasks.DefaultMaxBytes, Policy: policy(), Bridges: bridges,
 		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 16, ShutdownTimeout: 10 * time.Second,
 	}
 }
@@ -61,7 +62,7 @@ func announced(t *testing.T, cfg handlers.Config, args ...string) *gateway {
 	server := redistest.Start(t, args...)
 	g := &gateway{server: server, rdb: server.Client(), cfg: cfg}
 	setup := partition.Setup{
-		Scheme: cfg.Scheme, Capacity: cfg.Capacity, Pressure: cfg.Pressure, MaxBytes: cfg.MaxBytes, Enqueue: cfg.EnqueueScript,
+		Scheme: cfg.Scheme, Capacity: cfg.Capacity, Pressure: cfg.Pressure, MaxBytes: cfg.MaxBytes, Enqueue: tasks.EnqueueScript,
 	}
 	if err := setup.Announce(t.Context(), g.rdb); err != nil {
 		t.Fatal(err)
@@ -72,9 +73,12 @@ func announced(t *testing.T, cfg handlers.Config, args ...string) *gateway {
 // work starts a worker; the test's end stops it.
 func (g *gateway) work(t *testing.T) {
 	t.Helper()
-	w := handlers.NewWorker(g.rdb, g.cfg)
-	if err := w.Start(t.Context()); err != nil {
+	w, err := handlers.New(g.rdb, g.cfg)
+	if err == nil {
+		err = w.Start(t.Context())
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Shutdown)
+	t.Cleanup(func() { _ = w.Stop(context.Background()) })
 }

@@ -31,6 +31,7 @@ type Metrics struct {
 	attemptSeconds, deliverySeconds, tries                    *prometheus.HistogramVec
 	roundTrip                                                 prometheus.Observer
 	bridgeUp                                                  *prometheus.GaugeVec
+	all                                                       []prometheus.Collector
 }
 
 var (
@@ -61,36 +62,35 @@ func Native(o prometheus.HistogramOpts) prometheus.HistogramOpts {
 	return o
 }
 
-// registry makes metrics and registers them.
-type registry struct{ prometheus.Registerer }
+// made makes metrics, and keeps them for the registry.
+type made struct{ all []prometheus.Collector }
 
-func (r registry) counter(name, help string, labels ...string) *prometheus.CounterVec {
+func (r *made) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "outgate", Name: name, Help: help}, labels)
-	r.MustRegister(c)
+	r.all = append(r.all, c)
 	return c
 }
 
-func (r registry) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+func (r *made) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(Native(prometheus.HistogramOpts{
 		Namespace: "outgate", Name: name, Help: help, Buckets: buckets,
 	}), labels)
-	r.MustRegister(h)
+	r.all = append(r.all, h)
 	return h
 }
 
 // Config says what is counted.
 type Config struct {
-	Registry prometheus.Registerer
-	// Free are the free handlers of each partition, of Concurrency each.
-	Free        []*atomic.Int64
+	// Partitions are the free handlers of each partition, of Concurrency each.
+	Partitions  []*atomic.Int64
 	Concurrency int
 	// Bridges begin their series at zero.
 	Bridges []string
 }
 
-// New makes the figures and registers them.
+// New makes the figures. They are one prometheus.Collector.
 func New(cfg Config) *Metrics {
-	r := registry{cfg.Registry}
+	r := &made{}
 	m := &Metrics{
 		deliveries:      r.counter("deliveries_total", "Envelopes settled by this worker.", "bridge", "operation", "disposition", "category"),
 		attempts:        r.counter("attempts_total", "Requests sent to providers; the category is empty for success.", "bridge", "operation", "category"),
@@ -110,12 +110,11 @@ func New(cfg Config) *Metrics {
 		roundTrip:       r.histogram("redis_call_seconds", "Time of one call to Redis on behalf of a delivery.", callSeconds).WithLabelValues(),
 		redisErrors:     r.counter("redis_errors_total", "Calls to Redis on behalf of deliveries that failed and were made again.").WithLabelValues(),
 		bridgeUp:        prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "outgate", Name: "bridge_up", Help: "0 where a bridge is suspended."}, []string{"bridge"}),
-		Slots:           newSlots(cfg.Free, cfg.Concurrency),
+		Slots:           newSlots(cfg.Partitions, cfg.Concurrency),
 		Ahead:           newAhead(),
 	}
-	r.MustRegister(m.bridgeUp, m.Slots, m.Ahead)
 	waits := r.histogram("queue_wait_seconds", "Time from admission to the first attempt.", seconds, "partition")
-	for i := range cfg.Free {
+	for i := range cfg.Partitions {
 		m.QueueWait = append(m.QueueWait, waits.WithLabelValues(strconv.Itoa(i)))
 		m.Fenced.WithLabelValues(strconv.Itoa(i))
 		for _, c := range categories {
@@ -128,7 +127,22 @@ func New(cfg Config) *Metrics {
 	for _, b := range cfg.Bridges {
 		m.Zero(b)
 	}
+	m.all = append(r.all, m.bridgeUp, m.Slots, m.Ahead)
 	return m
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.all {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.all {
+		c.Collect(ch)
+	}
 }
 
 // Zero begins the series of a bridge, so that the first failure is an increase.

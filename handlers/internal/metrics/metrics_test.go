@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/outgate/outgate/handlers/internal/metrics"
 	"github.com/outgate/outgate/tasks"
 )
@@ -17,7 +15,7 @@ func BenchmarkCounting(b *testing.B) {
 	for i := range free {
 		free[i] = new(atomic.Int64)
 	}
-	m := metrics.New(metrics.Config{Registry: prometheus.NewRegistry(), Free: free, Concurrency: 16})
+	m := metrics.New(metrics.Config{Partitions: free, Concurrency: 16})
 	now := time.Now()
 	outcome := tasks.Outcome{Success: &tasks.Success{Attempts: 1}}
 	b.RunParallel(func(pb *testing.PB) {

@@ -75,16 +75,16 @@ func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*ga
 	g.cfg = handlers.Config{
 		Scheme: scheme,
 		// So large that nobody is ever under pressure.
-		Capacity:      2*messages + 1000,
-		Pressure:      partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
+		Capacity: 2*messages + 1000,
+		Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
+		MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
 		Bridges:   []*handlers.Bridge{{ID: fast, Channel: g.sink, Policy: policy}},
 		ResultTTL: 10 * time.Minute, DeadLetterTTL: 7 * 24 * time.Hour,
 		Concurrency: h.Concurrency, ShutdownTimeout: 20 * time.Second,
 	}
 	setup := partition.Setup{
 		Scheme: scheme, Capacity: g.cfg.Capacity, Pressure: g.cfg.Pressure, MaxBytes: g.cfg.MaxBytes,
-		Bridges: map[string]string{fast: channelType}, Enqueue: g.cfg.EnqueueScript,
+		Bridges: map[string]string{fast: channelType}, Enqueue: tasks.EnqueueScript,
 	}
 	if err := setup.Announce(ctx, g.rdb); err != nil {
 		return nil, errors.Join(err, g.close())
@@ -188,8 +188,11 @@ func chunk[T any](seq iter.Seq[T], n int) iter.Seq[[]T] {
 
 // start runs a worker.
 func (g *gateway) start(ctx context.Context) error {
-	worker := handlers.NewWorker(g.rdb, g.cfg)
-	if err := worker.Start(ctx); err != nil {
+	worker, err := handlers.New(g.rdb, g.cfg)
+	if err == nil {
+		err = worker.Start(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("start a worker: %w", err)
 	}
 	g.worker = worker
@@ -199,7 +202,7 @@ func (g *gateway) start(ctx context.Context) error {
 // stop stops the worker. It hands back what it holds.
 func (g *gateway) stop() {
 	if g.worker != nil {
-		g.worker.Shutdown()
+		_ = g.worker.Stop(context.Background()) // its own timeout bounds it
 		g.worker = nil
 	}
 }

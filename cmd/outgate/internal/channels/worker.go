@@ -11,7 +11,6 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/tasks"
 )
 
 // Worker is what a worker is made of, with all bridges opened. out is for the
@@ -19,10 +18,10 @@ import (
 func Worker(c *config.Config, log *zap.Logger, out io.Writer) (handlers.Config, error) {
 	w := handlers.Config{
 		Scheme: c.Scheme(), Capacity: c.Partitions.Capacity, Pressure: pressureOf(c.Pressure),
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: c.Limits.EnvelopeBytes,
+		MaxBytes:  c.Limits.EnvelopeBytes,
 		Policy:    policyOf(c.Delivery.Policy, c.Delivery.IdempotencyWindow),
-		ResultTTL: c.Results.TTL, DeadLetterTTL: c.DeadLetters.TTL, Concurrency: c.Worker.Concurrency,
-		ShutdownTimeout: c.Worker.ShutdownTimeout, Log: log,
+		ResultTTL: orNone(c.Results.TTL), DeadLetterTTL: c.DeadLetters.TTL, Concurrency: c.Worker.Concurrency,
+		ShutdownTimeout: orNone(c.Worker.ShutdownTimeout), Log: log,
 	}
 	for _, b := range c.Bridges {
 		bridge, err := newBridge(b, c.Delivery, out)
@@ -32,6 +31,14 @@ func Worker(c *config.Config, log *zap.Logger, out io.Writer) (handlers.Config, 
 		w.Bridges = append(w.Bridges, bridge)
 	}
 	return w, nil
+}
+
+// orNone is a time as handlers.Config has it: there zero is the default.
+func orNone(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // newBridge opens the channel of a bridge.

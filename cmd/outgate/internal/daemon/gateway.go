@@ -142,7 +142,7 @@ func (g *Gateway) deliver(ctx context.Context, up func(context.Context) error) e
 		return err
 	}
 	worker := g.running.Load()
-	defer worker.Shutdown() //nolint:contextcheck // ctx has ended by then
+	defer func() { _ = worker.Stop(context.WithoutCancel(ctx)) }() // its own timeout bounds it
 	g.log.Info("worker.started", zap.Int("partitions", g.worker.Scheme.Count), zap.Int("bridges", len(g.worker.Bridges)))
 	if err := up(ctx); err != nil && ctx.Err() == nil {
 		return err
@@ -207,11 +207,14 @@ func (g *Gateway) tryStart(ctx context.Context) error {
 	r := &running{registry: prometheus.NewRegistry(), needs: prometheus.NewRegistry()}
 	cfg := g.worker
 	cfg.Registry = r.registry
-	r.Worker = handlers.NewWorker(g.rdb, cfg)
+	worker, err := handlers.New(g.rdb, cfg)
+	if err != nil {
+		return err
+	}
+	r.Worker = worker
 	r.needs.MustRegister(newNeeded(g.need, r.Worker))
 	if err := r.Start(ctx); err != nil {
-		r.Shutdown() //nolint:contextcheck // it bounds itself
-		return err
+		return errors.Join(err, r.Stop(context.WithoutCancel(ctx)))
 	}
 	g.running.Store(r)
 	return nil

@@ -23,7 +23,10 @@ func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	worker := handlers.NewWorker(s.Redis, cfg)
+	worker, err := handlers.New(s.Redis, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var away atomic.Bool
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newNeeded(func(context.Context) (autoscale.Need, error) {
@@ -49,7 +52,7 @@ func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
 	if err := worker.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(worker.Shutdown)
+	t.Cleanup(func() { _ = worker.Stop(context.Background()) })
 	outgatetest.Eventually(t, "it sweeps", func() bool { return worker.Sweeps(0) })
 	if got := figures(); got["outgate_required_workers"] != 1.25 || got["outgate_required_slots"] != 20 {
 		t.Errorf("reports %v", got)

@@ -8,7 +8,6 @@ package gatewaytest
 import (
 	"context"
 	"encoding/json"
-	"sync"
 	"testing"
 	"time"
 
@@ -58,7 +57,7 @@ func On(t *testing.T, rdb *redis.Client, partitions int, bridges ...*handlers.Br
 	g.Config = handlers.Config{
 		Scheme:   partition.Scheme{Count: partitions, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom},
 		Capacity: 1000, Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy(), Bridges: bridges,
+		MaxBytes: tasks.DefaultMaxBytes, Policy: policy(), Bridges: bridges,
 		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 16, ShutdownTimeout: 10 * time.Second, Registry: g.Metrics,
 	}
 	channels := make(map[string]string)
@@ -67,7 +66,7 @@ func On(t *testing.T, rdb *redis.Client, partitions int, bridges ...*handlers.Br
 	}
 	setup := partition.Setup{
 		Scheme: g.Config.Scheme, Capacity: g.Config.Capacity, Pressure: g.Config.Pressure, MaxBytes: g.Config.MaxBytes,
-		Enqueue: g.Config.EnqueueScript, Bridges: channels,
+		Enqueue: tasks.EnqueueScript, Bridges: channels,
 	}
 	if err := setup.Announce(t.Context(), rdb); err != nil {
 		t.Fatal(err)
@@ -88,11 +87,14 @@ func (g *Gateway) API() api.Config {
 // Work starts a worker. What it returns stops it; the test's end does so too.
 func (g *Gateway) Work() (stop func()) {
 	g.t.Helper()
-	w := handlers.NewWorker(g.Redis, g.Config)
-	if err := w.Start(g.t.Context()); err != nil {
+	w, err := handlers.New(g.Redis, g.Config)
+	if err == nil {
+		err = w.Start(g.t.Context())
+	}
+	if err != nil {
 		g.t.Fatal(err)
 	}
-	stop = sync.OnceFunc(w.Shutdown)
+	stop = func() { _ = w.Stop(context.Background()) }
 	g.t.Cleanup(stop)
 	return stop
 }

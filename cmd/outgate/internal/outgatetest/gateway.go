@@ -4,9 +4,9 @@
 package outgatetest
 
 import (
+	"context"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -77,7 +77,7 @@ func (s *Gateway) Announce() {
 	}
 	setup := partition.Setup{
 		Scheme: cfg.Scheme, Capacity: cfg.Capacity, Pressure: cfg.Pressure,
-		MaxBytes: cfg.MaxBytes, Bridges: channels, Enqueue: cfg.EnqueueScript,
+		MaxBytes: cfg.MaxBytes, Bridges: channels, Enqueue: tasks.EnqueueScript,
 	}
 	if err := setup.Announce(s.T.Context(), s.Redis); err != nil {
 		s.T.Fatal(err)
@@ -91,11 +91,14 @@ func (s *Gateway) Work() (stop func()) {
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	w := handlers.NewWorker(s.Redis, cfg)
-	if err := w.Start(s.T.Context()); err != nil {
+	w, err := handlers.New(s.Redis, cfg)
+	if err == nil {
+		err = w.Start(s.T.Context())
+	}
+	if err != nil {
 		s.T.Fatal(err)
 	}
-	stop = sync.OnceFunc(w.Shutdown)
+	stop = func() { _ = w.Stop(context.Background()) }
 	s.T.Cleanup(stop)
 	return stop
 }
