@@ -2,9 +2,11 @@ package channeltest
 
 import "testing"
 
-// Check runs the checks of a harness on a testing.TB that makes them, by name.
-func Check(h Harness, tb func(name string, run func(testing.TB))) {
-	for _, c := range h.checks() {
-		tb(c.name, func(t testing.TB) { c.run(t, &h) })
+// Check runs the checks of a harness by a function, which is given their names. It
+// makes the testing.TB that each of them fails.
+func Check(t testing.TB, h Harness, each func(name string, run func(testing.TB))) {
+	s := &suite{Harness: h}
+	for _, c := range s.checks(t) {
+		each(c.name, func(tb testing.TB) { c.run(tb, s) })
 	}
 }

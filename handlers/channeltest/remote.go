@@ -24,21 +24,21 @@ type ending struct {
 	want    error
 }
 
-func endingContext(tb testing.TB, h *Harness) {
+func endingContext(tb testing.TB, s *suite) {
 	for name, end := range map[string]ending{
 		"canceled":              {want: context.Canceled},
 		"canceled in the reply": {inReply: true},
 		"at its deadline":       {timeout: 500 * time.Millisecond, want: context.DeadlineExceeded},
 	} {
-		endContext(tb, h, name, end)
+		endContext(tb, s, name, end)
 	}
 }
 
 // endContext ends the context of a send whose provider has taken the request.
-func endContext(tb testing.TB, h *Harness, name string, end ending) {
+func endContext(tb testing.TB, s *suite, name string, end ending) {
 	asked := make(chan struct{}, 1)
-	var p *provider
-	p = newProvider(tb, func(w http.ResponseWriter, r *http.Request) {
+	var p *server
+	p = newServer(tb, func(w http.ResponseWriter, r *http.Request) {
 		if end.inReply {
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, "{")
@@ -50,12 +50,12 @@ func endContext(tb testing.TB, h *Harness, name string, end ending) {
 		}
 		p.hang(r)
 	})
-	ch := h.build(tb, p.URL)
+	ch := s.build(tb, p.URL)
 	ctx, cancel := context.WithTimeout(tb.Context(), cmp.Or(end.timeout, time.Hour))
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := h.send(ctx, ch)
+		_, err := s.send(ctx, ch)
 		done <- err
 	}()
 	select {
@@ -63,7 +63,7 @@ func endContext(tb testing.TB, h *Harness, name string, end ending) {
 	case err := <-done:
 		// A status may be all that the channel needs of a reply.
 		if !end.inReply || p.requests.Load() == 0 {
-			tb.Errorf("%s: Send did not wait for the provider: %v", name, err)
+			tb.Errorf("%s: got Send back with %v before the provider answered, want it to wait", name, err)
 		}
 		return
 	}
@@ -78,18 +78,18 @@ func endContext(tb testing.TB, h *Harness, name string, end ending) {
 		}
 		wantSent(tb, ch, err, classify.SentUnknown)
 		if !errors.Is(err, end.want) {
-			tb.Errorf("%s: got %v, want %v in it", name, err, end.want)
+			tb.Errorf("%s: got the error %v, want %v in it. Look at what the channel does with the error of its context", name, err, end.want)
 		}
-	case <-time.After(h.grace()):
-		tb.Errorf("%s: Send has not returned %v after its context ended", name, h.grace())
+	case <-time.After(s.grace()):
+		tb.Errorf("%s: got no return from Send %v after its context ended, want one. Look at whether the request is made with ctx", name, s.grace())
 	}
 }
 
-func endlessReply(tb testing.TB, h *Harness) {
+func endlessReply(tb testing.TB, s *suite) {
 	const endless = 64 << 20 // sockets alone buffer some megabytes
 	for _, status := range []int{http.StatusOK, http.StatusInternalServerError} {
 		wrote := make(chan int, 8)
-		p := newProvider(tb, func(w http.ResponseWriter, _ *http.Request) {
+		p := newServer(tb, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			block, n := bytes.Repeat([]byte(" "), 1<<20), 0
 			for n < endless {
@@ -101,25 +101,25 @@ func endlessReply(tb testing.TB, h *Harness) {
 			}
 			wrote <- n
 		})
-		_, err := h.send(tb.Context(), h.build(tb, p.URL))
+		_, err := s.send(tb.Context(), s.build(tb, p.URL))
 		if p.requests.Load() == 0 {
-			tb.Errorf("the provider was not asked: %v", err)
+			tb.Errorf("got no request (%v), want the provider to be asked", err)
 			return
 		}
 		select {
 		case n := <-wrote:
 			if n >= endless {
-				tb.Errorf("a reply of status %d was read for %d bytes", status, n)
+				tb.Errorf("status %d: got %d bytes of an endless reply read, want a bound. Look at how the channel reads a reply", status, n)
 			}
-		case <-time.After(h.grace()):
-			tb.Errorf("a reply of status %d was neither read nor closed", status)
+		case <-time.After(s.grace()):
+			tb.Errorf("status %d: got an endless reply neither read nor closed, want it closed. Look at whether each reply is closed", status)
 		}
 	}
 }
 
 // anyReply checks that nothing a provider says makes the channel panic, and that
 // every error is one that classify can judge.
-func anyReply(tb testing.TB, h *Harness) {
+func anyReply(tb testing.TB, s *suite) {
 	bodies := []string{
 		"", "null", "[]", "{}", "0", `"text"`, "{", "<html>", "\x00\xff\xfe", "{}{}",
 		strings.Repeat("[", 5000), strings.Repeat(`{"a":`, 5000), "1e999", `{"ok":true}`,
@@ -130,94 +130,93 @@ func anyReply(tb testing.TB, h *Harness) {
 		body   string
 	}
 	var next atomic.Pointer[reply]
-	p := newProvider(tb, func(w http.ResponseWriter, _ *http.Request) {
+	p := newServer(tb, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(next.Load().status)
 		_, _ = io.WriteString(w, next.Load().body)
 	})
-	ch := h.build(tb, p.URL)
+	ch := s.build(tb, p.URL)
 	for _, status := range []int{http.StatusOK, http.StatusNoContent, http.StatusBadRequest, http.StatusInternalServerError, 599} {
 		for _, body := range bodies {
 			next.Store(&reply{status, body})
-			d, err := h.send(tb.Context(), ch)
+			d, err := s.send(tb.Context(), ch)
 			_, known := errors.AsType[*classify.Error](err)
 			switch {
 			case err != nil && !known:
 				tb.Errorf("status %d, body %.20q: got %T, want a *classify.Error", status, body, err)
 			case err == nil && status >= 300:
-				tb.Errorf("status %d, body %.20q: taken for a delivery %v", status, body, d)
+				tb.Errorf("status %d, body %.20q: got the delivery %v, want an error. Look at what the channel makes of the status", status, body, d)
 			}
 		}
 	}
 }
 
-func reuse(tb testing.TB, h *Harness) {
-	var refuse atomic.Bool
-	p := newProvider(tb, func(w http.ResponseWriter, r *http.Request) {
-		if refuse.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = w.Write(bytes.Repeat([]byte("x"), 100<<10))
-			return
-		}
-		h.Accept(w, r)
-	})
-	ch := h.build(tb, p.URL)
+func reuse(tb testing.TB, s *suite) {
+	st := s.newStage(tb)
+	requests, _ := st.rehearse(func() { st.post("hello") })
+	refuse := func(_ *stage, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write(bytes.Repeat([]byte("x"), 100<<10))
+	}
 	for i := range 6 {
-		refuse.Store(i%3 == 1)
-		if _, err := h.send(tb.Context(), ch); (err != nil) != refuse.Load() {
-			tb.Errorf("Send: %v", err)
+		refused := i%3 == 1
+		if refused {
+			st.breakAt(requests, refuse)
+		}
+		if _, err := s.send(tb.Context(), st.Channel); (err != nil) != refused {
+			tb.Errorf("Send number %d: got the error %v, want one: %v", i+1, err, refused)
 		}
 	}
-	if n := p.conns.Load(); n != 1 {
-		tb.Errorf("%d requests took %d connections, want 1", p.requests.Load(), n)
+	if n := st.server.conns.Load(); n != 1 {
+		tb.Errorf("got %d connections for %d requests one after the other, want 1. Look at whether each reply is read and closed", n, st.server.requests.Load())
 	}
 }
 
-func redirects(tb testing.TB, h *Harness) {
-	other := newProvider(tb, h.Accept)
+func redirects(tb testing.TB, s *suite) {
+	other := newServer(tb, func(http.ResponseWriter, *http.Request) {})
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		p := newProvider(tb, func(w http.ResponseWriter, _ *http.Request) {
+		p := newServer(tb, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", other.URL)
 			w.WriteHeader(status)
 		})
-		_, err := h.send(tb.Context(), h.build(tb, p.URL))
+		_, err := s.send(tb.Context(), s.build(tb, p.URL))
 		if v := classify.Classify(err); v.Reason != classify.ReasonRedirected {
-			tb.Errorf("%d: got %q (%v), want %q", status, v.Reason, err, classify.ReasonRedirected)
+			tb.Errorf("a redirect with %d: got the reason %q (%v), want %q", status, v.Reason, err, classify.ReasonRedirected)
 		}
 	}
 	if n := other.requests.Load(); n != 0 {
-		tb.Errorf("%d redirects were followed", n)
+		tb.Errorf("got %d redirects followed, want none", n)
 	}
 }
 
-func sent(tb testing.TB, h *Harness) {
-	ch := h.build(tb, refusedURL(tb))
-	_, err := h.send(tb.Context(), ch)
+func sent(tb testing.TB, s *suite) {
+	ch := s.build(tb, refusedURL(tb))
+	_, err := s.send(tb.Context(), ch)
 	wantSent(tb, ch, err, classify.SentNo)
 
 	answers := map[string]string{"hangs up": "", "is no HTTP": "220 ready\r\n", "breaks off in the header": "HTTP/1.1 200 OK\r\nX-Half"}
 	for name, answer := range answers {
-		p := newProvider(tb, func(w http.ResponseWriter, _ *http.Request) { raw(w, answer) })
-		ch := h.build(tb, p.URL)
-		_, err := h.send(tb.Context(), ch)
+		p := newServer(tb, func(w http.ResponseWriter, _ *http.Request) { raw(w, answer) })
+		ch := s.build(tb, p.URL)
+		_, err := s.send(tb.Context(), ch)
 		if err == nil {
-			tb.Errorf("the provider %s, and the message counts as delivered", name)
+			tb.Errorf("a provider that %s: got a delivery, want an error", name)
 			continue
 		}
 		wantSent(tb, ch, err, classify.SentUnknown)
 		if n := p.requests.Load(); n != 1 {
-			tb.Errorf("the provider %s, and was asked %d times", name, n)
+			tb.Errorf("a provider that %s: got %d requests, want 1, for the first may have been taken", name, n)
 		}
 	}
 }
 
-func refusals(tb testing.TB, h *Harness) {
-	if len(h.Refusals) == 0 {
-		tb.Error("the harness documents no error")
+func refusals(tb testing.TB, s *suite) {
+	if len(s.Refusals) == 0 {
+		tb.Error("got a harness without refusals, want the documented errors of the provider. Look at Harness.Refusals")
 	}
-	for name, r := range h.Refusals {
-		asked, err := h.refused(tb, r)
+	for name, r := range s.Refusals {
+		asked, err := s.refused(tb, r)
 		if !asked {
-			tb.Errorf("%s: the channel has no %s", name, r.Operation)
+			tb.Errorf("%s: got a refusal of %s, which the channel does not have, want one of its operations. Look at Harness.Refusals", name, r.Operation)
 			continue
 		}
 		got := classify.Classify(err)
@@ -228,59 +227,24 @@ func refusals(tb testing.TB, h *Harness) {
 	}
 }
 
-// refused is the error of a refusal; false where the channel lacks its operation.
-func (h *Harness) refused(tb testing.TB, r Refusal) (asked bool, err error) {
+// refused is the error of a refusal; false if the channel lacks its operation.
+func (s *suite) refused(tb testing.TB, r Refusal) (asked bool, err error) {
 	tb.Helper()
-	p := newProvider(tb, func(w http.ResponseWriter, _ *http.Request) {
+	p := newServer(tb, func(w http.ResponseWriter, _ *http.Request) {
 		for k, v := range r.Header {
 			w.Header().Set(k, v)
 		}
 		w.WriteHeader(r.Status)
 		_, _ = io.WriteString(w, r.Body)
 	})
-	op := cmp.Or(r.Operation, tasks.Send)
-	send := method(h.build(tb, p.URL), op)
-	if send == nil {
+	ch := s.build(tb, p.URL)
+	m := s.message(ch, cmp.Or(r.Operation, tasks.Send))
+	if method(ch, m.Operation) == nil {
 		return false, nil
 	}
-	_, err = send(tb.Context(), h.message(op))
+	if m.Operation.IsEdit() || m.Operation == Delete {
+		m.ExternalMessageID = s.newStage(tb).post("hello").MessageID
+	}
+	_, err = guarded(tb, ch, m)
 	return true, err
-}
-
-// token compares the tokens on the wire: two attempts of each message of two.
-func token(tb testing.TB, h *Harness) {
-	if h.Token == nil {
-		ch, _ := accepting(tb, h)
-		if ch.Capabilities().Idempotency == tasks.Native {
-			tb.Error("the channel declares a native token, but the harness does not find it")
-		}
-		return
-	}
-	tokens := make(chan string, 64)
-	p := newProvider(tb, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		if t := h.Token(r, body); t != "" {
-			tokens <- t
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		h.Accept(w, r)
-	})
-	ch := h.build(tb, p.URL)
-	for _, id := range []string{"007-00000000000000aa", "007-00000000000000aa.1"} {
-		for attempt := range 2 {
-			m := h.message(tasks.Send)
-			m.Token, m.Attempt = id, attempt+1
-			if _, err := ch.Send(tb.Context(), m); err != nil {
-				tb.Errorf("Send: %v", err)
-			}
-		}
-	}
-	close(tokens)
-	var got []string
-	for t := range tokens {
-		got = append(got, t)
-	}
-	if len(got) != 4 || got[0] != got[1] || got[2] != got[3] || got[0] == got[2] {
-		tb.Errorf("two attempts of two messages have the tokens %q", got)
-	}
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // secrecy looks for the secrets in the error of every failure that can be had.
-func secrecy(tb testing.TB, h *Harness) {
-	if len(h.Secrets) == 0 {
-		tb.Error("the harness names no secret")
+func secrecy(tb testing.TB, s *suite) {
+	if len(s.Secrets) == 0 {
+		tb.Error("got a harness without secrets, want those of the configuration. Look at Harness.Secrets")
 	}
 	failures := map[string]http.HandlerFunc{
 		"echoes the request": func(w http.ResponseWriter, r *http.Request) {
@@ -36,30 +36,38 @@ func secrecy(tb testing.TB, h *Harness) {
 		"hangs up": func(w http.ResponseWriter, _ *http.Request) { raw(w, "") },
 	}
 	for name, answer := range failures {
-		p := newProvider(tb, answer)
-		_, err := h.send(tb.Context(), h.build(tb, p.URL))
-		h.wantSecrecy(tb, "a provider that "+name, err)
+		p := newServer(tb, answer)
+		_, err := s.send(tb.Context(), s.build(tb, p.URL))
+		s.wantSecrecy(tb, "a provider that "+name, err)
 	}
-	_, err := h.send(tb.Context(), h.build(tb, refusedURL(tb)))
-	h.wantSecrecy(tb, "a provider that is away", err)
-	for name, r := range h.Refusals {
-		if asked, err := h.refused(tb, r); asked {
-			h.wantSecrecy(tb, name, err)
+	_, err := s.send(tb.Context(), s.build(tb, refusedURL(tb)))
+	s.wantSecrecy(tb, "a provider that is away", err)
+	for name, r := range s.Refusals {
+		if asked, err := s.refused(tb, r); asked {
+			s.wantSecrecy(tb, name, err)
 		}
 	}
 }
 
 // wantSecrecy checks that there is an error, and that it tells no secret.
-func (h *Harness) wantSecrecy(tb testing.TB, of string, err error) {
+func (s *suite) wantSecrecy(tb testing.TB, of string, err error) {
 	tb.Helper()
 	if err == nil {
-		tb.Errorf("%s: no error", of)
+		tb.Errorf("%s: got no error, want one", of)
+	}
+	s.wantSilence(tb, of, err)
+}
+
+// wantSilence checks that an error, if there is one, tells no secret.
+func (s *suite) wantSilence(tb testing.TB, of string, err error) {
+	tb.Helper()
+	if err == nil {
 		return
 	}
 	for _, text := range texts(err) {
-		for _, secret := range h.Secrets {
+		for _, secret := range s.Secrets {
 			if strings.Contains(text, secret) {
-				tb.Errorf("%s: the error tells the secret %q: %s", of, secret, text)
+				tb.Errorf("%s: got the secret %q in the error %s, want none. Look at what the channel puts into its errors", of, secret, text)
 			}
 		}
 	}

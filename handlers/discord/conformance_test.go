@@ -1,9 +1,7 @@
 package discord_test
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,48 +13,35 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	accept := discordfake.New(discordfake.Config{Token: token, Limits: discordfake.Unlimited})
-	room := message(tasks.Send).ExternalRoomID
-	old := post(t, accept, room)
 	channeltest.Run(t, channeltest.Harness{
-		New: func(baseURL string) (channeltest.Channel, error) {
-			return discord.New(discord.Config{Token: token, BaseURL: baseURL})
+		New: func(url string) (channeltest.Channel, error) {
+			return discord.New(discord.Config{Token: token, BaseURL: url})
 		},
-		Accept:  accept.ServeHTTP,
-		Secrets: []string{token},
-		Token: func(_ *http.Request, body []byte) string {
-			var b struct {
-				Nonce        string
-				EnforceNonce bool `json:"enforce_nonce"`
+		Provider: func(testing.TB, string) channeltest.Provider {
+			var later atomic.Int64
+			fake := discordfake.New(discordfake.Config{
+				Token: token, Limits: discordfake.Unlimited,
+				Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
+			})
+			return channeltest.Provider{
+				Handler:  fake,
+				Messages: func(room string) []channeltest.Message { return seen(fake, room) },
+				Revoke:   func() { fake.SetToken("another") },
+				Advance:  func(d time.Duration) { later.Add(int64(d)) },
 			}
-			if json.Unmarshal(body, &b) != nil || !b.EnforceNonce || len(b.Nonce) > 25 {
-				return ""
-			}
-			return b.Nonce
 		},
-		Message: func(op tasks.Operation) tasks.Message {
-			m := message(op)
-			if op.IsEdit() {
-				m.ExternalMessageID = old
-			}
-			return m
-		},
+		Secrets:  []string{token},
 		Refusals: documented(t),
 	})
 }
 
-// post puts a message into a fake and returns its id.
-func post(t testing.TB, f *discordfake.Fake, room string) string {
-	t.Helper()
-	srv := httptest.NewServer(f)
-	defer srv.Close()
-	m := message(tasks.Send)
-	m.ExternalRoomID, m.Token = room, "007-0000000000000000"
-	d, err := channel(t, srv.URL).Send(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
+// seen is what readers see in a channel: all of it is Markdown.
+func seen(fake *discordfake.Fake, room string) (all []channeltest.Message) {
+	for _, m := range fake.Messages(room) {
+		text, strong := channeltest.Reading(m.Text, tasks.Markdown)
+		all = append(all, channeltest.Message{ID: m.ID, Text: text, Strong: strong, Media: m.Media, Size: m.Bytes})
 	}
-	return d.MessageID
+	return all
 }
 
 // documented are Discord's errors as they come over the wire; classify has the whole
@@ -130,6 +115,14 @@ func documented(t testing.TB) map[string]channeltest.Refusal {
 		"an empty message":             {Status: 400, Body: `{"message": "Cannot send an empty message", "code": 50006}`, Want: verdict(terminal, classify.ReasonRejected)},
 		"a message AutoMod blocks":     {Status: 400, Body: `{"message": "Message was blocked by automatic moderation", "code": 200000}`, Want: verdict(terminal, classify.ReasonRejected)},
 		"an edit of another's message": {Operation: tasks.Edit, Status: 403, Body: `{"message": "Cannot edit a message authored by another user", "code": 50005}`, Want: verdict(terminal, classify.ReasonForbidden)},
+		"a message in a room that may not be managed": {
+			Operation: channeltest.Delete, Status: 403, Body: `{"message": "Missing Permissions", "code": 50013}`,
+			Want: verdict(terminal, classify.ReasonRoomUnavailable),
+		},
+		"a system message may not be deleted": {
+			Operation: channeltest.Delete, Status: 400, Body: `{"message": "Cannot execute action on a system message", "code": 50021}`,
+			Want: verdict(terminal, classify.ReasonRejected),
+		},
 		"a file that is too large":     {Operation: tasks.SendMedia, Status: 413, Body: `{"message": "Request entity too large", "code": 40005}`, Want: verdict(terminal, classify.ReasonMediaRejected)},
 		"overload":                     {Status: 503, Body: `{"message": "API resource is currently overloaded. Try again a little later", "code": 130000}`, Want: verdict(retryable, classify.ReasonUnavailable)},
 		"502 of a gateway":             {Status: 502, Body: "<html><title>502 Bad Gateway</title></html>", Want: verdict(retryable, classify.ReasonUnavailable)},

@@ -105,7 +105,7 @@ func (c *Channel) page(ctx context.Context, room, user, from string) (page, erro
 		return page{}, odd(opFind, reply.Cut)
 	}
 	var p page
-	if err := json.Unmarshal(reply.Body, &p); err != nil {
+	if err := json.Unmarshal(reply.Body, &p); err != nil || p.Chunk == nil {
 		return page{}, odd(opFind, errors.New("the reply is no page of events"))
 	}
 	return p, nil

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/channeltest"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -33,21 +32,6 @@ func edit(id, text string) tasks.Message {
 	m := send(text)
 	m.Operation, m.ExternalMessageID = tasks.Edit, id
 	return m
-}
-
-func TestConformance(t *testing.T) {
-	cases := map[string]sandbox.Config{
-		"as a no-op":              {},
-		"printing and keeping":    {Writer: &bytes.Buffer{}, Keep: 3},
-		"with a script that fits": {Behave: func(tasks.Message) sandbox.Behavior { return sandbox.Behavior{} }},
-	}
-	for name, cfg := range cases {
-		t.Run(name, func(t *testing.T) {
-			channeltest.Run(t, channeltest.Harness{
-				New: func(string) (channeltest.Channel, error) { return sandbox.New(cfg), nil },
-			})
-		})
-	}
 }
 
 func TestDeliveriesAreKeptInOrder(t *testing.T) {

@@ -1,8 +1,7 @@
 package slack_test
 
 import (
-	"fmt"
-	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -10,52 +9,61 @@ import (
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/channeltest"
 	"github.com/outgate/outgate/handlers/slack"
+	"github.com/outgate/outgate/handlers/slack/slackfake"
 	"github.com/outgate/outgate/tasks"
 )
 
-// accept answers every method, and the upload, as one that was taken.
-func accept(w http.ResponseWriter, r *http.Request) {
-	const shared = `{"id":"F1","shares":{"public":{"` + room + `":[{"ts":"1.000002"}]}}}`
-	_, _ = fmt.Fprintf(w, `{"ok":true,"channel":"C1","ts":"1.000002","file_id":"F1","upload_url":"http://%s/upload","files":[`+shared+`]}`, r.Host)
-}
-
-// sample makes a message of an operation.
-func sample(op tasks.Operation) tasks.Message {
-	switch op {
-	case tasks.Edit:
-		return edited("1.000002", "hello")
-	case tasks.SendMedia:
-		return picture("PNG", "a cat")
-	case tasks.EditMedia:
-		return editedPicture("1.000002", "PNG", "a cat")
-	default:
-		return text("hello")
-	}
-}
-
 func TestConformance(t *testing.T) {
-	for name, reconcile := range map[string]bool{"blind": false, "reconcilable": true} {
-		h := channeltest.Harness{
-			New: func(baseURL string) (channeltest.Channel, error) {
-				return slack.New(slack.Config{Token: token, BaseURL: baseURL, Reconcile: reconcile})
-			},
-			Accept:   accept,
-			Secrets:  []string{token},
-			Refusals: refusals(),
-			Message:  sample,
-		}
-		if reconcile {
-			h.Token = func(r *http.Request, body []byte) string {
-				_, id, _ := strings.Cut(string(body), `"event_payload":{"id":"`)
-				id, _, _ = strings.Cut(id, `"`)
-				if r.URL.Path != "/api/chat.postMessage" {
-					return ""
-				}
-				return id
-			}
-		}
-		t.Run(name, func(t *testing.T) { channeltest.Run(t, h) })
+	for name, v := range map[string]struct {
+		reconcile, sharesAtOnce bool
+	}{
+		"blind, and told at once where a file is shared": {false, true},
+		"reconcilable, and told when it asks":            {true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			channeltest.Run(t, channeltest.Harness{
+				New: func(url string) (channeltest.Channel, error) {
+					c, err := slack.New(slack.Config{Token: token, BaseURL: url, Reconcile: v.reconcile})
+					if err == nil {
+						c.ShareWaits(0, 0, 0)
+					}
+					return c, err
+				},
+				Provider: func(testing.TB, string) channeltest.Provider {
+					fake := slackfake.New(slackfake.Config{Token: token, Limits: slackfake.Unlimited, SharesAtOnce: v.sharesAtOnce})
+					return channeltest.Provider{
+						Handler:  fake,
+						Messages: func(room string) []channeltest.Message { return seen(fake, room) },
+						Revoke:   func() { fake.SetToken("another") },
+					}
+				},
+				Rooms:    []string{room, "C456DEF123"},
+				Secrets:  []string{token},
+				Refusals: refusals(),
+			})
+		})
 	}
+}
+
+var (
+	bold     = regexp.MustCompile(`\*([^*]+)\*`)
+	entities = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
+)
+
+// seen is what readers see in a channel: of mrkdwn, the bold and the entities are
+// read.
+func seen(fake *slackfake.Fake, room string) (all []channeltest.Message) {
+	for _, m := range fake.Messages(room) {
+		text, strong := m.Text, ""
+		if m.Format == "mrkdwn" {
+			if found := bold.FindStringSubmatch(text); found != nil {
+				strong = entities.Replace(found[1])
+			}
+			text = bold.ReplaceAllString(text, "$1")
+		}
+		all = append(all, channeltest.Message{ID: m.ID, Text: entities.Replace(text), Strong: strong, Media: m.Media, Size: m.Bytes})
+	}
+	return all
 }
 
 func refusals() map[string]channeltest.Refusal {
@@ -104,6 +112,7 @@ func refusals() map[string]channeltest.Refusal {
 		"a text is too long":                                says("msg_too_long", classify.Terminal, classify.ReasonMessageTooLong),
 		"a message to be edited is not there":               during(tasks.Edit, says("message_not_found", classify.Terminal, classify.ReasonNotFound)),
 		"a message is somebody else's":                      during(tasks.EditMedia, says("cant_update_message", classify.Terminal, classify.ReasonForbidden)),
+		"a message may not be deleted":                      during(channeltest.Delete, says("cant_delete_message", classify.Terminal, classify.ReasonForbidden)),
 		"a file is too large":                               during(tasks.SendMedia, says("file_upload_size_restricted", classify.Terminal, classify.ReasonMediaRejected)),
 		"a channel is not there":                            says("channel_not_found", classify.Terminal, classify.ReasonRoomUnavailable),
 		"a channel is in the archive":                       says("is_archived", classify.Terminal, classify.ReasonRoomUnavailable),

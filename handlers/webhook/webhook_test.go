@@ -15,7 +15,6 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/handlers/channeltest"
 	"github.com/outgate/outgate/handlers/webhook"
 	"github.com/outgate/outgate/tasks"
 )
@@ -61,53 +60,6 @@ func message() tasks.Message {
 		BridgeID: "orders", ExternalRoomID: "room:7", Text: "hello",
 		Attempt: 2, Chunk: tasks.Chunk{Index: 1, Count: 3},
 	}
-}
-
-func TestConformance(t *testing.T) {
-	refusal := func(status int, c classify.Category, r classify.Reason) channeltest.Refusal {
-		return channeltest.Refusal{Status: status, Want: classify.Verdict{Category: c, Reason: r}}
-	}
-	told := func(status int, header string, r classify.Reason, after time.Duration) channeltest.Refusal {
-		return channeltest.Refusal{
-			Status: status, Header: map[string]string{"Retry-After": header},
-			Want: classify.Verdict{Category: classify.Retryable, Reason: r, After: after, Scope: classify.ScopeBridge},
-		}
-	}
-	channeltest.Run(t, channeltest.Harness{
-		New: func(baseURL string) (channeltest.Channel, error) {
-			return webhook.New(webhook.Config{
-				URL:          strings.Replace(baseURL, "://", "://user:pa55:w%2Frd@", 1) + "/in/path%2Ft0ken/x?token=query%20t0ken&a;b=semic0lon",
-				Secret:       "whsec_c2lnbmluZyBrZXk= raw-signing-key",
-				AllowPrivate: true,
-				Now:          func() time.Time { return now },
-			})
-		},
-		Accept: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"message_id":"m"}`) },
-		Secrets: []string{
-			"pa55:w/rd", "pa55:w%2Frd", "dXNlcjpwYTU1OncvcmQ=", "path%2Ft0ken", "path/t0ken",
-			"query%20t0ken", "query t0ken", "semic0lon",
-			"whsec_c2lnbmluZyBrZXk=", "c2lnbmluZyBrZXk=", "signing key", "raw-signing-key",
-		},
-		Token: func(r *http.Request, _ []byte) string { return r.Header.Get("Webhook-Id") },
-		Refusals: map[string]channeltest.Refusal{
-			"400 is refused for good":               refusal(400, classify.Terminal, classify.ReasonRejected),
-			"401 is the bridge's":                   refusal(401, classify.Fatal, classify.ReasonUnauthorized),
-			"403 is the bridge's":                   refusal(403, classify.Fatal, classify.ReasonForbidden),
-			"404 is refused for good":               refusal(404, classify.Terminal, classify.ReasonNotFound),
-			"410 disables the endpoint":             refusal(410, classify.Fatal, classify.ReasonGone),
-			"413 is too long":                       refusal(413, classify.Terminal, classify.ReasonMessageTooLong),
-			"422 is refused for good":               refusal(422, classify.Terminal, classify.ReasonRejected),
-			"429 is tried again":                    refusal(429, classify.Retryable, classify.ReasonRateLimited),
-			"500 is tried again":                    refusal(500, classify.Retryable, classify.ReasonProviderError),
-			"502 is tried again":                    refusal(502, classify.Retryable, classify.ReasonUnavailable),
-			"503 is tried again":                    refusal(503, classify.Retryable, classify.ReasonUnavailable),
-			"504 is tried again":                    refusal(504, classify.Retryable, classify.ReasonUnavailable),
-			"302 is not followed":                   refusal(302, classify.Terminal, classify.ReasonRedirected),
-			"429 waits as long as it was told":      told(429, "30", classify.ReasonRateLimited, 30*time.Second),
-			"503 waits until it was told":           told(503, "Fri, 02 Jan 2026 03:05:05 GMT", classify.ReasonUnavailable, time.Date(2026, 1, 2, 3, 5, 5, 0, time.UTC).Sub(now)),
-			"500 waits as long as it was told, too": told(500, "1", classify.ReasonProviderError, time.Second),
-		},
-	})
 }
 
 func TestBody(t *testing.T) {

@@ -2,6 +2,7 @@ package xmpp_test
 
 import (
 	"encoding/xml"
+	"net"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -12,31 +13,79 @@ import (
 	"github.com/outgate/outgate/handlers/channeltest"
 	"github.com/outgate/outgate/handlers/xmpp"
 	"github.com/outgate/outgate/handlers/xmpp/prosodytest"
+	"github.com/outgate/outgate/handlers/xmpp/xmppfake"
 	"github.com/outgate/outgate/tasks"
 )
 
 func TestConformance(t *testing.T) {
+	channeltest.Run(t, channeltest.Harness{
+		New: func(address string) (channeltest.Channel, error) {
+			return xmpp.New(xmpp.Config{
+				JID: "bot@localhost", Password: prosodytest.Password, Server: strings.TrimPrefix(address, "http://"),
+			})
+		},
+		Provider:  provider,
+		Rooms:     []string{alice, hall},
+		Secrets:   []string{prosodytest.Password},
+		PlainText: true,
+	})
+}
+
+// provider is a fake server, whose uploads go to a URL of the suite's.
+func provider(tb testing.TB, url string) channeltest.Provider {
+	fake := xmppfake.New(xmppfake.Config{Password: prosodytest.Password, Uploads: url})
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = fake.Serve(l)
+	}()
+	tb.Cleanup(func() {
+		_ = l.Close()
+		<-served
+	})
+	return channeltest.Provider{
+		Handler:  fake,
+		Address:  l.Addr().String(),
+		Messages: func(room string) []channeltest.Message { return seen(fake, room) },
+		Revoke:   func() { fake.SetToken("another") },
+	}
+}
+
+// seen is what readers see of a room. A caption is a message behind its media, and the
+// text of media is their address.
+func seen(fake *xmppfake.Fake, room string) (all []channeltest.Message) {
+	for _, m := range fake.Messages(room) {
+		if of, is := strings.CutSuffix(m.ID, "-caption"); is && len(all) > 0 && all[len(all)-1].ID == of {
+			all[len(all)-1].Text = m.Text
+			continue
+		}
+		found := channeltest.Message{ID: m.ID, Text: m.Text, Media: m.Media, Size: fake.Uploaded(m.Media)}
+		if m.Media != "" {
+			found.Text = ""
+		}
+		all = append(all, found)
+	}
+	return all
+}
+
+// The fake is ours; what can be checked without looking into rooms is checked with a
+// real server, too.
+func TestConformanceWithProsody(t *testing.T) {
 	srv := prosody(t)
 	srv.Login(t, "alice").Join(t, hall)
 	for name, room := range map[string]string{"a person": alice, "a room": hall} {
 		t.Run(name, func(t *testing.T) {
 			channeltest.Run(t, channeltest.Harness{
-				// The suite's providers speak HTTP; what it checks without them, it
-				// checks with a server that speaks XMPP.
 				New: func(string) (channeltest.Channel, error) {
 					return xmpp.New(xmpp.Config{JID: "bot@localhost", Password: prosodytest.Password, Server: srv.Addr})
 				},
+				Unseen:  true,
+				Rooms:   []string{room, room},
 				Secrets: []string{prosodytest.Password},
-				Message: func(op tasks.Operation) tasks.Message {
-					m := text(room, "007-000000000000001f", "hello")
-					if op.IsMedia() {
-						m = picture(room, "007-000000000000001f", "\x89PNG", "a cat")
-					}
-					if m.Operation = op; op.IsEdit() {
-						m.ExternalMessageID = "17"
-					}
-					return m
-				},
 			})
 		})
 	}

@@ -43,6 +43,8 @@ type Config struct {
 	MaxFile int64
 	// NonceWindow is how long a nonce is remembered; zero is DefaultNonceWindow.
 	NonceWindow time.Duration
+	// Now is the clock by which nonces are forgotten; nil is time.Now.
+	Now func() time.Time
 }
 
 // Fake is a Discord of its own. Its methods may be called from many goroutines.
@@ -51,6 +53,7 @@ type Fake struct {
 
 	maxFile     int64
 	nonceWindow time.Duration
+	now         func() time.Time
 
 	mu       sync.Mutex
 	token    string
@@ -68,10 +71,14 @@ func New(cfg Config) *Fake {
 	f := &Fake{
 		maxFile:     cmp.Or(cfg.MaxFile, DefaultMaxFile),
 		nonceWindow: cmp.Or(cfg.NonceWindow, DefaultNonceWindow),
+		now:         cfg.Now,
 		token:       cfg.Token,
 		gone:        make(map[string]bool),
 		buckets:     make(map[bucketKey]*bucket),
 		details:     make(map[string]*details),
+	}
+	if f.now == nil {
+		f.now = time.Now
 	}
 	f.Limit(cfg.Limits)
 	for _, id := range cfg.Channels {

@@ -35,8 +35,8 @@ type posted struct {
 }
 
 // find is the message with a nonce, if it is not older than the window.
-func (n *nonces) find(nonce string, window time.Duration) (posted, bool) {
-	for len(n.order) > 0 && time.Since(n.order[0].at) > window {
+func (n *nonces) find(nonce string, now time.Time, window time.Duration) (posted, bool) {
+	for len(n.order) > 0 && now.Sub(n.order[0].at) > window {
 		delete(n.posted, n.order[0].nonce)
 		n.order = n.order[1:]
 	}
@@ -75,7 +75,7 @@ func (c *call) post(p *payload) (fakes.Message, error) {
 	defer c.mu.Unlock()
 	nonce := p.nonce()
 	if p.EnforceNonce && nonce != "" {
-		if old, ok := c.nonces.find(nonce, c.nonceWindow); ok {
+		if old, ok := c.nonces.find(nonce, c.now(), c.nonceWindow); ok {
 			if m, ok := c.Change(old.channel, old.id, func(*fakes.Message) {}); ok {
 				return m, nil
 			}
@@ -103,8 +103,8 @@ func (c *call) post(p *payload) (fakes.Message, error) {
 	m = c.Post(m, func(n int64) string { return snowflake(time.Now(), n) })
 	c.details[m.ID] = d
 	if nonce != "" {
-		c.nonces.find(nonce, c.nonceWindow)
-		c.nonces.add(posted{nonce, m.Room, m.ID, m.At})
+		c.nonces.find(nonce, c.now(), c.nonceWindow)
+		c.nonces.add(posted{nonce, m.Room, m.ID, c.now()})
 	}
 	return m, nil
 }

@@ -22,6 +22,15 @@ const (
 	DefaultUser  = "@outgate:fake.example"
 )
 
+// txnWindow is how long a transaction is remembered: as long as Synapse does at least.
+const txnWindow = 30 * time.Minute
+
+// txn is a transaction that was accepted: the event that came of it, and when.
+type txn struct {
+	event string
+	at    time.Time
+}
+
 // Config says what a Fake is like. The zero value will do.
 type Config struct {
 	// Token is the access token it takes; empty is DefaultToken.
@@ -52,7 +61,7 @@ type Fake struct {
 	left    map[string]bool
 	aliases map[string]string
 	rooms   map[string]*room
-	txns    map[string]string // event ids
+	txns    map[string]txn
 	uploads map[string]Upload
 	events  int
 }
@@ -70,7 +79,7 @@ func New(cfg Config) *Fake {
 		left:    make(map[string]bool),
 		aliases: make(map[string]string),
 		rooms:   make(map[string]*room),
-		txns:    make(map[string]string),
+		txns:    make(map[string]txn),
 		uploads: make(map[string]Upload),
 	}
 	if f.token == "" {

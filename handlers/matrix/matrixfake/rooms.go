@@ -115,8 +115,9 @@ func (f *Fake) transact(w http.ResponseWriter, r *http.Request, roomID string, d
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	key := f.token + "\x00" + r.URL.EscapedPath()
-	id, ok := f.txns[key]
-	if !ok {
+	known, ok := f.txns[key]
+	id := known.event
+	if !ok || f.now().Sub(known.at) > txnWindow {
 		if wait := f.wait(); wait > 0 {
 			f.throttle(w, wait)
 			return
@@ -129,7 +130,7 @@ func (f *Fake) transact(w http.ResponseWriter, r *http.Request, roomID string, d
 			return
 		}
 		f.spend()
-		f.txns[key] = id
+		f.txns[key] = txn{id, f.now()}
 	}
 	if !f.Lost(w) {
 		answer(w, map[string]string{"event_id": id})

@@ -35,6 +35,8 @@ type Config struct {
 	Password string
 	// MaxUpload is the size of the largest file; 0 is DefaultMaxUpload.
 	MaxUpload int64
+	// Uploads is where the Fake is served as an http.Handler; empty has Serve do that.
+	Uploads string
 }
 
 // Fake is the server. Serve has it speak XMPP; as an http.Handler it takes the
@@ -51,8 +53,10 @@ type Fake struct {
 	// uploads is the address of the files, and files how large each is to be.
 	uploads string
 	files   map[string]int64
-	conns   map[net.Conn]bool
-	slots   int
+	// stored are the addresses of the files that came.
+	stored map[string]bool
+	conns  map[net.Conn]bool
+	slots  int
 }
 
 // New makes a Fake.
@@ -64,8 +68,8 @@ func New(cfg Config) *Fake {
 		cfg.MaxUpload = DefaultMaxUpload
 	}
 	return &Fake{
-		domain: cfg.Domain, maxUpload: cfg.MaxUpload, password: cfg.Password,
-		closed: make(map[string]bool), files: make(map[string]int64), conns: make(map[net.Conn]bool),
+		domain: cfg.Domain, maxUpload: cfg.MaxUpload, password: cfg.Password, uploads: cfg.Uploads,
+		closed: make(map[string]bool), files: make(map[string]int64), stored: make(map[string]bool), conns: make(map[net.Conn]bool),
 	}
 }
 
@@ -103,16 +107,13 @@ func (f *Fake) HangUp() {
 // takes uploads at another port of the loopback.
 func (f *Fake) Serve(l net.Listener) error {
 	defer f.HangUp()
-	files, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	if f.uploads == "" {
+		web, err := f.takeUploads()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = web.Close() }()
 	}
-	web := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second}
-	defer func() { _ = web.Close() }()
-	go func() { _ = web.Serve(files) }()
-	f.mu.Lock()
-	f.uploads = "http://" + files.Addr().String()
-	f.mu.Unlock()
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -131,6 +132,31 @@ func (f *Fake) Serve(l net.Listener) error {
 	}
 }
 
+// takeUploads serves the uploads at a port of the loopback.
+func (f *Fake) takeUploads() (*http.Server, error) {
+	files, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	web := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = web.Serve(files) }()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uploads = "http://" + files.Addr().String()
+	return web, nil
+}
+
+// Uploaded is the size of the file that was uploaded to an address, 0 for none.
+func (f *Fake) Uploaded(address string) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	where, _ := strings.CutPrefix(address, f.uploads)
+	if !f.stored[where] {
+		return 0
+	}
+	return f.files[where]
+}
+
 // ServeHTTP takes the file of a slot, and tells of it. It keeps its size alone.
 func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
@@ -144,6 +170,9 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPut && r.ContentLength != size:
 		http.Error(w, "not the size that was asked for", http.StatusRequestEntityTooLarge)
 	case r.Method == http.MethodPut:
+		f.mu.Lock()
+		f.stored[r.URL.Path] = true
+		f.mu.Unlock()
 		w.WriteHeader(http.StatusCreated)
 	default:
 		_, _ = fmt.Fprintf(w, "a file of %d bytes\n", size)

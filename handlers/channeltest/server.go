@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// provider is a fake provider. Its requests are read whole before they are
-// answered.
-type provider struct {
+// server answers HTTP requests in the place of a provider. It reads each request
+// whole before it answers.
+type server struct {
 	URL      string
 	requests atomic.Int64
 	conns    atomic.Int64
@@ -21,9 +21,9 @@ type provider struct {
 	closing chan struct{}
 }
 
-func newProvider(tb testing.TB, answer http.HandlerFunc) *provider {
+func newServer(tb testing.TB, answer http.HandlerFunc) *server {
 	tb.Helper()
-	p := &provider{closing: make(chan struct{})}
+	p := &server{closing: make(chan struct{})}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
 		body, err := io.ReadAll(r.Body)
@@ -50,7 +50,7 @@ func newProvider(tb testing.TB, answer http.HandlerFunc) *provider {
 }
 
 // hang holds a request until the caller has gone or the test ends.
-func (p *provider) hang(r *http.Request) {
+func (p *server) hang(r *http.Request) {
 	select {
 	case <-p.closing:
 	case <-r.Context().Done():
