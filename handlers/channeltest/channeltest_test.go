@@ -221,7 +221,7 @@ func TestSuiteFindsAnEmptyHarness(t *testing.T) {
 			t.Parallel()
 			h := harness(mutant{}, faults{})
 			c.change(&h)
-			if got := failing(t, h); !slices.Equal(got, c.want) {
+			if got := failing(t, h, ending, bounded); !slices.Equal(got, c.want) {
 				t.Errorf("got the failures %q, want %q", got, c.want)
 			}
 		})
