@@ -18,12 +18,12 @@ func deletes(tb testing.TB, s *suite) {
 	id, before := st.fill(tasks.Send)
 	want := before
 	want[0] = slices.Delete(slices.Clone(before[0]), 1, 2)
-	for _, time := range []string{"the first time", "again"} {
+	for _, turn := range []string{"the first time", "again"} {
 		if err := st.remove(id); err != nil {
-			tb.Errorf("Delete of message %q %s: got the error %v, want none. Look at Delete, and at how the provider answers for a message that is gone", id, time, err)
+			tb.Errorf("Delete of message %q %s: got the error %v, want none. Look at Delete, and at how the provider answers for a message that is gone", id, turn, err)
 		}
 		if now := st.standing(); !same(now, want) {
-			tb.Errorf("Delete of message %q %s: got the rooms %s and %s, want %s and %s. Look at what Delete makes of m.ExternalMessageID", id, time,
+			tb.Errorf("Delete of message %q %s: got the rooms %s and %s, want %s and %s. Look at what Delete makes of m.ExternalMessageID", id, turn,
 				show(now[0]), show(now[1]), show(want[0]), show(want[1]))
 		}
 	}
@@ -53,16 +53,16 @@ func (s *suite) deleteFails(tb testing.TB) {
 	st := s.newStage(tb)
 	id := st.post("hello").MessageID
 	requests, _ := st.rehearse(func() { _ = st.remove(id) })
-	for _, fault := range []string{"is refused with 403", "fails with 500", "is hung up on"} {
+	for _, how := range []string{"is refused with 403", "fails with 500", "is hung up on"} {
 		for at := 1; at <= requests; at++ {
 			st := s.newStage(tb)
 			id := st.post("hello").MessageID
-			st.breakAt(at, faults[fault])
+			st.breakAt(at, faults[how])
 			err := st.remove(id)
 			if err == nil {
-				tb.Errorf("Delete, whose request %d of %d %s: got no error, want one. Look at which errors Delete passes over", at, requests, fault)
+				tb.Errorf("Delete, whose request %d of %d %s: got no error, want one. Look at which errors Delete passes over", at, requests, how)
 			}
-			s.wantSilence(tb, "Delete, whose request "+fault, err)
+			s.wantSilence(tb, "Delete, whose request "+how, err)
 		}
 	}
 	st = s.newStage(tb)

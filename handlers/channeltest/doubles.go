@@ -7,6 +7,10 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
+// slack is how long an attempt may take on a busy machine, whose clock goes on beside
+// that of the fake.
+const slack = 10 * time.Second
+
 // doubles checks that a second attempt of a message makes no second message, for as
 // long as the channel declares; and that other messages are no doubles.
 func doubles(tb testing.TB, s *suite) {
@@ -22,7 +26,7 @@ func doubles(tb testing.TB, s *suite) {
 		if caps.Window <= 0 {
 			continue
 		}
-		s.again(tb, op, caps.Window-time.Millisecond, 1)
+		s.again(tb, op, caps.Window-min(caps.Window/10, slack), 1)
 		// A fake that forgets nothing could not tell a window that is too long.
 		s.again(tb, op, 1000*caps.Window, 2)
 	}
