@@ -46,6 +46,8 @@ type Fake struct {
 
 	domain    string
 	maxUpload int64
+	// served is true if somebody else serves the uploads.
+	served bool
 
 	mu       sync.Mutex
 	password string
@@ -68,7 +70,8 @@ func New(cfg Config) *Fake {
 		cfg.MaxUpload = DefaultMaxUpload
 	}
 	return &Fake{
-		domain: cfg.Domain, maxUpload: cfg.MaxUpload, password: cfg.Password, uploads: cfg.Uploads,
+		domain: cfg.Domain, maxUpload: cfg.MaxUpload, password: cfg.Password,
+		served: cfg.Uploads != "", uploads: cfg.Uploads,
 		closed: make(map[string]bool), files: make(map[string]int64), stored: make(map[string]bool), conns: make(map[net.Conn]bool),
 	}
 }
@@ -107,7 +110,7 @@ func (f *Fake) HangUp() {
 // takes uploads at another port of the loopback.
 func (f *Fake) Serve(l net.Listener) error {
 	defer f.HangUp()
-	if f.uploads == "" {
+	if !f.served {
 		web, err := f.takeUploads()
 		if err != nil {
 			return err
