@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outgate/outgate/handlers/internal/markup"
+	"github.com/outgate/outgate/handlers/markup"
 	"github.com/outgate/outgate/tasks"
 )
 
