@@ -2,7 +2,6 @@ package partition
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"math"
@@ -13,10 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed announce.lua
-var announceLua string
-
-var announceScript = redis.NewScript(announceLua)
+var announceScript = script("announce.lua")
 
 // ErrScheme is found in a SchemeError by errors.Is.
 var ErrScheme = errors.New("partition scheme differs from the data")

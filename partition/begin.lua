@@ -12,6 +12,8 @@
 --
 -- The mark is the last thing written before a send. A mark that is found here is
 -- of an attempt that never reported: it may have been delivered.
+-- @include queue.lua
+-- @include attempts.lua
 local id, line, token, mark = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local t = aq .. "t:" .. id
 local v = redis.call("HMGET", t, "state", "og_flight", "og_try", "og_journal", "og_settled")

@@ -10,7 +10,9 @@
 --          13 error text for asynq's archive
 -- Replies  2 settled, and another head is runnable  1 settled
 --          0 it was settled before  -1 another attempt has taken over
-local REPLIES_TTL = 600000
+-- @include promote.lua
+-- @include archive.lua
+-- @include pressure.lua
 local id, line, kind, ns = ARGV[1], ARGV[2], ARGV[4], ARGV[7]
 local t = aq .. "t:" .. id
 local v = redis.call("HMGET", t, "state", "og_flight", "unique_key", "og_settled", "og_reply", "og_steps")
@@ -45,7 +47,7 @@ if ARGV[8] ~= "" then
 end
 if ARGV[6] ~= "0" then redis.call("SET", og .. "outcome:" .. id, ARGV[5], "PX", ARGV[6]) end
 redis.call("PUBLISH", og .. "outcomes", ARGV[5])
-if v[5] then reply_all(v[5], ARGV[5], math.max(tonumber(ARGV[6]), REPLIES_TTL)) end
+if v[5] then reply_all(v[5], ARGV[5], ARGV[6]) end
 local promoted = promote(line, id, ns)
 
 local level = redis.call("HGET", og .. "state", "level")

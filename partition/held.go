@@ -2,19 +2,11 @@ package partition
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
-var (
-	//go:embed held.lua
-	heldLua string
-
-	heldScript = redis.NewScript(Prelude + promoteLua + heldLua)
-)
+var heldScript = script("held.lua")
 
 // Release makes the held head of a line runnable again: the same envelope, with
 // its attempts counted anew, and without its dead letter. With ambiguous it is

@@ -9,6 +9,9 @@
 --          8 the dead letter as it is from now on (JSON)
 -- Replies  1 done, 0 where it is not held (release, drop) or not there (purge),
 --          -1 where it is held (purge)
+-- @include clock.lua
+-- @include promote.lua
+-- @include pressure.lua
 local op, id = ARGV[1], ARGV[2]
 local t, dead = aq .. "t:" .. id, og .. "dead:" .. id
 local v = redis.call("HMGET", t, "state", "og_held", "unique_key")
@@ -48,7 +51,7 @@ else
   if ARGV[5] ~= "0" then redis.call("SET", og .. "outcome:" .. id, ARGV[4], "PX", ARGV[5]) end
   redis.call("PUBLISH", og .. "outcomes", ARGV[4])
   local waiting = redis.call("HGET", t, "og_reply")
-  if waiting then reply_all(waiting, ARGV[4], math.max(tonumber(ARGV[5]), 600000)) end
+  if waiting then reply_all(waiting, ARGV[4], ARGV[5]) end
   if redis.call("EXISTS", dead) == 1 then redis.call("HSET", dead, "record", ARGV[8]) end
   promote(ARGV[3], id, ns)
 end

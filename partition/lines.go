@@ -2,46 +2,27 @@ package partition
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition/lua"
 )
 
-// Prelude is the Lua that every script of a partition begins with.
-//
-//go:embed prelude.lua
-var Prelude string
+//go:embed *.lua
+var scripts embed.FS
+
+// script is one of this folder, with what it includes.
+func script(name string) *redis.Script { return redis.NewScript(lua.MustLoad(scripts, name)) }
 
 var (
-	// ReplyLua is the Lua that tells producers of the stream road.
-	//
-	//go:embed reply.lua
-	ReplyLua string
-	//go:embed promote.lua
-	promoteOnlyLua string
-	promoteLua     = ReplyLua + promoteOnlyLua
-	//go:embed archive.lua
-	archiveLua string
-	//go:embed steps.lua
-	stepsLua string
-	//go:embed begin.lua
-	beginLua string
-	//go:embed suspend.lua
-	suspendLua string
-	//go:embed finish.lua
-	finishLua string
-
-	//go:embed superseded.lua
-	supersededLua string
-
-	supersededScript = redis.NewScript(Prelude + supersededLua)
-
-	beginScript   = redis.NewScript(Prelude + promoteLua + stepsLua + beginLua)
-	suspendScript = redis.NewScript(Prelude + stepsLua + suspendLua)
-	finishScript  = redis.NewScript(Prelude + promoteLua + archiveLua + finishLua)
+	beginScript      = script("begin.lua")
+	suspendScript    = script("suspend.lua")
+	finishScript     = script("finish.lua")
+	supersededScript = script("superseded.lua")
 )
 
 // Lines runs the scripts of one partition.

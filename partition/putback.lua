@@ -2,6 +2,8 @@
 --
 -- KEYS[1]  the partition's hash tag
 -- ARGV     for each task its id and its token or ""
+-- @include clock.lua
+-- @include queue.lua
 local us = now_us()
 for i = #ARGV - 1, 1, -2 do
   local id, token = ARGV[i], ARGV[i + 1]

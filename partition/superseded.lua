@@ -5,6 +5,7 @@
 -- Replies  the id of the last such edit, or ""
 --
 -- No other operation on the message stands between the two (enqueue.lua).
+-- @include keys.lua
 local id, line, message = ARGV[1], ARGV[2], ARGV[3]
 local run = redis.call("HGET", og .. "edits:" .. line, message)
 if not run then return "" end

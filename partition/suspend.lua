@@ -7,6 +7,8 @@
 --          attempt back (waiting spends none), what became of it, "" for nothing
 --          worth a word
 -- Replies  1, or 0 where another attempt has taken over
+-- @include keys.lua
+-- @include attempts.lua
 local id, token, wait, progress, ambiguous, refund = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
 local what = ARGV[7]
 local t = aq .. "t:" .. id

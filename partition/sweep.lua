@@ -10,6 +10,11 @@
 --          {recovered, ghosts, heads mended, lines mended, balance, 1 if it walked,
 --          how much there is to walk over, next cursor, next offset, next offset
 --          among the parked}
+-- @include clock.lua
+-- @include promote.lua
+-- @include pressure.lua
+-- @include protobuf_read.lua
+-- @include line.lua
 local STEP = 100
 local owner, lease, dead_ttl, walks = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == "1"
 local before, cursor, offset, parked = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -97,30 +102,13 @@ local function walk_heads()
   cursor = page[1]
 end
 
--- line_of reads the room out of a task's message: its second field is the payload,
--- the caller's JSON. It fails on what is no envelope.
-local function line_of(id, hash_key)
+-- line_in reads the line out of a task's message: its payload is the caller's JSON. It
+-- is nil of a task that is no envelope, and fails on JSON that is none.
+local function line_in(id, hash_key)
   local msg = redis.call("HGET", aq .. "t:" .. id, "msg")
-  if not msg or string.byte(msg, 1) ~= 10 then return nil end
-  local function length(at)
-    local n, unit = 0, 1
-    while true do
-      local b = string.byte(msg, at)
-      at = at + 1
-      n = n + (b % 128) * unit
-      if b < 128 then return n, at end
-      unit = unit * 128
-    end
-  end
-  local n, at = length(2)
-  if string.sub(msg, at, at + 7) ~= "outgate:" or string.byte(msg, at + n) ~= 18 then return nil end
-  n, at = length(at + n + 1)
-  local e = cjson.decode(string.sub(msg, at, at + n - 1))
-  local line = e.bridge_id .. ":" .. e.external_room_id
-  if hash_key == "thread" and type(e.opts) == "table" and type(e.opts.thread_id) == "string" then
-    line = line .. ":" .. e.opts.thread_id
-  end
-  return line
+  if not msg or string.sub(string_field(msg, 1) or "", 1, 8) ~= "outgate:" then return nil end
+  local e = cjson.decode(string_field(msg, 2))
+  return line_of(e.bridge_id, e.external_room_id, type(e.opts) == "table" and e.opts.thread_id, hash_key)
 end
 
 -- Tasks whose line was lost. A few at a time: finding an id in a long line costs.
@@ -128,7 +116,7 @@ local FEW = 20
 local function walk_parked()
   local hash_key = redis.call("HGET", og .. "state", "hash_key")
   for _, id in ipairs(redis.call("ZRANGE", aq .. "scheduled", parked, parked + FEW - 1)) do
-    local ok, line = pcall(line_of, id, hash_key)
+    local ok, line = pcall(line_in, id, hash_key)
     if ok and line then
       local head = redis.call("HGET", og .. "heads", line)
       if not head then

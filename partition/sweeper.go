@@ -2,7 +2,6 @@ package partition
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"time"
 
@@ -10,13 +9,8 @@ import (
 )
 
 var (
-	//go:embed sweep.lua
-	sweepLua string
-	//go:embed release.lua
-	releaseLua string
-
-	sweepScript   = redis.NewScript(Prelude + promoteLua + sweepLua)
-	releaseScript = redis.NewScript(releaseLua)
+	sweepScript   = script("sweep.lua")
+	releaseScript = script("release.lua")
 )
 
 // Sweeper mends one partition: it recovers the tasks of workers that died, and

@@ -2,22 +2,14 @@ package partition
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 var (
-	//go:embed take.lua
-	takeLua string
-	//go:embed putback.lua
-	putbackLua string
-
-	takeScript    = redis.NewScript(Prelude + takeLua)
-	putbackScript = redis.NewScript(Prelude + promoteLua + putbackLua)
+	takeScript    = script("take.lua")
+	putbackScript = script("putback.lua")
 )
 
 // Taken is a runnable head that was given to this worker.

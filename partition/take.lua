@@ -10,6 +10,7 @@
 --          tokens, "1" to mark fresh ones as in flight, name of the worker, or "" for
 --          one that will not ask again
 -- Replies  for each task its id, its message, and its token or ""
+-- @include keys.lua
 if redis.call("EXISTS", aq .. "paused") == 1 then return {} end
 local out, leases = {}, {}
 local clock = redis.call("TIME")

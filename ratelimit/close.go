@@ -2,17 +2,9 @@ package ratelimit
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
-
-//go:embed close.lua
-var closeSource string
-
-var closeScript = redis.NewScript(shareSource + closeSource)
 
 // Scope is what a closure closes.
 type Scope struct {

@@ -1,6 +1,5 @@
 -- Closes, opens or reads one scope: a bridge, or one room of it. Where a provider
 -- refused a send, it also takes a part of the limits away that let the send through.
--- Stands after share.lua.
 --
 -- KEYS[1] closed-until of the scope
 -- KEYS[2] the latest closed-until of any scope of the bridge
@@ -17,6 +16,7 @@
 -- closure is announced as "<closures> <bridge>".
 --
 -- All times are integer milliseconds of this server's clock.
+-- @include share.lua
 
 -- A refusal leaves nine parts of ten, and one that follows soon, while the rate is
 -- still looked for, seven. SOON is counted from the end of the closure.

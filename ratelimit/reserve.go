@@ -2,22 +2,23 @@ package ratelimit
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition/lua"
 )
+
+//go:embed *.lua
+var scripts embed.FS
 
 var (
-	//go:embed share.lua
-	shareSource string
-	//go:embed reserve.lua
-	reserveSource string
+	reserveScript = redis.NewScript(lua.MustLoad(scripts, "reserve.lua"))
+	closeScript   = redis.NewScript(lua.MustLoad(scripts, "close.lua"))
 )
-
-var reserveScript = redis.NewScript(shareSource + reserveSource)
 
 // mostLead is more than a call to Redis mostly takes.
 const mostLead = 5 * time.Millisecond

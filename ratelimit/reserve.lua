@@ -1,5 +1,4 @@
 -- Reserves the next slot of a send under the limits of its bridge and its room.
--- Stands after share.lua.
 --
 -- KEYS[1] slots of the bridge: list of the latest reservations, oldest first
 -- KEYS[2] slots of the room: the same
@@ -20,6 +19,7 @@
 --
 -- All times are integer milliseconds of this server's clock. Numbers decide and
 -- expiry only sweeps.
+-- @include share.lua
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)

@@ -1,4 +1,4 @@
--- What both scripts know of shares: how much of its limits a bridge or a room uses,
+-- share: what reserve and close know of shares: how much of its limits a bridge or a room uses,
 -- in thousandths, after its provider refused some sends at the full rate.
 --
 -- A share is kept as "<share> <since> <from>": since when it is as small, and from

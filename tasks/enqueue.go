@@ -3,7 +3,7 @@ package tasks
 import (
 	"context"
 	"crypto/sha1"
-	_ "embed"
+	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,19 +13,16 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/lua"
 )
 
 var (
-	//go:embed enqueue.lua
-	enqueueLua string
-	//go:embed enqueue_json.lua
-	enqueueJSONLua string
-	//go:embed enqueue_stream.lua
-	enqueueStreamLua string
+	//go:embed *.lua
+	scripts embed.FS
 
 	// EnqueueScript is the text of the admission script: one for the Go client and
 	// for any Redis client.
-	EnqueueScript = partition.Prelude + enqueueLua + enqueueJSONLua + partition.ReplyLua + enqueueStreamLua
+	EnqueueScript = lua.MustLoad(scripts, "enqueue.lua")
 
 	enqueueSHA = redis.NewScript(EnqueueScript).Hash()
 )
@@ -180,7 +177,7 @@ func callError(err error) error {
 	return fmt.Errorf("enqueue: %w", err)
 }
 
-// parseResult reads one answer of the script, as enqueue.lua documents it.
+// parseResult reads one answer of the script, as enqueue.lua describes it.
 func parseResult(line string, t *ticket) result {
 	mark, rest, _ := strings.Cut(line, " ")
 	r := Receipt{Partition: t.partition, RoutingKey: t.routingKey}

@@ -1,187 +1,29 @@
 -- enqueue: admit envelopes into one partition, atomically, or refuse each with a
--- reason. A refusal writes nothing.
+-- reason. A refusal writes nothing. There are three ways to call it:
+--
+--   batch/2   the Go client, which has validated and routed its envelopes
+--   (JSON)    any Redis client, with one envelope
+--   stream/1  a worker, for what producers have put into the partition's stream
 --
 -- KEYS[1]  the partition's hash tag; {} on a standalone Redis: found by the script
--- ARGV     one envelope as JSON, from any client. Or, from the Go client, which
---          has validated and routed them, "batch/2", the scheme it routed
---          by, and for each envelope ten values: JSON, line, operation,
---          priority, bridge id, channel ("" for none), hash of room and idempotency
---          key ("" for none), fingerprint, id of the dead letter that this replays
---          ("" for none), and for edits "+" and the message, with "-" for one that
---          takes no other edit's place ("" for all else).
---          Or, from a worker, what enqueue_stream.lua says.
--- Replies  for JSON: the receipt as JSON, or an error whose first word is its code.
---          for a batch: one string an envelope,
---          "+ id depth position level" (accepted), "= id depth level outcome"
---          (duplicate), "- CODE text" (refused), after the throttle in ms.
+-- ARGV     batch/2: "batch/2", the scheme that the client routed by, and for each
+--          envelope ten values: JSON, line, operation, priority, bridge id, channel
+--          ("" for none), hash of room and idempotency key ("" for none), fingerprint,
+--          id of the dead letter that this replays ("" for none), and for edits "+"
+--          and the message, with "-" for one that takes no other edit's place ("" for
+--          all else)
+--          (JSON): one envelope
+--          stream/1: "stream/1", how many, how long outcomes are kept, in ms
+-- Replies  batch/2: the throttle in ms, then one string an envelope: "+ id depth
+--          position level" (accepted), "= id depth level outcome" (duplicate) or
+--          "- CODE text" (refused)
+--          (JSON): the receipt as JSON, or an error whose first word is its code
+--          stream/1: how many were taken off the stream
+-- @include admit.lua
+local NOT_READY = "OUTGATE_NOT_READY no gateway has configured this Redis yet"
 
--- varint, bytes and entry write protobuf, the encoding of asynq's task message.
-local function varint(n)
-  if n < 128 then return string.char(n) end
-  local out = {}
-  repeat
-    local b = n % 128
-    n = (n - b) / 128
-    if n > 0 then b = b + 128 end
-    out[#out + 1] = string.char(b)
-  until n == 0
-  return table.concat(out)
-end
-local function bytes(tagged, s) return tagged .. varint(#s) .. s end
-local function entry(key, value) return bytes("\122", bytes("\10", key) .. bytes("\18", value)) end
-
--- asynq never gives up by itself: the gateway counts attempts. So after the queue
--- (4) the message says retry (5) 1,000,000, and timeout (8) 1,800, which is what
--- asynq.Client writes where none is given.
-local QUEUE_RETRY_TIMEOUT
-local LOCK_TTL = 31536000
-local c, us, held, level, first_level, first_seq, first_operation, first_priority
-
--- open reads what the admissions of this call need; it answers false where no
--- gateway has configured the partition. The call counts its admissions in one
--- field, that of the first envelope's operation and priority.
-local function open(operation, priority)
-  c = conf("enqueued:" .. operation .. ":" .. priority)
-  if not c then return false end
-  us, held, level = now_us(), depth(), c.level
-  first_level, first_seq, first_operation, first_priority = level, c.seq, operation, priority
-  QUEUE_RETRY_TIMEOUT = "\34" .. string.char(#tag - 2) .. string.sub(tag, 2, -2) .. "\40\192\132\61\64\136\14"
-  return true
-end
-
--- seen looks for the envelope that used this key before: its id, whether it had the
--- same content, and its outcome if it is settled.
-local function seen(key, fingerprint)
-  local id = redis.call("GET", aq .. "unique:outgate:" .. key)
-  if id then
-    local msg = redis.call("HGET", aq .. "t:" .. id, "msg")
-    if msg then
-      return id, string.find(msg, entry("outgate-fingerprint", fingerprint), 1, true) ~= nil
-    end
-  end
-  local s = redis.call("GET", og .. "key:" .. key)
-  if not s then return nil end
-  local sid, used = string.match(s, "^(%S+) (%S+)$")
-  return sid, used == fingerprint, redis.call("GET", og .. "outcome:" .. sid)
-end
-
--- refused tells whoever counts: without a key, since a refusal writes none.
-local function refused(priority, code, text)
-  redis.call("PUBLISH", og .. "events", string.format(
-    '{"event":"refused","partition":%d,"code":"%s","priority":"%s"}', c.partition, code, priority))
-  return nil, code, text
-end
-
--- before answers, as admit does, for an envelope that is not new or whose bridge is
--- another, and nothing for one that is to be admitted.
-local function before(priority, bridge, channel, key, fingerprint, replay)
-  if channel ~= "" then
-    local is = redis.call("HGET", og .. "bridges", bridge)
-    if is and is ~= channel then
-      return refused(priority, "OUTGATE_INVALID", "channel: bridge " .. bridge .. " is of channel " .. is)
-    end
-  end
-  if replay ~= "" then
-    local r = redis.call("HMGET", og .. "dead:" .. replay, "record", "replayed_as")
-    if not r[1] then return refused(priority, "OUTGATE_NOT_FOUND", "no dead letter " .. replay) end
-    if r[2] then return refused(priority, "OUTGATE_ALREADY_REPLAYED", "as " .. r[2]) end
-  elseif key ~= "" then
-    local id, same, outcome = seen(key, fingerprint)
-    if id and not same then
-      return refused(priority, "OUTGATE_IDEMPOTENCY_MISMATCH", "the key was used with other content by " .. id)
-    elseif id then
-      redis.call("HINCRBY", og .. "state", "duplicates", 1)
-      return id, "duplicate", outcome or ""
-    end
-  end
-end
-
--- no_room answers where the bound or the pressure keeps an envelope out.
-local function no_room(priority)
-  if held >= c.capacity then
-    return refused(priority, "OUTGATE_QUEUE_FULL", "the partition holds " .. held .. " of " .. c.capacity)
-  end
-  if level_for(c, held, level) == 3 and string.find("," .. rules().shed .. ",", "," .. priority .. ",", 1, true) then
-    return refused(priority, "OUTGATE_LOAD_SHED",
-      "priority " .. priority .. " is shed, the partition holds " .. held .. " of " .. c.capacity)
-  end
-end
-
--- edited notes which edits of a message follow each other without another operation
--- on it: the first and the last of them. An earlier one that still waits need not be
--- sent (partition/superseded.lua). Without it every edit is sent, so it may expire.
-local EDITS_TTL = 86400000
-local function edited(line, edit, id)
-  local runs, message = og .. "edits:" .. line, string.sub(edit, 2)
-  if string.sub(edit, 1, 1) == "-" then return redis.call("HDEL", runs, message) end
-  local run = redis.call("HGET", runs, message)
-  redis.call("HSET", runs, message, (run and string.match(run, "^%S+") or id) .. " " .. id)
-  redis.call("PEXPIRE", runs, EDITS_TTL)
-end
-
--- admit answers id and position; or id, "duplicate" and the outcome; or nil, code
--- and text.
-local function admit(payload, line, operation, priority, bridge, channel, key, fingerprint, replay, edit)
-  if key ~= "" or channel ~= "" or replay ~= "" then
-    local id, what, more = before(priority, bridge, channel, key, fingerprint, replay)
-    if what then return id, what, more end
-  end
-  if held >= c.warn then
-    local _, code, text = no_room(priority)
-    if code then return nil, code, text end
-  end
-
-  -- The id is the time of admission in microseconds, made unique: it grows even
-  -- where Redis lost its newest writes, so that no id is ever used twice.
-  c.seq = math.max(c.seq + 1, us)
-  local id = string.format("%03d-%016x", c.partition, c.seq)
-  local t, critical = aq .. "t:" .. id, priority == "critical"
-  local msg = "\10" .. string.char(#operation + 8) .. "outgate:" .. operation .. "\18" .. varint(#payload) .. payload
-    .. "\26\20" .. id .. QUEUE_RETRY_TIMEOUT
-  if key ~= "" then
-    local lock = aq .. "unique:outgate:" .. key
-    msg = msg .. bytes("\82", lock) .. entry("outgate-fingerprint", fingerprint) .. entry("outgate-key", key)
-    redis.call("SET", lock, id, "EX", LOCK_TTL)
-    redis.call("HSET", t, "unique_key", lock)
-  end
-  local position = 1
-  if redis.call("HSETNX", og .. "heads", line, id) == 1 then
-    redis.call("HSET", t, "msg", msg, "state", "pending", "pending_since", int(us) .. "000", "og_head", "1")
-    local waiting = redis.call(critical and "RPUSH" or "LPUSH", aq .. "pending", id)
-    if waiting == 1 then redis.call("PUBLISH", og .. "wake", "") end
-  else
-    redis.call("HSET", t, "msg", msg, "state", "scheduled")
-    if critical then redis.call("HSET", t, "og_critical", "1") end
-    redis.call("ZADD", aq .. "scheduled", NEVER, id)
-    position = redis.call("RPUSH", og .. "line:" .. line, id) + 1
-  end
-  if edit ~= "" then edited(line, edit, id) end
-  if replay ~= "" then
-    redis.call("HSET", og .. "dead:" .. replay, "replayed_as", id)
-    redis.call("ZREM", aq .. "archived", replay)
-    redis.call("DEL", aq .. "t:" .. replay)
-  end
-  held = held + 1
-  if held >= c.warn or level > 0 then level = level_for(c, held, level) end
-  if operation == first_operation and priority == first_priority then
-    c.count = c.count + 1
-  else
-    redis.call("HINCRBY", og .. "state", "enqueued:" .. operation .. ":" .. priority, 1)
-  end
-  return id, position
-end
-
--- close writes what the admissions of this call changed in common.
-local function close()
-  if c.seq == first_seq then return end
-  redis.call("HSET", og .. "state", "seq", int(c.seq), "enqueued:" .. first_operation .. ":" .. first_priority, c.count)
-  if level ~= first_level then set_level(c, held, first_level, level) end
-end
-
-if ARGV[1] == "batch/2" then
-  if not open(ARGV[5], ARGV[6]) then
-    return { "0", "- OUTGATE_NOT_READY no gateway has configured this Redis yet" }
-  end
+local function admit_batch()
+  if not open(ARGV[5], ARGV[6]) then return { "0", "- " .. NOT_READY } end
   local replies = { "0" }
   for i = 3, #ARGV, 10 do
     local payload, priority = ARGV[i], ARGV[i + 3]
@@ -206,3 +48,128 @@ if ARGV[1] == "batch/2" then
   if level > 1 then replies[1] = rules().throttle_ms end
   return replies
 end
+
+-- What only the other two ways need is below: each call makes its functions anew.
+if ARGV[1] == "batch/2" then return admit_batch() end
+-- @include envelope.lua
+-- @include route.lua
+
+-- enter makes the keys of a partition those of this call.
+local function enter(namespace, index)
+  tag = string.format("{%s-%03d}", namespace, index)
+  og, aq = "outgate:" .. tag .. ":", "asynq:" .. tag .. ":"
+end
+
+-- place answers the partition and the line of an envelope, or nil and the partition
+-- that it belongs to instead. With a scheme the caller left that to the script.
+local function place(e, scheme)
+  if scheme then
+    local index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
+    enter(scheme[4], index)
+    return index, line
+  end
+  scheme = redis.call("HMGET", og .. "state", "hash", "hash_key", "partitions")
+  local index, line = route(e, scheme[1], scheme[2], tonumber(scheme[3]))
+  if index == c.partition then return index, line end
+  return nil, string.format("want %s-%03d", match(tag, "^{(.*)%-%d+}$"), index)
+end
+
+-- turned_away refuses what never came to admission. It is counted as any other refusal
+-- if the caller named the partition.
+local function turned_away(code, text, priority, scheme)
+  if not scheme then refused(priority or "unknown", code, text) end
+  return nil, code .. " " .. text
+end
+
+-- accept admits one envelope as JSON. It answers its receipt, its id and true for a
+-- duplicate that is settled, or nil and the refusal.
+local function accept(json)
+  local scheme
+  if tag == "{}" then
+    scheme = redis.call("HMGET", "outgate:api", "hash", "hash_key", "partitions", "namespace")
+    if not scheme[3] then return nil, NOT_READY end
+    enter(scheme[4], 0) -- all partitions have the same limit
+  end
+  c = conf()
+  if not c then return nil, NOT_READY end
+  if #json > c.max_bytes then
+    return turned_away("OUTGATE_TOO_LARGE", #json .. " bytes, the limit is " .. c.max_bytes, nil, scheme)
+  end
+  local e = decode(json)
+  if fault then return turned_away("OUTGATE_INVALID", fault, nil, scheme) end
+  local routing_key, priority = e.bridge_id .. ":" .. e.external_room_id, e.priority or "normal"
+  local index, line = place(e, scheme)
+  if not index then return turned_away("OUTGATE_WRONG_PARTITION", line, priority) end
+
+  if not open(e.operation, priority) then return nil, NOT_READY end
+  local key, print = "", ""
+  if e.idempotency_key then
+    key, print = redis.sha1hex(routing_key .. "\n" .. e.idempotency_key), fingerprint(e)
+  end
+  local edit = e.external_message_id and (e.operation == "edit" and not e.expires_at_ms and "+" or "-")
+    .. e.external_message_id or ""
+  local id, what, more = admit(json, line, e.operation, priority, e.bridge_id, e.channel or "", key, print, "", edit)
+  if not id then return nil, what .. " " .. more end
+  close()
+  local duplicate = what == "duplicate"
+  local receipt = string.format('{"status":"%s","id":"%s","partition":%d,"routing_key":%s,"pressure_level":"%s","depth":%d,'
+    .. '"position":%d,"idempotent":%s%s}',
+    duplicate and "duplicate" or "accepted", id, index, '"' .. gsub(routing_key, '["\\]', "\\%0") .. '"',
+    LEVELS[level], held, duplicate and 0 or what, duplicate and "true" or "false",
+    duplicate and more ~= "" and ',"outcome":' .. more or "")
+  return receipt, id, duplicate and more ~= ""
+end
+
+if ARGV[1] ~= "stream/1" then
+  local receipt, refusal = accept(ARGV[1] or "")
+  return receipt or redis.error_reply(refusal)
+end
+-- @include reply.lua
+
+local function fields(list)
+  local f = {}
+  for i = 1, #list, 2 do f[list[i]] = list[i + 1] end
+  return f
+end
+
+-- hear answers whether an entry wants to hear of its envelope and may: the list's name,
+-- and the ref in JSON.
+local function hear(f, entry_id)
+  local to, ref = f.reply_to, f.ref or entry_id
+  if to and to ~= "" and #to <= 128 and not find(to, "[^%w._:-]") and #ref <= 255 and valid_utf8(ref) then
+    return to, cjson.encode(ref)
+  end
+end
+
+-- drain admits what waits in the stream, in its order, and takes it off in the same
+-- step: so it does not matter which worker calls, or how many do.
+--
+-- An entry has the fields envelope (JSON) and, for one that wants to hear of it,
+-- reply_to and ref. Replies go to the list outgate:reply:{outbound-007}:<reply_to>, each
+-- as JSON: {"ref":…,"receipt":…} or {"ref":…,"refused":{"code":…,"text":…}}, and once it
+-- is settled {"ref":…,"outcome":…}. Without a ref it is the entry's id.
+local function drain(stream, most, kept)
+  local entries = redis.call("XRANGE", stream, "-", "+", "COUNT", most)
+  for _, entry in ipairs(entries) do
+    local f = fields(entry[2])
+    local receipt, id, settled = accept(f.envelope or "")
+    local to, ref = hear(f, entry[1])
+    if to and not receipt then
+      local code, text = match(id, "^(%S+) ?(.*)$")
+      reply(to, ref, '"refused":{"code":"' .. code .. '","text":' .. cjson.encode(text) .. "}", kept)
+    elseif to then
+      reply(to, ref, '"receipt":' .. receipt, kept)
+      if not settled then
+        local t = aq .. "t:" .. id
+        local others = redis.call("HGET", t, "og_reply")
+        redis.call("HSET", t, "og_reply", (others and others .. "\n" or "") .. to .. " " .. ref)
+      end
+    end
+    redis.call("XDEL", stream, entry[1])
+  end
+  -- An empty stream keeps the last id it was given. A producer could give it the last
+  -- one there is, and nobody could add anything more.
+  if #entries > 0 and redis.call("XLEN", stream) == 0 then redis.call("DEL", stream) end
+  return #entries
+end
+return drain("outgate:in:" .. tag, ARGV[2], ARGV[3])

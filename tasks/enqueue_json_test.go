@@ -17,7 +17,7 @@ import (
 )
 
 // toldOtherwise are the refused envelopes of which the script names another field
-// than DecodeEnvelope, for the reasons given in enqueue_json.lua.
+// than DecodeEnvelope, for the reasons given in envelope.lua.
 var toldOtherwise = map[string]string{
 	"018-unknown-field-with-control-characters": `"a?b"`,
 	"041-half-a-surrogate-pair-in-room":         "(envelope)",

@@ -70,7 +70,7 @@ func TestScriptAgreesWithDecodeEnvelopeOnMistakes(t *testing.T) {
 
 // FuzzLuaAgainstGo lets the script in a real Redis and DecodeEnvelope judge the
 // same bytes: they take and refuse the same, and name the same field but for the
-// reasons given in enqueue_json.lua.
+// reasons given in envelope.lua.
 func FuzzLuaAgainstGo(f *testing.F) {
 	for _, tt := range leniencies {
 		f.Add([]byte(tt.envelope))

@@ -1,13 +1,9 @@
--- What all scripts of a partition share. KEYS[1] is the partition's hash tag,
--- {outbound-007}; every other key of a call derives from it.
-local tag = KEYS[1]
-local og, aq = "outgate:" .. tag .. ":", "asynq:" .. tag .. ":"
+-- pressure: what a partition is configured to hold, how much it holds, and its level.
+-- @include keys.lua
 local LEVELS = { [0] = "normal", "warn", "degraded", "shed" }
--- A parked task is never due: asynq shows it as scheduled for the year 9999.
-local NEVER = "253402300799"
 
--- conf reads the partition's state: what every call needs of the configuration,
--- the level, the last id and, if named, a counter. It is nil where no worker has
+-- conf reads what every call needs of the partition's state: the configuration, the
+-- level, the last id and, if named, a counter. It is nil if no worker has
 -- configured the partition.
 local function conf(counter)
   local v = redis.call("HMGET", og .. "state", "partition", "scheme", "capacity", "warn", "max_bytes", "level", "seq",
@@ -41,7 +37,7 @@ local function level_for(c, n, old)
   return up > old and up or old
 end
 
--- set_level writes a changed level and tells of it, once.
+-- set_level writes a changed level, counts it and publishes it.
 local function set_level(c, n, old, new)
   if new == old then return end
   redis.call("HSET", og .. "state", "level", new)
@@ -51,10 +47,10 @@ local function set_level(c, n, old, new)
     c.partition, LEVELS[old], LEVELS[new], n, c.capacity))
 end
 
--- now_us is Redis' clock in microseconds.
-local function now_us()
-  local t = redis.call("TIME")
-  return t[1] * 1000000 + t[2]
+-- relax lets the level follow a depth that may have fallen.
+local function relax()
+  local c = conf()
+  if not c then return end
+  local n = depth()
+  set_level(c, n, c.level, level_for(c, n, c.level))
 end
-
-local function int(n) return string.format("%.0f", n) end

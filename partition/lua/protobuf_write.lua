@@ -1,0 +1,18 @@
+-- protobuf_write: the encoding of asynq's task message. A field that is written again
+-- replaces the earlier one, so whoever changes a message appends to it.
+
+local function varint(n)
+  if n < 128 then return string.char(n) end
+  local out = {}
+  repeat
+    local b = n % 128
+    n = (n - b) / 128
+    if n > 0 then b = b + 128 end
+    out[#out + 1] = string.char(b)
+  until n == 0
+  return table.concat(out)
+end
+
+-- field writes a string, number_field an integer; no number is above 15.
+local function field(number, s) return string.char(number * 8 + 2) .. varint(#s) .. s end
+local function number_field(number, n) return string.char(number * 8) .. varint(n) end
