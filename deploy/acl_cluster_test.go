@@ -21,7 +21,7 @@ func TestTheUsersOfAClusterCanDoTheSame(t *testing.T) {
 	t.Parallel()
 	c := newGuardedCluster(t)
 	w := work(t, c.as(workerUser))
-	tag := partition.Keys{Queue: w.scheme.Queue(w.scheme.Route("b", "1", ""))}.Tag()
+	tag := partition.Keys{Queue: w.scheme.Queue(w.scheme.Route("b", "1"))}.Tag()
 	worksAsAWorker(t, c.as(workerUser), w)
 	isServed(t, c.as(untrustedUser), w)
 	produces(t, c.as(producerUser), tag)

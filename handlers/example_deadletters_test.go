@@ -60,7 +60,7 @@ func ExampleDeadLetters() {
 		if err != nil {
 			panic(err)
 		}
-		outcome, err := client.Wait(ctx, tasks.Receipt{ID: replayed.ID, Partition: partition.Route("tg", "42")})
+		outcome, err := client.Wait(ctx, tasks.Receipt{ID: replayed.ID, Partition: partition.DefaultScheme().Route("tg", "42")})
 		fmt.Println(outcome.Status(), err)
 		_, err = letters.Replay(ctx, id)
 		fmt.Println("again:", err != nil)

@@ -77,9 +77,9 @@ func TestARoomKeepsItsPartition(t *testing.T) {
 		room   string
 		want   func(s partition.Scheme) int
 	}{
-		partition.ByRoom:   {thread("t1"), "42", func(s partition.Scheme) int { return s.Route("b", "42", "") }},
-		partition.ByThread: {thread("t1"), "42", func(s partition.Scheme) int { return s.Route("b", "42", "t1") }},
-		partition.ByBridge: {func(*tasks.Envelope) {}, "43", func(s partition.Scheme) int { return s.Route("b", "42", "") }},
+		partition.ByRoom:   {thread("t1"), "42", func(s partition.Scheme) int { return s.Route("b", "42") }},
+		partition.ByThread: {thread("t1"), "42", func(s partition.Scheme) int { return s.RouteThread("b", "42", "t1") }},
+		partition.ByBridge: {func(*tasks.Envelope) {}, "43", func(s partition.Scheme) int { return s.Route("b", "42") }},
 	}
 	for key, c := range cases {
 		t.Run("hashed by "+string(key), func(t *testing.T) {

@@ -27,7 +27,7 @@ type word struct {
 func (g *gateway) add(room, fields string, more ...any) string {
 	g.t.Helper()
 	envelope := fmt.Sprintf(`{"operation":"send","bridge_id":"b","external_room_id":%q,"payload":"x"%s}`, room, fields)
-	return g.addRaw(g.cfg.Scheme.Route("b", room, ""), envelope, more...)
+	return g.addRaw(g.cfg.Scheme.Route("b", room), envelope, more...)
 }
 
 func (g *gateway) addRaw(index int, envelope string, more ...any) string {
@@ -119,7 +119,7 @@ func TestWhatIsWrongInAStreamIsRefusedAndHoldsNobodyUp(t *testing.T) {
 	cfg := testConfig(testBridge("b", ch))
 	cfg.Scheme.Count = 2
 	g := newGateway(t, cfg)
-	index := cfg.Scheme.Route("b", "1", "")
+	index := cfg.Scheme.Route("b", "1")
 	elsewhere := `{"operation":"send","bridge_id":"b","external_room_id":"1","payload":"x"}`
 	g.addRaw(index, `{"operation":"send"}`, "reply_to", "p", "ref", "1")
 	g.addRaw(index, `no JSON`, "reply_to", "p", "ref", "2")

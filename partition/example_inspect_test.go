@@ -49,7 +49,7 @@ func ExampleInspect() {
 		fmt.Println(err)
 		return
 	}
-	s := stats[partition.Route("tg", "42")]
+	s := stats[partition.DefaultScheme().Route("tg", "42")]
 	fmt.Printf("%s holds %d of %d: %d pending, %d parked, pressure %s\n",
 		s.Queue, s.Depth, s.Capacity, s.Pending, s.Scheduled, s.Level)
 	// Output: outbound-009 holds 3 of 10: 1 pending, 2 parked, pressure warn

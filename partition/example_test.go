@@ -8,15 +8,16 @@ import (
 )
 
 // Every client finds the same partition for a room.
-func ExampleRoute() {
-	fmt.Println(partition.Route("tg", "42"), partition.Route("tg", "-1001234567890"))
+func ExampleScheme_Route() {
+	s := partition.DefaultScheme()
+	fmt.Println(s.Route("tg", "42"), s.Route("tg", "-1001234567890"))
 	// Output: 9 1
 }
 
 // The queue is asynq's, and part of every key.
 func ExampleScheme_Queue() {
 	s := partition.DefaultScheme()
-	queue := s.Queue(s.Route("tg", "42", ""))
+	queue := s.Queue(s.Route("tg", "42"))
 	fmt.Println(queue, partition.Keys{Queue: queue}.Tag())
 	// Output: outbound-009 {outbound-009}
 }

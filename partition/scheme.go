@@ -48,12 +48,12 @@ func DefaultScheme() Scheme {
 	return Scheme{Count: 16, Namespace: "outbound", Hash: SHA1, HashKey: ByRoom}
 }
 
-// Route is the partition of a room under the default scheme.
-func Route(bridgeID, roomID string) int { return DefaultScheme().Route(bridgeID, roomID, "") }
+// Route is the partition of a room.
+func (s Scheme) Route(bridgeID, roomID string) int { return s.RouteThread(bridgeID, roomID, "") }
 
-// Route is the partition of a room, or of a thread of it where the hash key is
-// the thread; threadID is empty for none.
-func (s Scheme) Route(bridgeID, roomID, threadID string) int {
+// RouteThread is the partition of a thread of a room, which is the room's unless the
+// hash key is the thread. threadID is empty for none.
+func (s Scheme) RouteThread(bridgeID, roomID, threadID string) int {
 	key := s.Line(bridgeID, roomID, threadID)
 	if s.HashKey == ByBridge {
 		key = bridgeID
@@ -62,7 +62,7 @@ func (s Scheme) Route(bridgeID, roomID, threadID string) int {
 }
 
 // Line names the line of a room (or of a thread): what is delivered one at a
-// time, in order.
+// time, in order. Scripts name it with lua/line.lua.
 func (s Scheme) Line(bridgeID, roomID, threadID string) string {
 	line := bridgeID + ":" + roomID
 	if s.HashKey == ByThread && threadID != "" {

@@ -7,8 +7,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/lua"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
@@ -67,15 +71,30 @@ func vectors(t *testing.T) []vector {
 func TestRoutingIsThatOfTheVectors(t *testing.T) {
 	for _, v := range vectors(t) {
 		s := v.scheme()
-		index := s.Route(v.BridgeID, v.ExternalRoomID, v.ThreadID)
+		index := s.RouteThread(v.BridgeID, v.ExternalRoomID, v.ThreadID)
 		if index != v.Index || s.Queue(index) != v.Queue {
 			t.Errorf("%s %q: index %d, queue %s, want %d, %s", s, v.Input, index, s.Queue(index), v.Index, v.Queue)
 		}
 		if line := s.Line(v.BridgeID, v.ExternalRoomID, v.ThreadID); s.HashKey != partition.ByBridge && line != v.Input {
 			t.Errorf("%s: line %q, want what is hashed, %q", s, line, v.Input)
 		}
-		if s == partition.DefaultScheme() && partition.Route(v.BridgeID, v.ExternalRoomID) != v.Index {
-			t.Errorf("Route(%q, %q) is not that of the default scheme", v.BridgeID, v.ExternalRoomID)
+		if got := s.Route(v.BridgeID, v.ExternalRoomID); got != v.Index && (s.HashKey != partition.ByThread || v.ThreadID == "") {
+			t.Errorf("%s: Route(%q, %q) = %d, want %d", s, v.BridgeID, v.ExternalRoomID, got, v.Index)
+		}
+	}
+}
+
+// Scripts name lines with lua/line.lua.
+func TestAScriptNamesLinesAsTheVectorsDo(t *testing.T) {
+	text := lua.MustLoad(fstest.MapFS{"name.lua": &fstest.MapFile{
+		Data: []byte("-- @include line.lua\nreturn line_of(ARGV[1], ARGV[2], ARGV[3], ARGV[4])\n"),
+	}}, "name.lua")
+	for name, rdb := range map[string]*redis.Client{"real": redistest.Start(t).Client(), "embedded": embedded(t)} {
+		for _, v := range vectors(t) {
+			got, err := rdb.Eval(t.Context(), text, nil, v.BridgeID, v.ExternalRoomID, v.ThreadID, string(v.HashKey)).Text()
+			if want := v.scheme().Line(v.BridgeID, v.ExternalRoomID, v.ThreadID); err != nil || got != want {
+				t.Errorf("%s Redis, %s: got %q (%v), want %q", name, v.scheme(), got, err, want)
+			}
 		}
 	}
 }
@@ -160,7 +179,7 @@ func TestRoomsSpreadEvenly(t *testing.T) {
 			s.Hash = hash
 			counts := make([]int, s.Count)
 			for _, room := range all {
-				counts[s.Route(room[0], room[1], "")]++
+				counts[s.Route(room[0], room[1])]++
 			}
 			fullest := 0
 			for _, n := range counts {

@@ -17,7 +17,7 @@ import (
 // lineOf lists the ids of a room in the order of their turns.
 func lineOf(t testing.TB, rdb *redis.Client, s partition.Setup, room string) []string {
 	t.Helper()
-	k := partition.Keys{Queue: s.Scheme.Queue(s.Scheme.Route("tg", room, ""))}
+	k := partition.Keys{Queue: s.Scheme.Queue(s.Scheme.Route("tg", room))}
 	line := s.Scheme.Line("tg", room, "")
 	head, err := rdb.HGet(t.Context(), k.Heads(), line).Result()
 	must(t, err)

@@ -148,6 +148,13 @@ type notAskedError struct{ error }
 
 func (e *notAskedError) Unwrap() error { return e.error }
 
+// Scheme is how the gateway spreads rooms over partitions: it says where an envelope
+// goes. It is read once, and again if an enqueue finds that it has changed. The error
+// is a *Refusal (errors.Is finds ErrNotReady) if no gateway has configured Redis yet.
+func (c *Client) Scheme(ctx context.Context) (partition.Scheme, error) {
+	return c.schemeOf(ctx, false)
+}
+
 func (c *Client) schemeOf(ctx context.Context, fresh bool) (partition.Scheme, error) {
 	if s := c.scheme.Load(); s != nil && !fresh {
 		return *s, nil
@@ -291,7 +298,7 @@ func (c *Client) deliver(ctx context.Context, op Operation, e Envelope) (*Succes
 	if err != nil {
 		out := refusedError(&e, err)
 		if s := c.scheme.Load(); s != nil {
-			out.Partition = s.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID())
+			out.Partition = s.RouteThread(e.BridgeID, e.ExternalRoomID, e.ThreadID())
 		}
 		// Without an answer it may be admitted and delivered all the same.
 		var refusal *Refusal
@@ -325,7 +332,7 @@ func (c *Client) expect(ctx context.Context, e *Envelope) (heard func(), err err
 	if err != nil {
 		return func() {}, nil //nolint:nilerr // the enqueue meets it too, and says it in full
 	}
-	keys := partition.Keys{Queue: scheme.Queue(scheme.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID()))}
+	keys := partition.Keys{Queue: scheme.Queue(scheme.RouteThread(e.BridgeID, e.ExternalRoomID, e.ThreadID()))}
 	return c.waiter.expect(ctx, keys.Outcomes())
 }
 

@@ -325,6 +325,23 @@ func TestSynchronousCallHearsAnOutcomeThatIsNotKept(t *testing.T) {
 	})
 }
 
+func TestClientTellsTheSchemeOfItsGateway(t *testing.T) {
+	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+		c := newClient(t, rdb)
+		if s, err := c.Scheme(t.Context()); !errors.Is(err, tasks.ErrNotReady) {
+			t.Errorf("before a gateway is there: %v, %v, want ErrNotReady", s, err)
+		}
+		want := announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 64 }).Scheme
+		got, err := c.Scheme(t.Context())
+		if err != nil || got != want {
+			t.Fatalf("Scheme() = %v, %v, want %v", got, err, want)
+		}
+		if r := enqueue(t, c, message("42", "x")); r.Partition != got.Route("tg", "42") {
+			t.Errorf("the envelope is in partition %d, want %d, where its room is routed", r.Partition, got.Route("tg", "42"))
+		}
+	})
+}
+
 func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
 	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb)
@@ -334,7 +351,7 @@ func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
 		s := announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 16 })
 		for room := range 20 {
 			e := message(fmt.Sprint(room), "x")
-			if r := enqueue(t, c, e); r.Partition != s.Scheme.Route("tg", e.ExternalRoomID, "") {
+			if r := enqueue(t, c, e); r.Partition != s.Scheme.Route("tg", e.ExternalRoomID) {
 				t.Errorf("room %d is in partition %d", room, r.Partition)
 			}
 		}

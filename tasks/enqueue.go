@@ -74,7 +74,7 @@ func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
 	}
 	t := ticket{
 		routingKey: e.RoutingKey(),
-		partition:  s.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID()),
+		partition:  s.RouteThread(e.BridgeID, e.ExternalRoomID, e.ThreadID()),
 		size:       len(payload),
 	}
 	var key, fingerprint string

@@ -26,7 +26,7 @@ func TestReceiptOfARawClientIsTheContracts(t *testing.T) {
 		held := map[int]int{}
 		for _, room := range rooms {
 			e := message(room, "hello")
-			index := s.Scheme.Route("tg", room, "")
+			index := s.Scheme.Route("tg", room)
 			for position, key := range []string{"{}", "{" + s.Scheme.Queue(index) + "}"} {
 				reply, err := client.enqueue(t.Context(), key, encode(t, e))
 				if err != nil {
@@ -94,7 +94,7 @@ func TestFunctionOfRedis7IsTheSameAsTheScript(t *testing.T) {
 	call := func(key, envelope string) (string, error) {
 		return rdb.FCall(t.Context(), "outgate_enqueue", []string{key}, envelope).Text()
 	}
-	reply, err := call("{"+s.Scheme.Queue(s.Scheme.Route("tg", "42", ""))+"}", encode(t, e))
+	reply, err := call("{"+s.Scheme.Queue(s.Scheme.Route("tg", "42"))+"}", encode(t, e))
 	must(t, err)
 	r := decodeReceipt(t, reply)
 	if r.Status != tasks.Accepted || r.RoutingKey != "tg:42" {
@@ -115,7 +115,7 @@ func TestFunctionOfRedis7IsTheSameAsTheScript(t *testing.T) {
 
 func TestRefusalsOfARawClientAreTheContracts(t *testing.T) {
 	hello := message("42", "hello")
-	index := setup().Scheme.Route("tg", "42", "")
+	index := setup().Scheme.Route("tg", "42")
 	queue := func(i int) string { return "{" + setup().Scheme.Queue(i) + "}" }
 	other := hello
 	other.Channel = "slack"
@@ -261,7 +261,7 @@ func TestScriptRoutesAsGoDoes(t *testing.T) {
 				if i%2 == 1 {
 					e.Opts = &tasks.Opts{ThreadID: fmt.Sprint("t", i)}
 				}
-				want := scheme.Route(e.BridgeID, e.ExternalRoomID, e.ThreadID())
+				want := scheme.RouteThread(e.BridgeID, e.ExternalRoomID, e.ThreadID())
 				r := client.admit(t, encode(t, e))
 				if r.Partition != want {
 					t.Errorf("%s: %s, thread %q: partition %d, want %d", name, r.RoutingKey, e.ThreadID(), r.Partition, want)

@@ -99,7 +99,7 @@ func FuzzLuaAgainstGo(f *testing.F) {
 			return // the key was used with other content
 		}
 		receipt := decodeReceipt(t, reply)
-		if receipt.RoutingKey != e.RoutingKey() || receipt.Partition != setup().Scheme.Route(e.BridgeID, e.ExternalRoomID, "") {
+		if receipt.RoutingKey != e.RoutingKey() || receipt.Partition != setup().Scheme.Route(e.BridgeID, e.ExternalRoomID) {
 			t.Errorf("the receipt %s is not of %q", reply, envelope)
 		}
 		if e.IdempotencyKey == "" {

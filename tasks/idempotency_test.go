@@ -199,7 +199,7 @@ func TestOneOfManyConcurrentProducersWithOneKeyIsAccepted(t *testing.T) {
 			break
 		}
 	}
-	if held := depth(t, rdb, s.Scheme.Queue(s.Scheme.Route("tg", "1", ""))); held != 1 {
+	if held := depth(t, rdb, s.Scheme.Queue(s.Scheme.Route("tg", "1"))); held != 1 {
 		t.Errorf("the partition holds %d", held)
 	}
 }

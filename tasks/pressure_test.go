@@ -89,10 +89,10 @@ func TestEveryRefusalIsToldOnce(t *testing.T) {
 		room := func(room, more string) string {
 			return `{"operation":"send","bridge_id":"tg","external_room_id":"` + room + `","payload":"x"` + more + `}`
 		}
-		queue := s.Scheme.Queue(s.Scheme.Route("tg", "42", ""))
+		queue := s.Scheme.Queue(s.Scheme.Route("tg", "42"))
 		events := subscribe(t, rdb, partition.Keys{Queue: queue}.Events())
 		elsewhere := "42"
-		for n := 0; s.Scheme.Queue(s.Scheme.Route("tg", elsewhere, "")) == queue; n++ {
+		for n := 0; s.Scheme.Queue(s.Scheme.Route("tg", elsewhere)) == queue; n++ {
 			elsewhere = fmt.Sprint(n)
 		}
 		f.admit(t, room("42", ""))
@@ -113,7 +113,7 @@ func TestEveryRefusalIsToldOnce(t *testing.T) {
 				if e.Event == "pressure" {
 					continue
 				}
-				index := float64(s.Scheme.Route("tg", "42", ""))
+				index := float64(s.Scheme.Route("tg", "42"))
 				if e.Event != "refused" || e.Code != tt.code || e.Priority != tt.priority || e.Partition != index {
 					t.Errorf("told of %s: %+v", tt.code, e)
 				}
@@ -320,13 +320,13 @@ func TestPressureOfOnePartitionIsItsOwn(t *testing.T) {
 	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, capacity(4), func(s *partition.Setup) { s.Scheme.Count = 2 })
 		c := newClient(t, rdb)
-		full := s.Scheme.Route("tg", "1", "")
+		full := s.Scheme.Route("tg", "1")
 		for range 4 {
 			enqueue(t, c, message("1", "x"))
 		}
 		for room := range 20 {
 			e := message(fmt.Sprint(room), "x")
-			if s.Scheme.Route("tg", e.ExternalRoomID, "") == full {
+			if s.Scheme.Route("tg", e.ExternalRoomID) == full {
 				continue
 			}
 			if r := enqueue(t, c, e); r.Partition == full || r.PressureLevel != partition.Normal {

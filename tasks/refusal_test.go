@@ -132,7 +132,7 @@ var refused = map[string]struct {
 			announce(t, rdb, small, func(s *partition.Setup) { s.Scheme.Count = 2 })
 		},
 		cause: func(ctx context.Context, rdb *redis.Client, _ *tasks.Client) error {
-			other := 1 - partition.Scheme{Count: 2, Hash: partition.SHA1}.Route("tg", "1", "")
+			other := 1 - partition.Scheme{Count: 2, Hash: partition.SHA1}.Route("tg", "1")
 			return rdb.Eval(ctx, tasks.EnqueueScript, []string{fmt.Sprintf("{outbound-%03d}", other)}, withText(`"x"`)).Err()
 		},
 		want: tasks.ErrWrongPartition,

@@ -165,7 +165,7 @@ func TestCallersThatComeAtTheSameTimeShareACall(t *testing.T) {
 		want, lines := map[string]int{}, map[string][]string{}
 		for i, e := range envelopes {
 			got := c.answers[i]
-			queue := s.Scheme.Queue(s.Scheme.Route("tg", e.ExternalRoomID, ""))
+			queue := s.Scheme.Queue(s.Scheme.Route("tg", e.ExternalRoomID))
 			want["{"+queue+"}"]++
 			if i == refused {
 				if !errors.Is(got.err, tasks.ErrInvalid) || got.receipt != (tasks.Receipt{}) {
@@ -312,7 +312,7 @@ func TestSharedCallMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
 		c.arrive()
 		for i, e := range envelopes {
 			a := c.answers[i]
-			if a.err != nil || a.receipt.Position != 1 || a.receipt.Partition != s.Scheme.Route("tg", e.ExternalRoomID, "") {
+			if a.err != nil || a.receipt.Position != 1 || a.receipt.Partition != s.Scheme.Route("tg", e.ExternalRoomID) {
 				t.Errorf("room %d: %+v, %v", i, a.receipt, a.err)
 			}
 		}

@@ -53,7 +53,7 @@ func TestTheVectorsOfTheProtocolAreRight(t *testing.T) {
 		scheme := partition.DefaultScheme()
 		scheme.Hash = partition.Hash(row[1])
 		scheme.Count, _ = strconv.Atoi(row[4])
-		if got := strconv.Itoa(scheme.Route(row[2], row[3], "")); got != row[5] {
+		if got := strconv.Itoa(scheme.Route(row[2], row[3])); got != row[5] {
 			t.Errorf("%s: it is %s", row[0], got)
 		}
 	}
@@ -66,7 +66,7 @@ func TestTheRoomOfTheExamplesIsInTheirPartition(t *testing.T) {
 		t.Errorf("%d examples", len(examples))
 	}
 	for _, e := range examples {
-		if got := strconv.Itoa(partition.DefaultScheme().Route(e[2], e[3], "")); got != e[1] {
+		if got := strconv.Itoa(partition.DefaultScheme().Route(e[2], e[3])); got != e[1] {
 			t.Errorf("%s: it is %s", e[0], got)
 		}
 	}
@@ -150,7 +150,7 @@ func TestRefusalsComeInTheOrderOfTheProtocol(t *testing.T) {
 	cfg.Scheme.Count, cfg.Capacity, cfg.MaxBytes = 2, 4, 300
 	cfg.Pressure.Degraded, cfg.Pressure.Shed = .72, .75
 	g := announced(t, cfg)
-	right := cfg.Scheme.Route("b", "lobby", "")
+	right := cfg.Scheme.Route("b", "lobby")
 	key, wrong := "{"+cfg.Scheme.Queue(right)+"}", "{"+cfg.Scheme.Queue(1-right)+"}"
 	if err := g.rdb.HSet(t.Context(), "outgate:"+key+":bridges", "b", "slack").Err(); err != nil {
 		t.Fatal(err)

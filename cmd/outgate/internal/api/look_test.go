@@ -47,7 +47,7 @@ func TestWhatWaitsForWorkersIsBusyAndAsksForOne(t *testing.T) {
 	if len(rooms) != 1 || rooms[0].Line != "sb:a" || rooms[0].Length != 2 || rooms[0].WaitsFor != api.WaitWorker {
 		t.Errorf("%+v", rooms)
 	}
-	index := partition.Scheme{Count: 2, Hash: partition.SHA1}.Route("sb", "b", "")
+	index := partition.Scheme{Count: 2, Hash: partition.SHA1}.Route("sb", "b")
 	if p := get[api.Partitions](g, "/partitions").Partitions[index]; p.Constraint != api.Busy || p.Depth == 0 {
 		t.Errorf("%+v", p)
 	}

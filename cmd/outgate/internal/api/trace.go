@@ -95,7 +95,7 @@ func (a *API) findEnvelope(r *http.Request) (any, error) {
 func (a *API) idOf(ctx context.Context, key, bridge, room, thread string) (string, error) {
 	sum := sha1.Sum([]byte(bridge + ":" + room + "\n" + key))
 	hash := hex.EncodeToString(sum[:])
-	k := partition.Keys{Queue: a.cfg.Scheme.Queue(a.cfg.Scheme.Route(bridge, room, thread))}
+	k := partition.Keys{Queue: a.cfg.Scheme.Queue(a.cfg.Scheme.RouteThread(bridge, room, thread))}
 	pipe := a.cfg.Redis.Pipeline()
 	waiting := pipe.Get(ctx, k.Asynq("unique:outgate:"+hash))
 	settled := pipe.Get(ctx, "outgate:"+k.Tag()+":key:"+hash)

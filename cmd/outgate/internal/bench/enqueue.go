@@ -107,7 +107,7 @@ func byPartition(s partition.Scheme, hand func(func(tasks.Envelope) bool)) [][]t
 	open := make([][]tasks.Envelope, s.Count)
 	var full [][]tasks.Envelope
 	for e := range hand {
-		i := s.Route(e.BridgeID, e.ExternalRoomID, "")
+		i := s.Route(e.BridgeID, e.ExternalRoomID)
 		if open[i] = append(open[i], e); len(open[i]) == batchSize {
 			full, open[i] = append(full, open[i]), nil
 		}

@@ -57,10 +57,10 @@ var slowLimit = ratelimit.Limit{N: 1, Window: time.Second}
 
 // roomBeside makes a room of the slow bridge in the same partition.
 func (g *gateway) roomBeside(r *room) *room {
-	want := g.cfg.Scheme.Route(r.bridge, r.id, "")
+	want := g.cfg.Scheme.Route(r.bridge, r.id)
 	for i := 0; ; i++ {
 		id := "flooded-" + strconv.Itoa(i)
-		if g.cfg.Scheme.Route(slow, id, "") == want {
+		if g.cfg.Scheme.Route(slow, id) == want {
 			return g.room(slow, id)
 		}
 	}

@@ -49,7 +49,7 @@ func (p *plain) tasks(rooms, n int) ([][]plainTask, error) {
 			if err != nil {
 				return nil, err
 			}
-			queue := p.scheme.Queue(p.scheme.Route(e.BridgeID, e.ExternalRoomID, ""))
+			queue := p.scheme.Queue(p.scheme.Route(e.BridgeID, e.ExternalRoomID))
 			dealt[i] = append(dealt[i], plainTask{queue: queue, payload: payload})
 		}
 	}
