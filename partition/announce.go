@@ -135,7 +135,7 @@ func (s Setup) write(ctx context.Context, rdb redis.UniversalClient) error {
 		pipe.HSetNX(ctx, k.State(), "level", 0)
 		pipe.HSetNX(ctx, k.State(), "seq", 0)
 		pipe.HSet(ctx, k.State(), s.state(i)...)
-		pipe.SAdd(ctx, "asynq:queues", k.Queue)
+		pipe.SAdd(ctx, QueuesKey, k.Queue)
 		pipe.Del(ctx, k.Bridges()) // it may have had others
 		if len(s.Bridges) > 0 {
 			pipe.HSet(ctx, k.Bridges(), s.Bridges)
@@ -172,7 +172,7 @@ func (s Setup) Missing(ctx context.Context, rdb redis.UniversalClient) (bool, er
 	script := pipe.ScriptExists(ctx, redis.NewScript(s.Enqueue).Hash())
 	api := pipe.Exists(ctx, APIKey)
 	first := pipe.HExists(ctx, Keys{Queue: s.Scheme.Queue(0)}.State(), "partition")
-	queues := pipe.SCard(ctx, "asynq:queues")
+	queues := pipe.SCard(ctx, QueuesKey)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("look for the setup: %w", err)
 	}

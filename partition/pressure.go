@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -56,4 +57,28 @@ func ReadLevels(ctx context.Context, rdb redis.UniversalClient, s Scheme) ([]Lev
 		levels[i] = levelOf(n)
 	}
 	return levels, nil
+}
+
+// Notice is what scripts publish on the channel Keys.Events: a refusal or a change of
+// the pressure level. A refusal writes nothing, so nothing else tells of it.
+type Notice struct {
+	// Event is "refused" or "pressure".
+	Event     string `json:"event"`
+	Partition int    `json:"partition"`
+	// Code and Priority are of a refusal. What was refused before it was read has the
+	// priority "unknown".
+	Code     string `json:"code,omitempty"`
+	Priority string `json:"priority,omitempty"`
+	// From, To, Depth and Capacity are of a change of the level.
+	From     Level `json:"from,omitempty"`
+	To       Level `json:"to,omitempty"`
+	Depth    int   `json:"depth,omitempty"`
+	Capacity int   `json:"capacity,omitempty"`
+}
+
+// ParseNotice reads a message of the channel; false if it is not one of ours.
+func ParseNotice(payload string) (Notice, bool) {
+	var n Notice
+	err := json.Unmarshal([]byte(payload), &n)
+	return n, err == nil && (n.Event == "refused" || n.Event == "pressure") && n.Partition >= 0
 }

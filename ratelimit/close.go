@@ -16,25 +16,6 @@ type Scope struct {
 	Route string
 }
 
-// key is that of the scope's closed-until.
-func (s Scope) key() string { return s.named("closed") }
-
-// slots is the key of the slots given in the scope, where limits count them.
-func (s Scope) slots() string { return s.named("slots") }
-
-// share is the key of how much of those limits is used.
-func (s Scope) share() string { return s.named("share") }
-
-func (s Scope) named(name string) string {
-	if s.Route != "" {
-		name += "@" + s.Route
-	}
-	if s.Room != "" {
-		name += ":" + s.Room
-	}
-	return key(s.Bridge, name)
-}
-
 // Close lets nothing be sent in the scope for the next d. It is how a provider's
 // "retry after" reaches every worker. The latest end of several closures counts; a
 // d of zero or less does nothing. Slots before the end of the closure are lost.
@@ -121,7 +102,7 @@ type closed struct {
 func (l *Limiter) closure(ctx context.Context, op string, s Scope, ms int64, slow slowing) (closed, error) {
 	heard := l.heard.Load()
 	keys := append([]string{s.key(), closuresKey(s.Bridge)}, slow.keys...)
-	reply, err := closeScript.Run(ctx, l.rdb, keys, ms, closedChannel, s.Bridge, slow.given.UnixMilli()).Int64Slice()
+	reply, err := closeScript.Run(ctx, l.rdb, keys, ms, ClosedChannel, s.Bridge, slow.given.UnixMilli()).Int64Slice()
 	if err == nil && len(reply) != 3 {
 		err = fmt.Errorf("reply of %d numbers, want 3", len(reply))
 	}
@@ -131,5 +112,3 @@ func (l *Limiter) closure(ctx context.Context, op string, s Scope, ms int64, slo
 	heard.learn(s.Bridge, millis(reply[1]))
 	return closed{millis(reply[0]), reply[2]}, nil
 }
-
-func closuresKey(bridge string) string { return key(bridge, "closures") }

@@ -136,7 +136,7 @@ func (r *Request) keys() []string {
 		keys = append(keys, s.key())
 	}
 	if r.Token != "" {
-		keys = append(keys, key(r.Bridge, "token:"+r.Token))
+		keys = append(keys, tokenKey(r.Bridge, r.Token))
 	}
 	return keys
 }
@@ -221,8 +221,5 @@ func decodeSlot(reply []int64, grace time.Duration, asked time.Time) (Slot, time
 	}
 	return s, millis(max(closures-now, 0)), nil
 }
-
-// key is a key of the bridge. The braces keep all of them in one cluster slot.
-func key(bridge, name string) string { return "outgate:limit:{" + bridge + "}:" + name }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -14,9 +14,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// closedChannel is where close.lua announces closures.
-const closedChannel = "outgate:limit:closed"
-
 const (
 	// heartbeat is how long the channel may be silent before it is asked for a sign
 	// of life; after as long again it counts as cut.
@@ -52,7 +49,7 @@ func (l *Limiter) Watch(ctx context.Context) error {
 
 // watch notes what is heard on one subscription until it is cut or ctx ends.
 func (l *Limiter) watch(ctx context.Context) {
-	sub := l.rdb.Subscribe(ctx, closedChannel)
+	sub := l.rdb.Subscribe(ctx, ClosedChannel)
 	// A blocked read does not heed ctx.
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
 	defer func() { _ = sub.Close() }()

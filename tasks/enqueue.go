@@ -2,9 +2,7 @@ package tasks
 
 import (
 	"context"
-	"crypto/sha1"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -79,7 +77,7 @@ func newTicket(e *Envelope, s partition.Scheme, replay string) (ticket, error) {
 	}
 	var key, fingerprint string
 	if e.IdempotencyKey != "" {
-		key, fingerprint = keyHash(t.routingKey, e.IdempotencyKey), e.Fingerprint()
+		key, fingerprint = partition.KeyHash(t.routingKey, e.IdempotencyKey), e.Fingerprint()
 	}
 	t.args = [10]any{
 		payload, s.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID()), string(e.Operation), string(priority),
@@ -98,11 +96,6 @@ func editOf(e *Envelope) string {
 		return "-" + e.ExternalMessageID
 	}
 	return ""
-}
-
-func keyHash(routingKey, key string) string {
-	sum := sha1.Sum([]byte(routingKey + "\n" + key))
-	return hex.EncodeToString(sum[:])
 }
 
 // result is the script's answer for one envelope.
