@@ -44,6 +44,8 @@ const (
 	ProbeTTL = 15 * time.Second
 	// ProbeToldTTL is how long after an event of a failed probe there is no other.
 	ProbeToldTTL = time.Hour
+	// CounterTTL is how long asynq keeps the counters of a day.
+	CounterTTL = 90 * 24 * time.Hour
 	// JobTTL is how long jobs are kept.
 	JobTTL = 24 * time.Hour
 )
