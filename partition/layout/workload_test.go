@@ -13,6 +13,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/layout"
@@ -26,7 +27,7 @@ type gateway struct {
 	*testing.T
 	rdb     *redis.Client
 	client  *tasks.Client
-	letters *handlers.DeadLetters
+	letters *ops.DeadLetters
 	cfg     handlers.Config
 	keys    partition.Keys
 }
@@ -45,7 +46,7 @@ func newGateway(t *testing.T) *gateway {
 	cfg := handlers.Config{
 		Scheme:   partition.Scheme{Count: 1, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom},
 		Capacity: 40, Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95},
-		EnqueueScript: tasks.EnqueueScript, MaxBytes: tasks.DefaultMaxBytes, Policy: policy, Bridges: []*handlers.Bridge{
+		MaxBytes: tasks.DefaultMaxBytes, Policy: policy, Bridges: []*handlers.Bridge{
 			bridge("ok", func(b *handlers.Bridge) { b.MaxText, b.CoalesceEdits = 20, true }),
 			bridge("limited", func(b *handlers.Bridge) {
 				b.BridgeLimits, b.RoomLimits = ratelimit.Must("1/1s"), ratelimit.Must("10/1s")
@@ -58,7 +59,7 @@ func newGateway(t *testing.T) *gateway {
 	rdb := redistest.Start(t).Client()
 	g := &gateway{T: t, rdb: rdb, client: tasks.NewClient(rdb), cfg: cfg, keys: partition.Keys{Queue: cfg.Scheme.Queue(0)}}
 	t.Cleanup(func() { _ = g.client.Close() })
-	g.letters = handlers.NewDeadLetters(rdb, cfg.Scheme, g.client)
+	g.letters = ops.NewDeadLetters(rdb, cfg.Scheme, g.client)
 	g.letters.ResultTTL, g.letters.IdempotencyWindow = time.Minute, time.Minute
 	return g
 }
@@ -136,7 +137,7 @@ func (g *gateway) until(what string, ok func() bool) {
 // somebody deletes a task and pauses the queue.
 func (g *gateway) before() []tasks.Receipt {
 	g.Helper()
-	old, err := json.Marshal(handlers.Suspension{By: "gateway", SinceMS: time.Now().Add(-time.Hour).UnixMilli()})
+	old, err := json.Marshal(ops.Suspension{By: "gateway", SinceMS: time.Now().Add(-time.Hour).UnixMilli()})
 	g.must(err)
 	g.must(g.rdb.HSet(g.Context(), partition.SuspendedKey, "broken", old).Err())
 
@@ -221,9 +222,9 @@ func (g *gateway) held() {
 // operators suspend, replay and purge.
 func (g *gateway) operators(dead tasks.Receipt) {
 	g.Helper()
-	_, err := handlers.SuspendBridge(g.Context(), g.rdb, "ok", handlers.Suspension{By: "operator", SinceMS: 1})
+	_, err := ops.SuspendBridge(g.Context(), g.rdb, "ok", ops.Suspension{By: "operator", SinceMS: 1})
 	g.must(err)
-	g.must(handlers.ResumeBridge(g.Context(), g.rdb, "ok"))
+	g.must(ops.ResumeBridge(g.Context(), g.rdb, "ok"))
 	replayed, err := g.letters.Replay(g.Context(), dead.ID)
 	g.must(err)
 	g.settle(tasks.Receipt{ID: replayed.ID})
@@ -242,7 +243,8 @@ func TestAGatewayLeavesNothingInRedisThatIsNotListed(t *testing.T) {
 	g.must(setup.Announce(t.Context(), g.rdb))
 	watch, stop := watchRedis(t, g.rdb)
 	receipts := g.before()
-	w := handlers.NewWorker(g.rdb, g.cfg)
+	w, err := handlers.New(g.rdb, g.cfg)
+	g.must(err)
 	g.must(w.Start(t.Context()))
 	g.until("asynq's workers are heard of", func() bool { return g.rdb.Exists(t.Context(), partition.ServersKey).Val() == 1 })
 	g.must(asynq.NewInspectorFromRedisClient(g.rdb).UnpauseQueue(g.keys.Queue))
@@ -256,7 +258,7 @@ func TestAGatewayLeavesNothingInRedisThatIsNotListed(t *testing.T) {
 	g.until("everything was seen, or 20 s are over", func() bool {
 		return len(without(watch.unseen(), notHere)) == 0 || time.Now().After(late)
 	})
-	w.Shutdown()
+	_ = w.Stop(context.Background())
 	stop()
 	for _, f := range watch.wrong() {
 		t.Error(f)
