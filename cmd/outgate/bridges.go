@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/cmd/outgate/internal/view"
+	"github.com/outgate/outgate/handlers/api"
 )
 
 func (a *app) bridgesCommand() *cobra.Command {

@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/channels"
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )

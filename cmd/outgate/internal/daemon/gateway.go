@@ -18,11 +18,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/cmd/outgate/internal/telemetry"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/autoscale"

@@ -8,7 +8,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/cmd/outgate/internal/page/chromium"
+	"github.com/outgate/outgate/handlers/page/chromium"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"

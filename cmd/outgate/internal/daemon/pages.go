@@ -12,10 +12,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/cmd/outgate/internal/listen"
-	"github.com/outgate/outgate/cmd/outgate/internal/page"
+	"github.com/outgate/outgate/handlers/api"
+	"github.com/outgate/outgate/handlers/page"
 )
 
 // pages are the ops pages of a gateway.

@@ -9,11 +9,11 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/channels"
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/listen"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/partition"
 )
 

@@ -18,8 +18,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )

@@ -8,9 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/cmd/outgate/internal/view"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/partition"
 )
 

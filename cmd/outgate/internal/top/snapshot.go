@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
 	"github.com/outgate/outgate/cmd/outgate/internal/view"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/partition"
 )
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/ops"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 )
 
 // refused is the error of an answer.

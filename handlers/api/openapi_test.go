@@ -13,11 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/ops"
 )
 
-const openAPIFile = "../../../../docs/api/openapi.yaml"
+const openAPIFile = "../../docs/api/openapi.yaml"
 
 // spec is what the test reads of the OpenAPI file.
 type spec struct {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/partition"
 )
 

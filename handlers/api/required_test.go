@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 )
 
 func TestRequiredWorkers(t *testing.T) {

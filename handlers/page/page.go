@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 )
 
 //go:embed assets

@@ -3,7 +3,7 @@ package api_test
 import (
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 )
 
 func TestABridgeThatWasRefusedSaysHowMuchOfItsLimitsItUses(t *testing.T) {

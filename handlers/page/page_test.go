@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/cmd/outgate/internal/gatewaytest"
+	"github.com/outgate/outgate/handlers/api"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"

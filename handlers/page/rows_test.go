@@ -3,7 +3,7 @@ package page_test
 import (
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/page/chromium"
+	"github.com/outgate/outgate/handlers/page/chromium"
 )
 
 // Two events may have the time, the kind and the subject in common.

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/cmd/outgate/internal/gatewaytest"
-	"github.com/outgate/outgate/cmd/outgate/internal/page"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/api"
+	"github.com/outgate/outgate/handlers/gatewaytest"
+	"github.com/outgate/outgate/handlers/page"
 )
 
 // What the tests say often.

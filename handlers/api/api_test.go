@@ -11,9 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
-	"github.com/outgate/outgate/cmd/outgate/internal/gatewaytest"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/api"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 )
 
 // What the tests say often.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/api"
+	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/ops"
 )
 

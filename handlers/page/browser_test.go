@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/page/chromium"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/ops"
+	"github.com/outgate/outgate/handlers/page/chromium"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
