@@ -2,7 +2,6 @@ package partition
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -74,7 +73,7 @@ func AskDeadLetter(ctx context.Context, pipe redis.Pipeliner, k Keys, id string)
 func FindKey(ctx context.Context, rdb redis.UniversalClient, k Keys, hash string) (string, error) {
 	pipe := rdb.Pipeline()
 	waiting, settled := pipe.Get(ctx, k.Unique(hash)), pipe.Get(ctx, k.Idempotency(hash))
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := exec(ctx, pipe); err != nil {
 		return "", fmt.Errorf("look for an idempotency key: %w", err)
 	}
 	if id := waiting.Val(); id != "" {

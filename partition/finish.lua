@@ -12,7 +12,7 @@
 --          0 it was settled before  -1 another attempt has taken over
 -- @include promote.lua
 -- @include archive.lua
--- @include pressure.lua
+-- @include relax.lua
 local id, line, kind, ns = ARGV[1], ARGV[2], ARGV[4], ARGV[7]
 local t = aq .. "t:" .. id
 local v = redis.call("HMGET", t, "state", "og_flight", "unique_key", "og_settled", "og_reply", "og_steps")

@@ -11,7 +11,7 @@
 --          -1 where it is held (purge)
 -- @include clock.lua
 -- @include promote.lua
--- @include pressure.lua
+-- @include relax.lua
 local op, id = ARGV[1], ARGV[2]
 local t, dead = aq .. "t:" .. id, og .. "dead:" .. id
 local v = redis.call("HMGET", t, "state", "og_held", "unique_key")

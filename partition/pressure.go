@@ -3,7 +3,6 @@ package partition
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -48,7 +47,7 @@ func ReadLevels(ctx context.Context, rdb redis.UniversalClient, s Scheme) ([]Lev
 	for i := range ranks {
 		ranks[i] = pipe.HGet(ctx, Keys{Queue: s.Queue(i)}.State(), "level")
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := exec(ctx, pipe); err != nil {
 		return nil, fmt.Errorf("read the pressure: %w", err)
 	}
 	levels := make([]Level, s.Count)

@@ -3,7 +3,6 @@ package partition
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,7 +148,7 @@ func describeHeads(ctx context.Context, rdb redis.UniversalClient, s Scheme, now
 			paused:  pipe.Exists(ctx, k.Paused()),
 		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := exec(ctx, pipe); err != nil {
 		return fmt.Errorf("read the heads of the lines: %w", err)
 	}
 	for i, h := range heads {

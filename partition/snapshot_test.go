@@ -1,6 +1,7 @@
 package partition_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,17 @@ func TestReadAsksAsMuchOfAPartitionAsItIsTold(t *testing.T) {
 			}
 		}
 	}, capacity(10), func(s *partition.Setup) { s.Scheme.Count = 3 })
+}
+
+func TestReadSaysThatAKeyIsOfAnotherType(t *testing.T) {
+	onBothBackends(t, func(g *gateway) {
+		// Other keys are not there, of this partition and of the one before.
+		k := partition.Keys{Queue: g.setup.Scheme.Queue(1)}
+		g.do("SET", k.Retry(), "x")
+		if _, err := partition.Inspect(g.Context(), g.rdb, g.setup.Scheme); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
+			g.Errorf("got %v, want an error with WRONGTYPE", err)
+		}
+	}, func(s *partition.Setup) { s.Scheme.Count = 3 })
 }
 
 func TestReadSaysThatRedisIsGone(t *testing.T) {

@@ -12,7 +12,7 @@
 --          among the parked}
 -- @include clock.lua
 -- @include promote.lua
--- @include pressure.lua
+-- @include relax.lua
 -- @include protobuf_read.lua
 -- @include line.lua
 local STEP = 100

@@ -7,7 +7,7 @@
 -- LOCK_TTL is how long the lock of an idempotency key outlives a lost task, in s.
 local LOCK_TTL = 31536000
 -- What the call knows once open has read it, and what its admissions change.
-local tail, c, us, held, level, first_level, first_seq, first_operation, first_priority
+local queue, c, us, held, level, first_level, first_seq, first_operation, first_priority
 
 -- open reads what the admissions of this call need; it answers false where no
 -- gateway has configured the partition. The call counts its admissions in one
@@ -17,7 +17,7 @@ local function open(operation, priority)
   if not c then return false end
   us, held, level = now_us(), depth(), c.level
   first_level, first_seq, first_operation, first_priority = level, c.seq, operation, priority
-  tail = message_tail(string.sub(tag, 2, -2))
+  queue = varint(#tag - 2) .. string.sub(tag, 2, -2)
   return true
 end
 
@@ -108,10 +108,10 @@ local function admit(payload, line, operation, priority, bridge, channel, key, f
   c.seq = math.max(c.seq + 1, us)
   local id = string.format("%03d-%016x", c.partition, c.seq)
   local t, critical = aq .. "t:" .. id, priority == "critical"
-  local msg = message_of(operation, payload, id, tail)
+  local msg = message_of(operation, payload, id, queue)
   if key ~= "" then
     local lock = aq .. "unique:outgate:" .. key
-    msg = msg .. message_key(lock, fingerprint, key)
+    msg = msg .. field(LOCK, lock) .. header("outgate-fingerprint", fingerprint) .. header("outgate-key", key)
     redis.call("SET", lock, id, "EX", LOCK_TTL)
     redis.call("HSET", t, "unique_key", lock)
   end

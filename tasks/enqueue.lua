@@ -22,7 +22,7 @@
 -- @include admit.lua
 local NOT_READY = "OUTGATE_NOT_READY no gateway has configured this Redis yet"
 
-local function admit_batch()
+if ARGV[1] == "batch/2" then
   if not open(ARGV[5], ARGV[6]) then return { "0", "- " .. NOT_READY } end
   local replies = { "0" }
   for i = 3, #ARGV, 10 do
@@ -50,7 +50,6 @@ local function admit_batch()
 end
 
 -- What only the other two ways need is below: each call makes its functions anew.
-if ARGV[1] == "batch/2" then return admit_batch() end
 -- @include envelope.lua
 -- @include route.lua
 

@@ -7,7 +7,7 @@
 -- their ids, except a held head, for which its line waits.
 local function archive(id, text, seconds)
   local t = aq .. "t:" .. id
-  local msg = redis.call("HGET", t, "msg") .. field(7, text) .. number_field(11, seconds)
+  local msg = redis.call("HGET", t, "msg") .. field(7, text) .. varint(11 * 8) .. varint(seconds)
   redis.call("HSET", t, "msg", msg, "state", "archived")
   redis.call("HDEL", t, "pending_since")
   redis.call("ZADD", aq .. "archived", seconds, id)

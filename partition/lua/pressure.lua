@@ -46,11 +46,3 @@ local function set_level(c, n, old, new)
     '{"event":"pressure","partition":%d,"from":"%s","to":"%s","depth":%d,"capacity":%d}',
     c.partition, LEVELS[old], LEVELS[new], n, c.capacity))
 end
-
--- relax lets the level follow a depth that may have fallen.
-local function relax()
-  local c = conf()
-  if not c then return end
-  local n = depth()
-  set_level(c, n, c.level, level_for(c, n, c.level))
-end

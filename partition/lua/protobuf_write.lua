@@ -13,6 +13,5 @@ local function varint(n)
   return table.concat(out)
 end
 
--- field writes a string, number_field an integer; no number is above 15.
-local function field(number, s) return string.char(number * 8 + 2) .. varint(#s) .. s end
-local function number_field(number, n) return string.char(number * 8) .. varint(n) end
+-- field writes a string. The key of an integer is varint(number * 8).
+local function field(number, s) return varint(number * 8 + 2) .. varint(#s) .. s end
