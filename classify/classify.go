@@ -5,10 +5,10 @@
 // report facts (Error, Reply), this package turns them into a Verdict, the
 // handlers act on it. The same error always gives the same verdict.
 //
-// A reason that a channel states itself decides; then the rules of its channel
-// (rules_<channel>.go), those of HTTP, and last the cause of a broken
-// connection. What nothing knows is retryable and ambiguous. A bridge may put
-// its own Rules before all of these.
+// A reason that a channel states itself decides; then the rules of its Table, which
+// each of its errors carries, then those of HTTP, and last the cause of a broken
+// connection. What nothing knows is retryable and ambiguous. A bridge may put its own
+// Rules before all of these.
 package classify
 
 import "time"

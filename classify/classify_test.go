@@ -19,17 +19,24 @@ import (
 	"github.com/outgate/outgate/classify"
 )
 
+// receivers is a table like that of the webhooks: a 403 is the bridge's, and a second
+// request is dropped.
+var receivers = &classify.Table{
+	Rules:   classify.Rules{{Status: 403, Category: classify.Fatal, Reason: classify.ReasonForbidden}},
+	Dedupes: true,
+}
+
 // webhook makes the failure of a webhook that answered.
 func webhook(status int) *classify.Error {
 	return &classify.Error{
-		Channel: "webhook", Op: "post", Sent: classify.SentRefused,
+		Channel: "webhook", Table: receivers, Op: "post", Sent: classify.SentRefused,
 		Reply: classify.Reply{Status: status},
 	}
 }
 
 // broken makes the failure of a request that got no answer.
 func broken(sent classify.Sent, err error) *classify.Error {
-	return &classify.Error{Channel: "webhook", Op: "post", Sent: sent, Err: err}
+	return &classify.Error{Channel: "webhook", Table: receivers, Op: "post", Sent: sent, Err: err}
 }
 
 func dialError(err error) error {
@@ -92,7 +99,7 @@ func TestClassifyAnswers(t *testing.T) {
 				t.Errorf("webhook (-want +got):\n%s", diff)
 			}
 			generic := webhook(tc.status)
-			generic.Channel = "other"
+			generic.Channel, generic.Table = "other", nil
 			want.Ambiguous = tc.elsewhereInDoubt
 			if tc.elsewhere != "" {
 				want.Category = tc.elsewhere
@@ -211,7 +218,7 @@ func TestClassifyEdges(t *testing.T) {
 		},
 		"a stated reason beats the status": {
 			&classify.Error{
-				Channel: "webhook", Sent: classify.SentRefused, Reason: classify.ReasonInvalidReply,
+				Channel: "webhook", Table: receivers, Sent: classify.SentRefused, Reason: classify.ReasonInvalidReply,
 				Reply: classify.Reply{Status: 400, Message: "<html>"},
 			},
 			classify.Verdict{
@@ -241,7 +248,7 @@ func TestClassifyEdges(t *testing.T) {
 			},
 		},
 		"an answer cut off after a 200 is doubt": {
-			&classify.Error{Channel: "webhook", Reply: classify.Reply{Status: 200}, Err: io.ErrUnexpectedEOF},
+			&classify.Error{Channel: "webhook", Table: receivers, Reply: classify.Reply{Status: 200}, Err: io.ErrUnexpectedEOF},
 			classify.Verdict{
 				Category: classify.Retryable, Reason: classify.ReasonConnectionLost, Ambiguous: true,
 				Provider: classify.Provider{Status: 200, Message: "unexpected EOF"},

@@ -10,8 +10,10 @@ import (
 // Error is what a channel returns: the facts of a failed attempt. It carries no
 // secret and no payload.
 type Error struct {
-	// Channel names the rules that apply, "webhook" for instance.
+	// Channel is the name of the channel, "webhook" for instance.
 	Channel string
+	// Table is what is known of the channel; nil is nothing but the rules of HTTP.
+	Table *Table
 	// Op is what was tried, "post" for instance.
 	Op string
 	Reply

@@ -26,6 +26,9 @@ func FuzzClassify(f *testing.F) {
 				RetryAfter: time.Duration(after), Scope: classify.Scope(scope),
 			},
 		}
+		if channel == "webhook" {
+			e.Table = receivers
+		}
 		if cause != "" {
 			e.Err = errors.New(cause)
 		}

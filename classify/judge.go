@@ -72,7 +72,7 @@ type failure struct {
 	e Error
 	// text is what Rule.Contains looks into, as raw as it came.
 	text  string
-	table table
+	table Table
 }
 
 // examine finds the facts in err. An error of no channel has only a cause.
@@ -85,7 +85,11 @@ func examine(err error) failure {
 	if e.Sent == SentUnknown && (statusReason(e.Status) != "" || e.Code != "") {
 		e.Sent = SentRefused
 	}
-	return failure{e: e, text: e.text(), table: channels[e.Channel]}
+	f := failure{e: e, text: e.text()}
+	if e.Table != nil {
+		f.table = *e.Table
+	}
+	return f
 }
 
 // builtin is the judgement of the built-in rules.
@@ -93,7 +97,7 @@ func (f failure) builtin() (Category, Reason) {
 	if f.e.Reason.Known() {
 		return f.e.Reason.Category(), f.e.Reason
 	}
-	if r, ok := f.table.rules.match(f); ok {
+	if r, ok := f.table.Rules.match(f); ok {
 		return r.Category, r.Reason
 	}
 	if r, ok := httpRules.match(f); ok {
@@ -121,5 +125,5 @@ func (f failure) ambiguous(r Reason) bool {
 	}
 	// A server that answers with its own failure may have failed after the
 	// message went out.
-	return !f.table.dedupes && (f.e.Status/100 == 5 || r == ReasonProviderError)
+	return !f.table.Dedupes && (f.e.Status/100 == 5 || r == ReasonProviderError)
 }

@@ -23,6 +23,9 @@ type Rule struct {
 	// After is the least delay before the next attempt, during which the bridge is
 	// closed; a longer one asked for by the provider holds. Only for Retryable.
 	After time.Duration
+	// Note says in documentation what the condition means, "unknown channel" for
+	// instance. Nothing depends on it.
+	Note string `yaml:"-"`
 }
 
 // Rules are tried in order; the first that matches decides.
@@ -80,22 +83,12 @@ func (rs Rules) match(f failure) (Rule, bool) {
 	return Rule{}, false
 }
 
-// table is what is known of one channel.
-type table struct {
-	// rules come before httpRules.
-	rules Rules
-	// dedupes is true where the provider drops a second request with the same
-	// token: after its own 5xx, trying again cannot make a double.
-	dedupes bool
-}
-
-// channels holds the table of each channel. One that is not in it is judged by
-// HTTP's rules alone.
-var channels = map[string]table{
-	"discord":  discordTable,
-	"matrix":   matrixTable,
-	"slack":    slackTable,
-	"telegram": telegramTable,
-	"webhook":  webhookTable,
-	"xmpp":     xmppTable,
+// Table is what is known of one channel. The channel puts it into each of its errors
+// (Error.Table); an error without one is judged by the rules of HTTP alone.
+type Table struct {
+	// Rules say what the provider's errors mean. They come before those of HTTP.
+	Rules Rules
+	// Dedupes is true if the provider drops a second request with the same token:
+	// after its own 5xx, trying again cannot make a double.
+	Dedupes bool
 }

@@ -1,6 +1,9 @@
 package classify
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // httpRules is what a status means to any provider.
 var httpRules = Rules{
@@ -16,6 +19,10 @@ var httpRules = Rules{
 	{Status: http.StatusServiceUnavailable, Category: Retryable, Reason: ReasonUnavailable},
 	{Status: http.StatusGatewayTimeout, Category: Retryable, Reason: ReasonUnavailable},
 }
+
+// HTTPRules are the rules of HTTP: what a status means where the table of the channel
+// does not say.
+func HTTPRules() Rules { return slices.Clone(httpRules) }
 
 // statusReason is what a status without a rule means by its class, empty if it
 // is no refusal.

@@ -13,7 +13,11 @@ import (
 
 func TestRulesComeBeforeTheBuiltInOnes(t *testing.T) {
 	answer := func(channel string, r classify.Reply) *classify.Error {
-		return &classify.Error{Channel: channel, Sent: classify.SentRefused, Reply: r}
+		e := &classify.Error{Channel: channel, Sent: classify.SentRefused, Reply: r}
+		if channel == "webhook" {
+			e.Table = receivers
+		}
+		return e
 	}
 	verdict := func(c classify.Category, r classify.Reason, p classify.Provider) classify.Verdict {
 		return classify.Verdict{Category: c, Reason: r, Provider: p}
@@ -90,7 +94,7 @@ func TestRulesComeBeforeTheBuiltInOnes(t *testing.T) {
 		},
 		"no rule knows what became of a request without answer": {
 			classify.Rule{Contains: "eof", Category: retryable, Reason: classify.ReasonRateLimited},
-			&classify.Error{Channel: "webhook", Err: io.EOF},
+			&classify.Error{Channel: "webhook", Table: receivers, Err: io.EOF},
 			doubt(verdict(retryable, classify.ReasonRateLimited, classify.Provider{Message: "EOF"})),
 		},
 		"an error of no channel is matched by its text": {

@@ -2,55 +2,32 @@ package handlers
 
 import (
 	"context"
-	"time"
 
-	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/handlers/provider"
 	"github.com/outgate/outgate/tasks"
 )
 
-// Channel is a kind of provider. Its errors are *classify.Error: facts, no
-// judgement. It must return when ctx ends.
-type Channel interface {
-	// Type is the channel's name, "webhook" for instance.
-	Type() string
-	Capabilities() tasks.Capabilities
-	Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error)
-}
-
-// Editor is a channel that can change a text it sent.
-type Editor interface {
-	Edit(ctx context.Context, m tasks.Message) (tasks.Delivery, error)
-}
-
-// MediaSender is a channel that can send media.
-type MediaSender interface {
-	SendMedia(ctx context.Context, m tasks.Message) (tasks.Delivery, error)
-}
-
-// MediaEditor is a channel that can change media it sent.
-type MediaEditor interface {
-	EditMedia(ctx context.Context, m tasks.Message) (tasks.Delivery, error)
-}
-
-// Deleter is a channel that can take back a message it sent. It is asked where an
-// edit needs fewer pieces than the text before.
-type Deleter interface {
-	Delete(ctx context.Context, m tasks.Message) error
-}
-
-// Reconciler is a channel that can ask its provider whether it has a message. It is
-// asked before a message is sent again that may have been accepted.
-type Reconciler interface {
-	// Find looks for the message with m's token, sent since. The bool is false where
-	// the provider has none.
-	Find(ctx context.Context, m tasks.Message, since time.Time) (tasks.Delivery, bool, error)
-}
-
-// Pacer is a channel that knows its provider's limits.
-type Pacer interface {
-	// Pace is for messages of m's operation to m's room.
-	Pace(m tasks.Message) ratelimit.Pace
-}
+// What a channel is, and what it may be beside. Package provider describes each.
+type (
+	// Channel is a kind of provider.
+	Channel = provider.Channel
+	// Editor can change a text it sent.
+	Editor = provider.Editor
+	// MediaSender can send media.
+	MediaSender = provider.MediaSender
+	// MediaEditor can change media it sent.
+	MediaEditor = provider.MediaEditor
+	// Deleter can take back a message it sent.
+	Deleter = provider.Deleter
+	// Reconciler can ask its provider whether it has a message.
+	Reconciler = provider.Reconciler
+	// Pacer knows its provider's limits.
+	Pacer = provider.Pacer
+	// Checker can try its credential without sending anything.
+	Checker = provider.Checker
+	// Closer holds connections.
+	Closer = provider.Closer
+)
 
 // sender finds the channel's method for an operation, nil where it has none.
 func sender(c Channel, op tasks.Operation) func(context.Context, tasks.Message) (tasks.Delivery, error) {

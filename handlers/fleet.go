@@ -99,7 +99,7 @@ func (w *Worker) retire(old *fleet, after time.Duration) {
 // close closes the channels that can be closed.
 func (f *fleet) close() {
 	for _, b := range f.bridges {
-		if c, ok := b.Channel.(interface{ Close() }); ok {
+		if c, ok := b.Channel.(Closer); ok {
 			c.Close()
 		}
 	}

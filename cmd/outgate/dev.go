@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,7 @@ func (a *app) devCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8080", "host:port of the web pages")
 	cmd.Flags().StringVar(&f.redisAddr, "redis-addr", "127.0.0.1:6390", "host:port of the Redis")
 	cmd.Flags().StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
-	cmd.Flags().StringSliceVar(&f.fakes, "fake", nil, "also bridges to providers in this process, with their limits: telegram, slack, discord, matrix, xmpp")
+	cmd.Flags().StringSliceVar(&f.fakes, "fake", nil, "also bridges to providers in this process, with their limits: "+strings.Join(channels.Faked(), ", "))
 	cmd.Flags().BoolVar(&f.noTour, "no-tour", false, "leave out the tour")
 	return cmd
 }

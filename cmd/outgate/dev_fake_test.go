@@ -1,17 +1,21 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/outgate/outgate/cmd/outgate/internal/channels"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 )
 
 func TestDevShowsTheTourOnEveryFake(t *testing.T) {
-	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--fake", "telegram,slack", "--fake", "discord,matrix,xmpp")
+	faked := channels.Faked()
+	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0",
+		"--fake", strings.Join(faked[:2], ","), "--fake", strings.Join(faked[2:], ","))
 	outgatetest.Eventually(t, "it says how to go on", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C ends it.\n") })
 	out := p.Out.String()
-	for _, bridge := range []string{"telegram", "slack", "discord", "matrix", "xmpp"} {
+	for _, bridge := range faked {
 		_, tour, found := strings.Cut(out, "over bridge "+bridge+", which leads to a fake")
 		_, room, _ := strings.Cut(tour, "In the room stands now:\n")
 		room, _, _ = strings.Cut(room, "\n\n")
@@ -31,7 +35,7 @@ func TestDevShowsTheTourOnEveryFake(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got := world{}.run(t, "dev", "--fake", "telegram,icq")
-	if got.Code != 2 || got.Err != "outgate: --fake icq: there is none; there are discord, matrix, slack, telegram, xmpp\n" {
+	if got.Code != 2 || got.Err != "outgate: --fake icq: there is none; there are "+strings.Join(slices.Sorted(slices.Values(faked)), ", ")+"\n" {
 		t.Errorf("%+v", got)
 	}
 }

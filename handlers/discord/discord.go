@@ -64,6 +64,17 @@ const (
 // documented, but told in each reply.
 var botLimits = ratelimit.Must("50/1s")
 
+// capabilities are all four operations; Discord drops a nonce it knows.
+var capabilities = tasks.Capabilities{
+	Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
+	Idempotency:  tasks.Native,
+	Window:       window,
+	Text:         tasks.Length{Max: maxText, Of: measure},
+	Caption:      tasks.Length{Max: maxText, Of: measure},
+	FetchesMedia: true,
+	Calls:        []string{"@everyone", "@here"},
+}
+
 // Config says which bot speaks.
 type Config struct {
 	// Token is the bot's, without the word Bot before it. It is required.
@@ -96,6 +107,7 @@ func New(cfg Config) (*Channel, error) {
 		token: cfg.Token,
 		sender: httpsend.New(httpsend.Config{
 			Channel:      Type,
+			Table:        table,
 			AllowPrivate: cfg.BaseURL != "",
 			Secrets:      []string{cfg.Token},
 			MaxBody:      maxBody,
@@ -108,19 +120,8 @@ func New(cfg Config) (*Channel, error) {
 // Type is "discord".
 func (c *Channel) Type() string { return Type }
 
-// Capabilities are all four operations; Discord drops a nonce it knows.
-func (c *Channel) Capabilities() tasks.Capabilities {
-	length := tasks.Length{Max: maxText, Of: measure}
-	return tasks.Capabilities{
-		Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
-		Idempotency:  tasks.Native,
-		Window:       window,
-		Text:         length,
-		Caption:      length,
-		FetchesMedia: true,
-		Calls:        []string{"@everyone", "@here"},
-	}
-}
+// Capabilities are what the channel can do.
+func (c *Channel) Capabilities() tasks.Capabilities { return capabilities }
 
 // Pace is the limit of the bot. The routes are those whose buckets Discord tells of
 // in its replies: new messages, edits, deletions.

@@ -19,3 +19,6 @@ func ReadFault(body []byte) (code, message string, isJSON bool) {
 
 // Escape is what makes plain text into Markdown.
 var Escape = escape
+
+// Table is what each error of the channel carries.
+var Table = table

@@ -49,7 +49,7 @@ func (c *Channel) Find(ctx context.Context, m tasks.Message, since time.Time) (t
 		}
 	}
 	return tasks.Delivery{}, false, &classify.Error{
-		Channel: Type, Op: opList, Reason: classify.ReasonAmbiguous,
+		Channel: Type, Table: table, Op: opList, Reason: classify.ReasonAmbiguous,
 		Err: fmt.Errorf("not among the first %d messages", maxPages*pageSize),
 	}
 }

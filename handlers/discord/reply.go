@@ -126,7 +126,7 @@ func invalid(op string, r httpsend.Reply, why string) error {
 		err = errors.New(why)
 	}
 	return &classify.Error{
-		Channel: Type, Op: op,
+		Channel: Type, Table: table, Op: op,
 		Reply:  classify.Reply{Status: r.Status},
 		Sent:   classify.SentUnknown,
 		Reason: classify.ReasonInvalidReply,

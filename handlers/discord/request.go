@@ -147,5 +147,5 @@ func (c *Channel) messages(m *tasks.Message, id *string) (*url.URL, error) {
 
 // unsendable is the error of a message that cannot be put on the wire.
 func unsendable(op string, err error) error {
-	return &classify.Error{Channel: Type, Op: op, Sent: classify.SentNo, Reason: classify.ReasonInvalidRequest, Err: err}
+	return &classify.Error{Channel: Type, Table: table, Op: op, Sent: classify.SentNo, Reason: classify.ReasonInvalidRequest, Err: err}
 }

@@ -46,8 +46,10 @@ var ErrBodyTooLong = errors.New("reply body too long")
 
 // Config says how a Sender sends.
 type Config struct {
-	// Channel names the rules that apply to the errors, "webhook" for instance.
+	// Channel is the name of the channel in the errors, "webhook" for instance.
 	Channel string
+	// Table goes into the errors: what is known of the channel, for package classify.
+	Table *classify.Table
 	// AllowPrivate lets requests go to any address and through the proxy of the
 	// environment. Without it only public addresses are dialed, and no proxy.
 	AllowPrivate bool
@@ -228,7 +230,7 @@ func (s *Sender) read(ctx context.Context, resp *http.Response) Reply {
 
 // failed is the error of a request that got no answer.
 func (s *Sender) failed(ctx context.Context, op string, sent classify.Sent, err error) error {
-	e := &classify.Error{Channel: s.cfg.Channel, Op: op, Sent: sent}
+	e := &classify.Error{Channel: s.cfg.Channel, Table: s.cfg.Table, Op: op, Sent: sent}
 	var forbidden *AddressError
 	if errors.As(err, &forbidden) {
 		e.Reason, err = classify.ReasonAddressForbidden, forbidden
@@ -258,6 +260,7 @@ func (s *Sender) Refused(op string, r Reply, code, message string) *classify.Err
 	message = message[:min(len(message), maxMessage)]
 	return &classify.Error{
 		Channel: s.cfg.Channel,
+		Table:   s.cfg.Table,
 		Op:      op,
 		Sent:    classify.SentRefused,
 		Reply: classify.Reply{

@@ -17,3 +17,6 @@ func MarkdownSize(md string) int { return size(md) + size(markup.HTML(md)) }
 
 // HTMLSize is what an HTML text really takes.
 func HTMLSize(html string) int { return size(markup.Text(html)) + size(html) }
+
+// Table is what each error of the channel carries.
+var Table = table

@@ -25,6 +25,18 @@ const (
 // that a user sends. In windows its bucket never runs dry.
 var pace = ratelimit.Pace{Bridge: ratelimit.Must("10/50s")}
 
+// capabilities are all four operations; the homeserver drops a transaction that it
+// knows, and fetches no media by itself.
+var capabilities = tasks.Capabilities{
+	Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
+	Idempotency:  tasks.Native,
+	Window:       window,
+	Text:         tasks.Length{Max: maxText, Of: units},
+	Caption:      tasks.Length{Max: maxCaption, Of: units},
+	FetchesMedia: true,
+	Calls:        []string{"@room"},
+}
+
 // Config says which homeserver to write to, and as whom.
 type Config struct {
 	// Token is the access token of the user that writes. It is required.
@@ -67,6 +79,7 @@ func New(cfg Config) (*Channel, error) {
 	sender := func(maxBody int64) *httpsend.Sender {
 		return httpsend.New(httpsend.Config{
 			Channel:      Type,
+			Table:        table,
 			AllowPrivate: true, // the operator names the homeserver
 			Secrets:      []string{cfg.Token},
 			MaxBody:      maxBody,
@@ -87,19 +100,8 @@ func New(cfg Config) (*Channel, error) {
 // Type is "matrix".
 func (c *Channel) Type() string { return Type }
 
-// Capabilities are all four operations; the homeserver drops a transaction that it
-// knows, and fetches no media by itself.
-func (c *Channel) Capabilities() tasks.Capabilities {
-	return tasks.Capabilities{
-		Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
-		Idempotency:  tasks.Native,
-		Window:       window,
-		Text:         tasks.Length{Max: maxText, Of: units},
-		Caption:      tasks.Length{Max: maxCaption, Of: units},
-		FetchesMedia: true,
-		Calls:        []string{"@room"},
-	}
-}
+// Capabilities are what the channel can do.
+func (c *Channel) Capabilities() tasks.Capabilities { return capabilities }
 
 // Pace is Synapse's default for a user: edits count as messages, rooms do not
 // matter.

@@ -62,7 +62,7 @@ func uploadRefused(err error) error {
 
 func rejected(why string) error {
 	return &classify.Error{
-		Channel: Type, Op: opUpload, Sent: classify.SentNo, Reason: classify.ReasonMediaRejected, Err: errors.New(why),
+		Channel: Type, Table: table, Op: opUpload, Sent: classify.SentNo, Reason: classify.ReasonMediaRejected, Err: errors.New(why),
 	}
 }
 

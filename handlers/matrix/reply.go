@@ -97,5 +97,5 @@ func unsent(err error) error {
 // odd is the error of a request before the message that was accepted with a reply
 // that nobody understands.
 func odd(op string, err error) error {
-	return &classify.Error{Channel: Type, Op: op, Sent: classify.SentNo, Reason: classify.ReasonProviderError, Err: err}
+	return &classify.Error{Channel: Type, Table: table, Op: op, Sent: classify.SentNo, Reason: classify.ReasonProviderError, Err: err}
 }

@@ -30,7 +30,7 @@ type request struct {
 func (c *Channel) call(ctx context.Context, r request) (httpsend.Reply, error) {
 	if i := slices.IndexFunc(r.path, leads); i >= 0 {
 		return httpsend.Reply{}, &classify.Error{
-			Channel: Type, Op: r.op, Sent: classify.SentNo, Reason: classify.ReasonInvalidRequest,
+			Channel: Type, Table: table, Op: r.op, Sent: classify.SentNo, Reason: classify.ReasonInvalidRequest,
 			Err: fmt.Errorf("%q is no id", r.path[i]),
 		}
 	}

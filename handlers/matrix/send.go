@@ -78,7 +78,7 @@ func (c *Channel) put(ctx context.Context, m *tasks.Message, body *content) (tas
 	if err != nil {
 		// The event is in the room, most likely, but nobody knows its id.
 		return tasks.Delivery{}, &classify.Error{
-			Channel: Type, Op: op, Sent: classify.SentUnknown, Reason: classify.ReasonInvalidReply, Err: err,
+			Channel: Type, Table: table, Op: op, Sent: classify.SentUnknown, Reason: classify.ReasonInvalidReply, Err: err,
 		}
 	}
 	return delivery(m, eventID, body.URL), nil

@@ -31,6 +31,13 @@ import (
 // Type is the channel's name.
 const Type = "sandbox"
 
+// capabilities are all four operations. A token it has seen is delivered again:
+// what was sent twice must show.
+var capabilities = tasks.Capabilities{
+	Operations:  []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
+	Idempotency: tasks.Blind,
+}
+
 // Config says what a Channel does with what it is given.
 type Config struct {
 	// Writer gets a line a delivery; nil gets none.
@@ -80,14 +87,8 @@ func New(cfg Config) *Channel {
 // Type is "sandbox".
 func (c *Channel) Type() string { return Type }
 
-// Capabilities are all four operations. A token it has seen is delivered again:
-// what was sent twice must show.
-func (c *Channel) Capabilities() tasks.Capabilities {
-	return tasks.Capabilities{
-		Operations:  []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
-		Idempotency: tasks.Blind,
-	}
-}
+// Capabilities are what the channel can do.
+func (c *Channel) Capabilities() tasks.Capabilities { return capabilities }
 
 // Send delivers a new text.
 func (c *Channel) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {

@@ -33,3 +33,6 @@ func UploadURL(base, raw string) bool {
 // ShareWaits has a channel wait that long before each time it asks whether a file is
 // shared.
 func (c *Channel) ShareWaits(waits ...time.Duration) { c.shareWaits = waits }
+
+// Table is what each error of the channel carries.
+var Table = table

@@ -123,6 +123,7 @@ func (c *Channel) refused(method string, r httpsend.Reply, code, text string) er
 func notUnderstood(method string, status int, why error) error {
 	return &classify.Error{
 		Channel: Type,
+		Table:   table,
 		Op:      method,
 		Sent:    classify.SentUnknown,
 		Reason:  classify.ReasonInvalidReply,
@@ -135,6 +136,7 @@ func notUnderstood(method string, status int, why error) error {
 func refuse(method string, reason classify.Reason, why string) error {
 	return &classify.Error{
 		Channel: Type,
+		Table:   table,
 		Op:      method,
 		Sent:    classify.SentNo,
 		Reason:  reason,

@@ -103,11 +103,11 @@ func TestReply(t *testing.T) {
 			}
 			var got classify.Error
 			if e, ok := errors.AsType[*classify.Error](err); ok {
-				if e.Channel != "slack" || e.Op != "chat.postMessage" {
-					t.Errorf("the error is of %s %s", e.Channel, e.Op)
+				if e.Channel != "slack" || e.Table != slack.Table || e.Op != "chat.postMessage" {
+					t.Errorf("got an error of %s %s, with the table of Slack: %v, want one of slack chat.postMessage with it", e.Channel, e.Op, e.Table == slack.Table)
 				}
 				got = *e
-				got.Channel, got.Op, got.Err = "", "", nil
+				got.Channel, got.Table, got.Op, got.Err = "", nil, "", nil
 			}
 			if diff := cmp.Diff(tc.facts, got); diff != "" {
 				t.Errorf("the error (-want +got):\n%s\n%v", diff, err)

@@ -101,7 +101,7 @@ func (c *Channel) target(ctx context.Context, m tasks.Message) (string, error) {
 		return "", narrow(unsent(err))
 	case ts == "":
 		return "", &classify.Error{
-			Channel: Type, Op: fileInfo, Sent: classify.SentNo, Reason: classify.ReasonUnavailable, Err: errNotShared,
+			Channel: Type, Table: table, Op: fileInfo, Sent: classify.SentNo, Reason: classify.ReasonUnavailable, Err: errNotShared,
 		}
 	default:
 		return ts, nil

@@ -31,6 +31,16 @@ const (
 	fileInfo       = "files.info"
 )
 
+// capabilities are all four operations, with texts of 4,000 bytes.
+var capabilities = tasks.Capabilities{
+	Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
+	Idempotency:  tasks.Blind,
+	Text:         tasks.Length{Max: maxText, Of: length},
+	Caption:      tasks.Length{Max: maxText, Of: length},
+	FetchesMedia: true,
+	Calls:        []string{"<!channel", "<!here", "<!everyone", "@channel", "@here", "@everyone"},
+}
+
 // Config says as whom to post.
 type Config struct {
 	// Token is the bot's token. It needs the scopes chat:write and, for media,
@@ -78,6 +88,7 @@ func New(cfg Config) (*Channel, error) {
 		reconcile: cfg.Reconcile,
 		sender: httpsend.New(httpsend.Config{
 			Channel:      Type,
+			Table:        table,
 			AllowPrivate: cfg.BaseURL != "",
 			Secrets:      []string{cfg.Token},
 			MaxBody:      maxBody,
@@ -90,20 +101,13 @@ func New(cfg Config) (*Channel, error) {
 // Type is "slack".
 func (c *Channel) Type() string { return Type }
 
-// Capabilities are all four operations, with texts of 4,000 bytes.
+// Capabilities are those of a bot; with Config.Reconcile a lost text can be found.
 func (c *Channel) Capabilities() tasks.Capabilities {
-	idempotency := tasks.Blind
+	all := capabilities
 	if c.reconcile {
-		idempotency = tasks.Reconcilable
+		all.Idempotency = tasks.Reconcilable
 	}
-	return tasks.Capabilities{
-		Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
-		Idempotency:  idempotency,
-		Text:         tasks.Length{Max: maxText, Of: length},
-		Caption:      tasks.Length{Max: maxText, Of: length},
-		FetchesMedia: true,
-		Calls:        []string{"<!channel", "<!here", "<!everyone", "@channel", "@here", "@everyone"},
-	}
+	return all
 }
 
 // Close closes the connections that are not in use.

@@ -21,3 +21,6 @@ func Read(status int, body []byte) (accepted bool, id string, wait time.Duration
 	}
 	return a.accepted, a.messageID(), a.retryAfter(), nil
 }
+
+// Table is what each error of the channel carries.
+var Table = table

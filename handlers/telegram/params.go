@@ -155,6 +155,7 @@ func fields(object []byte) ([]httpsend.Part, error) {
 func invalid(method, why string) error {
 	return &classify.Error{
 		Channel: Type,
+		Table:   table,
 		Op:      method,
 		Sent:    classify.SentNo,
 		Reason:  classify.ReasonInvalidRequest,

@@ -113,6 +113,7 @@ func (a *answer) result() map[string]any {
 func (a *answer) unclear(method string) error {
 	e := &classify.Error{
 		Channel: Type,
+		Table:   table,
 		Op:      method,
 		Reply:   classify.Reply{Status: a.reply.Status},
 		Sent:    classify.SentUnknown,

@@ -24,6 +24,15 @@ const (
 	maxReply = 1 << 20
 )
 
+// capabilities are all four operations, and nothing against doubles. Lengths count
+// the markup, which only makes a text shorter than it seems.
+var capabilities = tasks.Capabilities{
+	Operations:  []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
+	Idempotency: tasks.Blind,
+	Text:        tasks.Length{Max: maxText},
+	Caption:     tasks.Length{Max: maxCaption},
+}
+
 // Config says which bot sends.
 type Config struct {
 	// Token is the bot's, as @BotFather gave it. It is required.
@@ -55,6 +64,7 @@ func New(cfg Config) (*Channel, error) {
 		urls: make(map[string]*url.URL),
 		sender: httpsend.New(httpsend.Config{
 			Channel:      Type,
+			Table:        table,
 			AllowPrivate: cfg.BaseURL != "",
 			Secrets:      append(userSecrets(base), cfg.Token),
 			MaxBody:      maxReply,
@@ -70,16 +80,8 @@ func New(cfg Config) (*Channel, error) {
 // Type is "telegram".
 func (c *Channel) Type() string { return Type }
 
-// Capabilities are all four operations, and nothing against doubles. Lengths count
-// the markup, which only makes a text shorter than it seems.
-func (c *Channel) Capabilities() tasks.Capabilities {
-	return tasks.Capabilities{
-		Operations:  []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
-		Idempotency: tasks.Blind,
-		Text:        tasks.Length{Max: maxText},
-		Caption:     tasks.Length{Max: maxCaption},
-	}
-}
+// Capabilities are what the channel can do.
+func (c *Channel) Capabilities() tasks.Capabilities { return capabilities }
 
 // Send sends a new text.
 func (c *Channel) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {

@@ -80,6 +80,7 @@ func encode(m *tasks.Message, now time.Time) ([]byte, error) {
 func refused(reason classify.Reason, why string) error {
 	return &classify.Error{
 		Channel: Type,
+		Table:   table,
 		Op:      opPost,
 		Sent:    classify.SentNo,
 		Reason:  reason,

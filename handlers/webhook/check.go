@@ -35,7 +35,7 @@ func (c *Channel) Check(ctx context.Context) error {
 		_ = conn.Close()
 		return nil
 	}
-	e := &classify.Error{Channel: Type, Op: opConnect, Sent: classify.SentNo, Err: err}
+	e := &classify.Error{Channel: Type, Table: table, Op: opConnect, Sent: classify.SentNo, Err: err}
 	if forbidden, ok := errors.AsType[*httpsend.AddressError](err); ok {
 		e.Reason, e.Err = classify.ReasonAddressForbidden, forbidden
 	}

@@ -26,6 +26,12 @@ const Type = "webhook"
 // opPost names the request in errors.
 const opPost = "post"
 
+// capabilities are all four operations; the receiver drops a webhook-id it knows.
+var capabilities = tasks.Capabilities{
+	Operations:  []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
+	Idempotency: tasks.Native,
+}
+
 // Config says where to post, and how to sign.
 type Config struct {
 	// URL is the receiver's. It is required; a user and password in it become basic
@@ -72,6 +78,7 @@ func New(cfg Config) (*Channel, error) {
 		private: cfg.AllowPrivate,
 		sender: httpsend.New(httpsend.Config{
 			Channel:      Type,
+			Table:        table,
 			AllowPrivate: cfg.AllowPrivate,
 			Secrets:      append(urlSecrets(u), strings.Fields(cfg.Secret)...),
 			Now:          cfg.Now,
@@ -82,13 +89,8 @@ func New(cfg Config) (*Channel, error) {
 // Type is "webhook".
 func (c *Channel) Type() string { return Type }
 
-// Capabilities are all four operations; the receiver drops a webhook-id it knows.
-func (c *Channel) Capabilities() tasks.Capabilities {
-	return tasks.Capabilities{
-		Operations:  []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
-		Idempotency: tasks.Native,
-	}
-}
+// Capabilities are what the channel can do.
+func (c *Channel) Capabilities() tasks.Capabilities { return capabilities }
 
 // Send posts a new text.
 func (c *Channel) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {

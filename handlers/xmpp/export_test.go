@@ -41,3 +41,6 @@ func (c *Channel) Queued() int {
 	}
 	return len(c.stream.out)
 }
+
+// Table is what each error of the channel carries.
+var Table = table

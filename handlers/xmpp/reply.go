@@ -48,6 +48,7 @@ func (c *Channel) answered(op string, sent classify.Sent, code, mark, text strin
 	text = unmarked.Replace(text)
 	return &classify.Error{
 		Channel: Type,
+		Table:   table,
 		Op:      op,
 		Sent:    sent,
 		Reply:   classify.Reply{Code: c.sender.Redact(code), Message: c.sender.Redact(strings.TrimSpace("[" + mark + "] " + text))},
@@ -59,7 +60,7 @@ func (c *Channel) failed(op string, sent classify.Sent, reason classify.Reason, 
 	if clean := c.sender.Redact(err.Error()); clean != err.Error() {
 		err = errors.New(clean)
 	}
-	return &classify.Error{Channel: Type, Op: op, Sent: sent, Reason: reason, Err: err}
+	return &classify.Error{Channel: Type, Table: table, Op: op, Sent: sent, Reason: reason, Err: err}
 }
 
 // ended is the error of a context that ended, with its cause.

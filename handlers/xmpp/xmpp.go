@@ -20,6 +20,15 @@ const Type = "xmpp"
 // the package's comment.
 const maxText = 8000
 
+// capabilities are all four operations; a lost reply leaves a message open.
+var capabilities = tasks.Capabilities{
+	Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
+	Idempotency:  tasks.Blind,
+	Text:         tasks.Length{Max: maxText, Of: escapedLen},
+	Caption:      tasks.Length{Max: maxText, Of: escapedLen},
+	FetchesMedia: true,
+}
+
 // Config says who sends, and over which server.
 type Config struct {
 	// JID is the account, user@domain. It is required, and has no resource: each
@@ -97,6 +106,7 @@ func New(cfg Config) (*Channel, error) {
 		timing:   timing{connect: 30 * time.Second, write: 30 * time.Second, idle: time.Minute, pong: 30 * time.Second},
 		sender: httpsend.New(httpsend.Config{
 			Channel:      Type,
+			Table:        table,
 			AllowPrivate: cfg.Server != "",
 			Secrets:      secrets(own, cfg.Password),
 			Now:          cfg.Now,
@@ -107,17 +117,8 @@ func New(cfg Config) (*Channel, error) {
 // Type is "xmpp".
 func (c *Channel) Type() string { return Type }
 
-// Capabilities are all four operations; a lost reply leaves a message open.
-func (c *Channel) Capabilities() tasks.Capabilities {
-	length := tasks.Length{Max: maxText, Of: escapedLen}
-	return tasks.Capabilities{
-		Operations:   []tasks.Operation{tasks.Send, tasks.Edit, tasks.SendMedia, tasks.EditMedia},
-		Idempotency:  tasks.Blind,
-		Text:         length,
-		Caption:      length,
-		FetchesMedia: true,
-	}
-}
+// Capabilities are what the channel can do.
+func (c *Channel) Capabilities() tasks.Capabilities { return capabilities }
 
 // Send sends a new text.
 func (c *Channel) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {

@@ -1,13 +1,8 @@
 package channels
 
 import (
-	"context"
 	"errors"
 	"io"
-	"maps"
-	"net/http"
-	"net/http/httptest"
-	"slices"
 	"testing"
 	"time"
 
@@ -105,22 +100,6 @@ func TestPressureThatDoesNothing(t *testing.T) {
 	}
 }
 
-func TestTheChannelsAreWired(t *testing.T) {
-	got := slices.Sorted(maps.Keys(Known))
-	if want := []string{"discord", "matrix", "sandbox", "slack", "telegram", "webhook", "xmpp"}; !slices.Equal(got, want) {
-		t.Errorf("channels %v, want %v", got, want)
-	}
-	for name, spec := range Known {
-		channel, err := spec.Open(config.Bridge{
-			URL: config.NewSecretURL("http://example.com"), Token: config.NewSecret("123456:abcdef"), BaseURL: "http://127.0.0.1:1",
-			JID: "bot@example.com", Password: config.NewSecret("secret"),
-		}, io.Discard)
-		if err != nil || channel.Type() != name {
-			t.Errorf("%s opens %v, %v", name, channel, err)
-		}
-	}
-}
-
 func TestAChannelRefusesItsConfigurationWhereItStands(t *testing.T) {
 	_, err := config.Parse("c.yaml", []byte(`bridges:
 - id: a
@@ -137,37 +116,6 @@ func TestAChannelRefusesItsConfigurationWhereItStands(t *testing.T) {
 	cfg.Bridges = []config.Bridge{{ID: "x", Channel: "webhook"}}
 	if _, err := Worker(cfg, zap.NewNop(), io.Discard); !errors.As(err, new(*tasks.ConfigError)) {
 		t.Errorf("a bridge that cannot be opened: %v", err)
-	}
-}
-
-func TestABaseURLStandsInForTheProvider(t *testing.T) {
-	for _, tc := range []struct{ address, base, want string }{
-		{"https://u:p@example.com/a%2Fb/c?key=1", "", "https://u:p@example.com/a%2Fb/c?key=1"},
-		{"https://u:p@example.com/a%2Fb/c?key=1", "http://127.0.0.1:9", "http://u:p@127.0.0.1:9/a%2Fb/c?key=1"},
-		{"https://example.com/hook", "http://127.0.0.1:9/stand/in/", "http://127.0.0.1:9/stand/in/hook"},
-		{"https://example.com", "http://127.0.0.1:9", "http://127.0.0.1:9"},
-	} {
-		if got, err := standIn(tc.address, tc.base); err != nil || got != tc.want {
-			t.Errorf("%s at %q is %s, %v, want %s", tc.address, tc.base, got, err, tc.want)
-		}
-	}
-	for _, bad := range [][2]string{{"http://%zz", "http://h"}, {"http://h", "http://%zz"}} {
-		if _, err := standIn(bad[0], bad[1]); !errors.As(err, new(*tasks.ConfigError)) {
-			t.Errorf("%v: %v", bad, err)
-		}
-	}
-
-	asked := make(chan string, 1)
-	provider := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
-	defer provider.Close()
-	channel, err := openWebhook(config.Bridge{URL: config.NewSecretURL("https://example.com/hook"), BaseURL: provider.URL, AllowPrivate: true}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := channel.Send(context.Background(), tasks.Message{ID: "1", Token: "1", Operation: tasks.Send, Text: "x"}); err != nil {
-		t.Error(err)
-	} else if path := <-asked; path != "/hook" {
-		t.Errorf("the provider is asked for %s", path)
 	}
 }
 

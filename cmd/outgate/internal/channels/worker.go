@@ -23,7 +23,8 @@ func Worker(c *config.Config, log *zap.Logger, out io.Writer) (handlers.Config, 
 		ResultTTL: orNone(c.Results.TTL), DeadLetterTTL: c.DeadLetters.TTL, Concurrency: c.Worker.Concurrency,
 		ShutdownTimeout: orNone(c.Worker.ShutdownTimeout), Log: log,
 	}
-	for _, b := range c.Bridges {
+	for i := range c.Bridges {
+		b := &c.Bridges[i]
 		bridge, err := newBridge(b, c.Delivery, out)
 		if err != nil {
 			return handlers.Config{}, fmt.Errorf("bridge %s: %w", b.ID, err)
@@ -42,15 +43,15 @@ func orNone(d time.Duration) time.Duration {
 }
 
 // newBridge opens the channel of a bridge.
-func newBridge(b config.Bridge, global config.Delivery, out io.Writer) (*handlers.Bridge, error) {
-	channel, err := Known[b.Channel].Open(b, out)
+func newBridge(b *config.Bridge, global config.Delivery, out io.Writer) (*handlers.Bridge, error) {
+	channel, err := Open(b, out)
 	if err != nil {
 		return nil, err
 	}
 	bridge := &handlers.Bridge{
 		ID: b.ID, Channel: channel, Policy: policyOf(b.Delivery, global.IdempotencyWindow),
 		BridgeLimits: b.Limits.Bridge, RoomLimits: b.Limits.Room, Rules: append(classify.Rules{}, b.Classify...),
-		MaxText: b.Chunking.Max, Media: mediaRules(b.MediaPolicy, b.AllowPrivate), CoalesceEdits: Known[b.Channel].Coalesces,
+		MaxText: b.Chunking.Max, Media: mediaRules(b.MediaPolicy, b.AllowPrivate()), CoalesceEdits: Known[b.Channel].CoalesceEdits,
 	}
 	if b.Delivery.CoalesceEdits != nil {
 		bridge.CoalesceEdits = *b.Delivery.CoalesceEdits

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/ratelimit"
+	"github.com/outgate/outgate/tasks"
 )
 
 var bridgeIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
@@ -46,7 +47,6 @@ func (b *Bridge) readKeys(s *section) {
 		s.fault("id", "missing")
 	}
 	b.readChannel(s)
-	b.readBaseURL(s)
 	s.section("limits", func(s *section) {
 		s.limits("bridge", &b.Limits.Bridge)
 		s.limits("room", &b.Limits.Room)
@@ -73,26 +73,18 @@ func (b *Bridge) readChannel(s *section) {
 	default:
 		s.fault("channel", "%s is none of %s", quote(b.Channel), channels)
 	}
-	s.secretURL("url", &b.URL, "http", "https")
-	s.secret("token", &b.Token)
-	s.secret("secret", &b.Secret)
-	s.credential("jid", &b.JID)
-	s.secret("password", &b.Password)
-	s.credential("server", &b.Server)
-	s.boolean("allow_private", &b.AllowPrivate)
-	s.boolean("reconcile", &b.Reconcile)
-	s.text("nick", &b.Nick)
+	b.readValues(s, spec)
 	if !known {
 		return
 	}
-	for _, key := range channelKeys {
-		if s.has(key) && !slices.Contains(spec.Takes, key) {
-			s.fault(s.source(key), "channel %s does not use it", b.Channel)
+	for _, key := range s.doc.keys {
+		if _, takes := spec.Key(key.Name); !takes && s.has(key.Name) {
+			s.fault(s.source(key.Name), "channel %s does not use it", b.Channel)
 		}
 	}
-	for _, key := range spec.Needs {
-		if !s.has(key) {
-			s.fault(key, "missing; channel %s needs it", b.Channel)
+	for _, key := range spec.Keys {
+		if key.Needed && !s.has(key.Name) {
+			s.fault(key.Name, "missing; channel %s needs it", b.Channel)
 		}
 	}
 }
@@ -103,26 +95,19 @@ func (b *Bridge) tryChannel(s *section) {
 	if open == nil {
 		return
 	}
-	if _, err := open(*b, io.Discard); err != nil {
+	if _, err := open(b.Settings(io.Discard)); err != nil {
 		key, why := channelFault(err)
 		s.fault(s.source(key), "%s", why)
 	}
 }
 
-func (b *Bridge) readBaseURL(s *section) {
-	const key = "base_url"
-	if !s.text(key, &b.BaseURL) || b.BaseURL == "" {
-		return
+// channelFault is what a channel refuses its configuration for: the key of the
+// bridge, and why. It quotes no value.
+func channelFault(err error) (key, why string) {
+	if fault, ok := errors.AsType[*tasks.ConfigError](err); ok {
+		return fault.Field, fault.Why
 	}
-	schemes := s.doc.channels[b.Channel].BaseSchemes
-	if schemes == nil {
-		schemes = []string{"http", "https"}
-	}
-	if why := faultOfURL(b.BaseURL, schemes...); why != "" {
-		s.fault(key, "%s", why)
-	} else if strings.ContainsAny(b.BaseURL, "@?#") {
-		s.fault(key, "want a scheme, a host and a path, nothing else")
-	}
+	return "channel", err.Error()
 }
 
 // readDelivery reads the bridge's policy over the global one.

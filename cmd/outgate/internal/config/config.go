@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/provider"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
@@ -135,19 +136,9 @@ type Log struct {
 type Bridge struct {
 	ID      string `yaml:"id"`
 	Channel string `yaml:"channel"`
-	// BaseURL stands in for the provider's address; empty is the channel's own. It is
-	// one of HTTP, or, for xmpp, xmpp://host:port.
-	BaseURL string `yaml:"base_url,omitempty"`
-
-	// The credentials; which of them a channel takes is in its Spec.
-	URL      SecretURL `yaml:"url,omitempty"`
-	Token    Secret    `yaml:"token,omitempty"`
-	Secret   Secret    `yaml:"secret,omitempty"`
-	JID      string    `yaml:"jid,omitempty"`
-	Password Secret    `yaml:"password,omitempty"`
-	Server   string    `yaml:"server,omitempty"`
-	// AllowPrivate permits private, loopback and link-local addresses.
-	AllowPrivate bool `yaml:"allow_private,omitempty"`
+	// Values are those of the keys that the channel takes: its credentials, its
+	// addresses, its options.
+	Values Values `yaml:"-"`
 
 	// Limits are the paces to keep; empty ones are the channel's own.
 	Limits BridgeLimits `yaml:"limits,omitempty"`
@@ -156,11 +147,6 @@ type Bridge struct {
 	Chunking    Chunking `yaml:"chunking"`
 	MediaPolicy Media    `yaml:"media_policy"`
 	Sanitize    Sanitize `yaml:"sanitize"`
-	// Reconcile lets the channel leave a mark in its messages by which it finds them
-	// again (slack).
-	Reconcile bool `yaml:"reconcile,omitempty"`
-	// Nick is the name in rooms of many (xmpp).
-	Nick string `yaml:"nick,omitempty"`
 	// Classify are rules tried before the channel's own.
 	Classify classify.Rules `yaml:"classify,omitempty"`
 }
@@ -230,7 +216,7 @@ func Default() *Config {
 
 // Load reads the file at path; an empty path is an empty file. Its errors
 // are those of Parse, or that the file cannot be read.
-func Load(path string, channels map[string]Spec, env func(string) string, overrides ...Override) (*Config, error) {
+func Load(path string, channels map[string]provider.Spec, env func(string) string, overrides ...Override) (*Config, error) {
 	name, data, err := ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -254,7 +240,7 @@ func ReadFile(path string) (name string, data []byte, err error) {
 // with secrets are relative to its folder; channels are those that a bridge can be of;
 // env looks up a variable of the environment, empty if it is not set. The error joins
 // every Fault there is, in the order of the file.
-func Parse(name string, data []byte, channels map[string]Spec, env func(string) string, overrides ...Override) (*Config, error) {
+func Parse(name string, data []byte, channels map[string]provider.Spec, env func(string) string, overrides ...Override) (*Config, error) {
 	c, faults := Read(name, data, channels, env, overrides)
 	if err := Join(faults); err != nil {
 		return nil, err
@@ -263,8 +249,8 @@ func Parse(name string, data []byte, channels map[string]Spec, env func(string) 
 }
 
 // Read is the configuration as far as it can be read, and what is wrong with it.
-func Read(name string, data []byte, channels map[string]Spec, env func(string) string, overrides []Override) (*Config, []Fault) {
-	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: channels, overrides: overrides}
+func Read(name string, data []byte, channels map[string]provider.Spec, env func(string) string, overrides []Override) (*Config, []Fault) {
+	d := &document{file: name, dir: filepath.Dir(name), env: env, channels: channels, keys: keysOf(channels), overrides: overrides}
 	c := Default()
 	d.parse(data, c.read)
 	return c, d.faults

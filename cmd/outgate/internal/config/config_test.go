@@ -17,6 +17,7 @@ import (
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/cmd/outgate/internal/channels"
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
+	"github.com/outgate/outgate/handlers/provider"
 	"github.com/outgate/outgate/ratelimit"
 )
 
@@ -69,9 +70,9 @@ bridges:
   - {id: c, channel: webhook, url: "http://x", secret_file: `+absolute+`}
   - {id: d, channel: webhook, url: "http://x", secret: "${ORDERS_SECRET}"}
 `)
-	got := []string{c.Redis.URL.Reveal(), c.HTTP.Token.Reveal(), c.Bridges[0].URL.Reveal()}
+	got := []string{c.Redis.URL.Reveal(), c.HTTP.Token.Reveal(), c.Bridges[0].Values.Reveal("url")}
 	for _, b := range c.Bridges {
-		got = append(got, b.Secret.Reveal())
+		got = append(got, b.Values.Reveal("secret"))
 	}
 	want := []string{
 		"rediss://:pw@h", "a hunter2-token $HOME b", "http://x/hunter2/path",
@@ -165,9 +166,11 @@ func TestFaultsOfLimitsAndRulesAreTheirOwn(t *testing.T) {
 }
 
 func TestEachChannelTakesItsOwnCredentials(t *testing.T) {
-	channels := map[string]config.Spec{
-		"telegram": {Takes: []string{"token"}, Needs: []string{"token"}},
-		"xmpp":     {Takes: []string{"jid", "password", "server"}, Needs: []string{"jid", "password"}},
+	channels := map[string]provider.Spec{
+		"telegram": {Keys: []provider.Key{{Name: "token", Kind: provider.Secret, Needed: true}}},
+		"xmpp": {Keys: []provider.Key{
+			{Name: "jid", Needed: true}, {Name: "password", Kind: provider.Secret, Needed: true}, {Name: "server"},
+		}},
 	}
 	c, found := config.Read(filepath.Join(goldenDir, "c.yaml"), []byte(`bridges:
 - {id: t, channel: telegram, token_file: secrets/orders}
@@ -187,8 +190,9 @@ c.yaml:8:71: bridges[6].server_file: "secrets/empty" is empty`
 	if err == nil || strings.ReplaceAll(err.Error(), goldenDir+"/", "") != faults {
 		t.Errorf("faults (-want +got):\n%s", cmp.Diff(faults, fmt.Sprint(err)))
 	}
-	got := []string{c.Bridges[0].Token.Reveal(), c.Bridges[1].JID, c.Bridges[1].Password.Reveal(), c.Bridges[1].Server}
-	got = append(got, c.Bridges[4].JID, c.Bridges[4].Server, c.Bridges[5].JID, c.Bridges[5].Server)
+	value := func(i int, key string) string { return c.Bridges[i].Values.Reveal(key) }
+	got := []string{value(0, "token"), value(1, "jid"), value(1, "password"), value(1, "server")}
+	got = append(got, value(4, "jid"), value(4, "server"), value(5, "jid"), value(5, "server"))
 	want := []string{
 		"whsec_ZnJvbV9hX2ZpbGU=", "a@b", "hunter2-token", "b:5222",
 		"bot@b", "whsec_ZnJvbV9hX2ZpbGU=", "whsec_ZnJvbV9hX2ZpbGU=", "hunter2-token:5222",

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/outgate/outgate/handlers/provider"
 )
 
 // document is one configuration file being read. It collects every fault rather
@@ -20,7 +22,9 @@ type document struct {
 	// dir is the folder that files with secrets are relative to.
 	dir      string
 	env      func(string) string
-	channels map[string]Spec
+	channels map[string]provider.Spec
+	// keys are those that any of the channels takes.
+	keys []provider.Key
 	// overrides count for more than the file.
 	overrides []Override
 	faults    []Fault

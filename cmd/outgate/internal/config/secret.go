@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/outgate/outgate/handlers/provider"
 )
 
 const redacted = "[redacted]"
@@ -64,7 +66,11 @@ func (c *Config) Censor() *strings.Replacer {
 		add(password, u.Query().Get("sentinel_password"), u.Query().Get("password"))
 	}
 	for _, b := range c.Bridges {
-		add(b.Token.Reveal(), b.Secret.Reveal(), b.Password.Reveal(), b.URL.Reveal())
+		for _, v := range b.Values {
+			if v.Key.Kind == provider.Secret || v.Key.Kind == provider.SecretURL {
+				add(v.Text.Reveal())
+			}
+		}
 	}
 	return strings.NewReplacer(pairs...)
 }

@@ -13,11 +13,6 @@ import (
 	"github.com/outgate/outgate/handlers"
 )
 
-// checker is a channel that can try its credential without sending anything.
-type checker interface {
-	Check(ctx context.Context) error
-}
-
 const (
 	checkTimeout = 5 * time.Second
 	// checksAtOnce bounds how many bridges are tried at the same time.
@@ -46,18 +41,18 @@ func examineBridges(ctx context.Context, cfg *config.Config, f *findings) {
 var errNoCheck = errors.New("the channel has no credential to try")
 
 func tryBridge(ctx context.Context, b config.Bridge) error {
-	channel, err := channels.Known[b.Channel].Open(b, io.Discard)
+	channel, err := channels.Open(&b, io.Discard)
 	if err != nil {
 		return err
 	}
-	if c, ok := channel.(interface{ Close() }); ok {
+	if c, ok := channel.(handlers.Closer); ok {
 		defer c.Close()
 	}
 	return tryChannel(ctx, channel)
 }
 
 func tryChannel(ctx context.Context, channel handlers.Channel) error {
-	c, ok := channel.(checker)
+	c, ok := channel.(handlers.Checker)
 	if !ok {
 		return errNoCheck
 	}

@@ -180,9 +180,13 @@ func TestABaseURLStandsInForTheXMPPServer(t *testing.T) {
 	t.Cleanup(func() { _ = listener.Close() })
 	server := xmppfake.New(xmppfake.Config{})
 	go func() { _ = server.Serve(listener) }()
-	channel, err := channels.Known[xmpp.Type].Open(config.Bridge{
-		JID: "bot@localhost", Password: config.NewSecret("pa55word"), Server: "127.0.0.1:1", BaseURL: "xmpp://" + listener.Addr().String() + "/",
-	}, nil)
+	cfg, err := config.Parse("c.yaml", fmt.Appendf(nil,
+		"bridges: [{id: x, channel: xmpp, jid: bot@localhost, password: pa55word, server: \"127.0.0.1:1\", base_url: \"xmpp://%s/\"}]", listener.Addr(),
+	), channels.Known, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel, err := channels.Open(&cfg.Bridges[0], nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package classify_test
+package slack_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/slack"
 )
 
 // slackSays is Slack's way to refuse: status 200 and a code.
@@ -19,7 +20,7 @@ func slackSays(code string) *classify.Error {
 
 func slackAnswers(status int, code string) *classify.Error {
 	return &classify.Error{
-		Channel: "slack", Op: "chat.postMessage", Sent: classify.SentRefused,
+		Channel: "slack", Table: slack.Table, Op: "chat.postMessage", Sent: classify.SentRefused,
 		Reply: classify.Reply{Status: status, Code: code},
 	}
 }
@@ -63,7 +64,7 @@ func TestSlack(t *testing.T) {
 		"a file's failed update may have posted it":      {slackSays("file_update_failed"), retryable, failed, true},
 		"a 500 may have posted the message":              {slackAnswers(500, ""), retryable, failed, true},
 		"a 503 may have posted the message":              {slackAnswers(503, ""), retryable, unavailable, true},
-		"a lost reply leaves it open":                    {&classify.Error{Channel: "slack", Err: io.EOF}, retryable, classify.ReasonConnectionLost, true},
+		"a lost reply leaves it open":                    {&classify.Error{Channel: "slack", Table: slack.Table, Err: io.EOF}, retryable, classify.ReasonConnectionLost, true},
 		"a text too long":                                {slackSays("msg_too_long"), terminal, long, false},
 		"blocks too long":                                {slackSays("msg_blocks_too_long"), terminal, long, false},
 		"metadata too large":                             {slackSays("metadata_too_large"), terminal, long, false},

@@ -1,4 +1,4 @@
-package classify_test
+package xmpp_test
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/xmpp"
 )
 
 func TestXMPP(t *testing.T) {
@@ -84,7 +85,7 @@ func TestXMPP(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			c.err.Channel = "xmpp"
+			c.err.Channel, c.err.Table = "xmpp", xmpp.Table
 			v := classify.Classify(&c.err)
 			if d := cmp.Diff(c.want, want{v.Category, v.Reason, v.Ambiguous}, cmp.AllowUnexported(want{})); d != "" {
 				t.Error(d)

@@ -1,4 +1,4 @@
-package classify_test
+package telegram_test
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/telegram"
 )
 
 func TestTelegramErrors(t *testing.T) {
@@ -84,7 +85,7 @@ func TestTelegramErrors(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			v := classify.Classify(&classify.Error{
-				Channel: "telegram", Op: "sendMessage", Sent: classify.SentRefused,
+				Channel: "telegram", Table: telegram.Table, Op: "sendMessage", Sent: classify.SentRefused,
 				Reply: classify.Reply{Status: tc.status, Message: tc.text},
 			})
 			got := want{v.Category, v.Reason, v.Ambiguous}
@@ -97,7 +98,7 @@ func TestTelegramErrors(t *testing.T) {
 
 func TestTelegramRoomWaitsAsLongAsItWasTold(t *testing.T) {
 	got := classify.Classify(&classify.Error{
-		Channel: "telegram", Op: "sendMessage", Sent: classify.SentRefused,
+		Channel: "telegram", Table: telegram.Table, Op: "sendMessage", Sent: classify.SentRefused,
 		Reply: classify.Reply{
 			Status: 429, Message: "Too Many Requests: retry after 30",
 			RetryAfter: 30 * time.Second, Scope: classify.ScopeRoom,

@@ -1,4 +1,4 @@
-package classify_test
+package discord_test
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/discord"
 )
 
 func TestDiscordErrors(t *testing.T) {
@@ -89,7 +90,7 @@ func TestDiscordErrors(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := classify.Classify(&classify.Error{
-				Channel: "discord", Op: "create message", Sent: classify.SentRefused,
+				Channel: "discord", Table: discord.Table, Op: "create message", Sent: classify.SentRefused,
 				Reply: classify.Reply{Status: tc.status, Code: tc.code, Message: tc.message},
 			})
 			want := classify.Verdict{
@@ -107,7 +108,7 @@ func TestDiscordErrors(t *testing.T) {
 func TestDiscordLimitClosesWhatTheChannelSays(t *testing.T) {
 	for _, scope := range []classify.Scope{classify.ScopeBridge, classify.ScopeRoomRoute} {
 		got := classify.Classify(&classify.Error{
-			Channel: "discord", Sent: classify.SentRefused,
+			Channel: "discord", Table: discord.Table, Sent: classify.SentRefused,
 			Reply: classify.Reply{Status: 429, Code: "30046", RetryAfter: 529 * time.Millisecond, Scope: scope},
 		})
 		if got.After != 529*time.Millisecond || got.Scope != scope || !got.Retryable() {
@@ -117,7 +118,7 @@ func TestDiscordLimitClosesWhatTheChannelSays(t *testing.T) {
 }
 
 func TestDiscordIsInDoubtWithoutAnAnswer(t *testing.T) {
-	got := classify.Classify(&classify.Error{Channel: "discord", Reason: classify.ReasonConnectionLost})
+	got := classify.Classify(&classify.Error{Channel: "discord", Table: discord.Table, Reason: classify.ReasonConnectionLost})
 	if !got.Ambiguous || !got.Retryable() {
 		t.Errorf("got %+v", got)
 	}

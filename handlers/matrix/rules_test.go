@@ -1,4 +1,4 @@
-package classify_test
+package matrix_test
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/matrix"
 )
 
 func TestMatrixErrors(t *testing.T) {
@@ -63,7 +64,7 @@ func TestMatrixErrors(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := classify.Classify(&classify.Error{
-				Channel: "matrix", Sent: classify.SentRefused, Reply: classify.Reply{Status: c.status, Code: c.code},
+				Channel: "matrix", Table: matrix.Table, Sent: classify.SentRefused, Reply: classify.Reply{Status: c.status, Code: c.code},
 			})
 			want := classify.Verdict{
 				Category: c.category, Reason: c.reason, Provider: classify.Provider{Status: c.status, Code: c.code},
@@ -77,7 +78,7 @@ func TestMatrixErrors(t *testing.T) {
 
 func TestMatrixDelayClosesTheBridge(t *testing.T) {
 	got := classify.Classify(&classify.Error{
-		Channel: "matrix", Sent: classify.SentRefused,
+		Channel: "matrix", Table: matrix.Table, Sent: classify.SentRefused,
 		Reply: classify.Reply{Status: 429, Code: "M_LIMIT_EXCEEDED", RetryAfter: 2 * time.Second},
 	})
 	if got.After != 2*time.Second || got.Scope != classify.ScopeBridge || got.SpendsAttempt() {
@@ -87,12 +88,12 @@ func TestMatrixDelayClosesTheBridge(t *testing.T) {
 
 func TestMatrixFailureAfterTheMessageLeavesNoDoubt(t *testing.T) {
 	answered := classify.Classify(&classify.Error{
-		Channel: "matrix", Sent: classify.SentRefused, Reply: classify.Reply{Status: 500, Code: "M_UNKNOWN"},
+		Channel: "matrix", Table: matrix.Table, Sent: classify.SentRefused, Reply: classify.Reply{Status: 500, Code: "M_UNKNOWN"},
 	})
 	if answered.Ambiguous {
 		t.Error("a 500 is in doubt, though another attempt has the same transaction")
 	}
-	unanswered := classify.Classify(&classify.Error{Channel: "matrix", Reason: classify.ReasonConnectionLost})
+	unanswered := classify.Classify(&classify.Error{Channel: "matrix", Table: matrix.Table, Reason: classify.ReasonConnectionLost})
 	if !unanswered.Ambiguous {
 		t.Error("a lost reply is not in doubt")
 	}

@@ -1,0 +1,44 @@
+package discord
+
+import (
+	_ "embed"
+
+	"github.com/outgate/outgate/handlers/discord/discordfake"
+	"github.com/outgate/outgate/handlers/provider"
+)
+
+//go:embed doc.md
+var doc string
+
+// table is what each error carries.
+var table = provider.Table(rules, capabilities)
+
+// Spec is the provider as the command outgate and the documentation know it.
+func Spec() provider.Spec {
+	return provider.Spec{
+		Type: Type,
+		Keys: []provider.Key{
+			{Name: provider.BaseURL, Kind: provider.Address, Help: "stands in for `" + defaultBase + "`", Example: "http://127.0.0.1:8081"},
+			{Name: "token", Kind: provider.Secret, Needed: true, Help: "the bot's token, without the word `Bot`", Example: "abcdef"},
+			{Name: provider.AllowPrivate, Kind: provider.Flag, Help: "lets media be fetched from private addresses", Example: "true"},
+		},
+		Open: func(s provider.Settings) (provider.Channel, error) {
+			return New(Config{Token: s.Get("token"), BaseURL: s.Get(provider.BaseURL)})
+		},
+		Capabilities:  capabilities,
+		Rules:         rules,
+		CoalesceEdits: true,
+		Facts:         provider.Facts{Unit: "code points as sent", Media: "uploaded", Limits: "50/1s a bot; buckets learned"},
+		Fake:          fake,
+		Doc:           doc,
+	}
+}
+
+func fake() provider.Fake {
+	const token = "1:outgate-dev"
+	server := discordfake.New(discordfake.Config{Token: token})
+	return provider.Fake{
+		Room: "1001", Values: map[string]string{"token": token},
+		Serve: provider.ServeHTTP(server), Lines: server.Lines,
+	}
+}
