@@ -8,7 +8,7 @@ import (
 	"github.com/outgate/outgate/ratelimit"
 )
 
-// BenchmarkReserve is one call at a time on a real Redis.
+// BenchmarkReserve makes one call at a time to a real Redis.
 func BenchmarkReserve(b *testing.B) {
 	for name, tc := range map[string]struct{ bridge, room string }{
 		"unlimited":         {},

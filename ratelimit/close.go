@@ -16,9 +16,9 @@ type Scope struct {
 	Route string
 }
 
-// Close lets nothing be sent in the scope for the next d. It is how a provider's
-// "retry after" reaches every worker. The latest end of several closures counts; a
-// d of zero or less does nothing. Slots before the end of the closure are lost.
+// Close stops all sends in the scope for the next d: a provider's "retry after" reaches
+// every worker this way. Of several closures the latest end counts. A d of zero or less
+// does nothing. Slots before the end of the closure are lost.
 func (l *Limiter) Close(ctx context.Context, s Scope, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -28,28 +28,23 @@ func (l *Limiter) Close(ctx context.Context, s Scope, d time.Duration) error {
 }
 
 // Refusal is a send that the provider refused because it came too soon, although the
-// limits let it through.
+// limits allowed it.
 type Refusal struct {
-	// Scope is what the provider refuses, and After for how long: both as in Close.
+	// Scope is what the provider refuses, and After is for how long: both as in Close.
 	Scope Scope
 	After time.Duration
-	// Request is what the slot of the send was asked with, and Given is the slot's.
+	// Request is the request for the slot of the send, and Given is the slot's Given.
 	Request Request
 	Given   time.Time
 }
 
-// First is the share of the limits that a refusal leaves where there was none before it
-// for a while.
+// First is the share of the limits that a refusal leaves if there was no other shortly
+// before it.
 const First = 0.9
 
-// Refuse is Close, and takes a part of the limits away that let the send through: of
-// the room's where the scope has a room, else of the bridge's and of those of all its
-// rooms. First of them is left, or 0.7 where refusals follow each other within
-// ten seconds; the part that was taken away grows back within seven minutes. Slots
-// of the bridge that are ahead are called back.
-//
-// It answers which share of the limits is left, 0 where none was taken: the slot was
-// given before others were refused, or there are no limits.
+// Refuse closes the scope and cuts the limits that allowed the send, as the package's
+// documentation says. It returns the share that is left, or 0 if nothing was cut: there
+// are no limits, or the slot was given before the last cut.
 func (l *Limiter) Refuse(ctx context.Context, r Refusal) (share float64, err error) {
 	if r.After <= 0 {
 		return 0, nil
@@ -67,24 +62,23 @@ func (l *Limiter) Refuse(ctx context.Context, r Refusal) (share float64, err err
 	return float64(reply.share) / 1000, err
 }
 
-// closing is for how many milliseconds to close: never shorter than told.
+// closing is d in milliseconds, rounded up: a closure is never shorter than asked.
 func closing(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }
 
-// Open ends the closure of the scope. What is closed by itself, a room of an opened
-// bridge for instance, stays closed. Who was told to wait is not told of it, and
-// asks again in its time.
+// Open ends the closure of the scope itself; a closed room of an opened bridge stays
+// closed. Workers that wait do not learn of it before they ask again.
 func (l *Limiter) Open(ctx context.Context, s Scope) error {
 	_, err := l.closure(ctx, "open", s, -1, slowing{})
 	return err
 }
 
-// Closed is how much longer the scope is closed by itself, 0 for open.
+// Closed is how much longer the scope itself is closed, 0 if it is open.
 func (l *Limiter) Closed(ctx context.Context, s Scope) (time.Duration, error) {
 	c, err := l.closure(ctx, "read", s, 0, slowing{})
 	return c.remaining, err
 }
 
-// slowing is what of a refusal close.lua cuts shares by.
+// slowing is the part of a refusal that close.lua needs to cut shares.
 type slowing struct {
 	keys  []string
 	given time.Time
@@ -94,7 +88,7 @@ type slowing struct {
 type closed struct {
 	// remaining is how much longer the scope is closed.
 	remaining time.Duration
-	// share is what a share was cut to, in thousandths; 0 where none was.
+	// share is the share after the cut, in thousandths; 0 if nothing was cut.
 	share int64
 }
 
@@ -104,7 +98,7 @@ func (l *Limiter) closure(ctx context.Context, op string, s Scope, ms int64, slo
 	keys := append([]string{s.key(), closuresKey(s.Bridge)}, slow.keys...)
 	reply, err := closeScript.Run(ctx, l.rdb, keys, ms, ClosedChannel, s.Bridge, slow.given.UnixMilli()).Int64Slice()
 	if err == nil && len(reply) != 3 {
-		err = fmt.Errorf("reply of %d numbers, want 3", len(reply))
+		err = fmt.Errorf("the reply of close.lua has %d numbers, want 3", len(reply))
 	}
 	if err != nil {
 		return closed{}, fmt.Errorf("%s limiter of %s: %w", op, s.Bridge, err)

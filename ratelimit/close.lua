@@ -1,25 +1,25 @@
--- Closes, opens or reads one scope: a bridge, or one room of it. Where a provider
--- refused a send, it also takes a part of the limits away that let the send through.
+-- Closes, opens or reads one scope: a bridge, or one room of it. If a provider refused a
+-- send, it also cuts the share of the limits that allowed the send.
 --
 -- KEYS[1] closed-until of the scope
 -- KEYS[2] the latest closed-until of any scope of the bridge
--- KEYS[3] the share to cut; absent where none is
--- KEYS[4] slots of the bridge, to be recalled; absent where only a room is slowed
+-- KEYS[3] the share to cut; absent if there is none
+-- KEYS[4] slots of the bridge, to recall; absent if only a room is slowed
 --
--- ARGV[1] for how long to close it; 0 only reads, -1 opens
--- ARGV[2] channel on which closures are announced
+-- ARGV[1] for how long to close the scope; 0 only reads, -1 opens
+-- ARGV[2] the channel on which closures are announced
 -- ARGV[3] the bridge
 -- ARGV[4] when the slot of the refused send was given
 --
--- Reply: {remaining, closures, share}, how much longer the scope and any scope of the
--- bridge are closed, 0 for open, and what the share was cut to, 0 where it was not. A
--- closure is announced as "<closures> <bridge>".
+-- Reply: {remaining, closures, share}. `remaining` is how much longer the scope is closed,
+-- `closures` the same for any scope of the bridge, 0 for open; `share` is the share after
+-- the cut, 0 for no cut. A closure is announced as "<closures> <bridge>".
 --
 -- All times are integer milliseconds of this server's clock.
 -- @include share.lua
 
--- A refusal leaves nine parts of ten, and one that follows soon, while the rate is
--- still looked for, seven. SOON is counted from the end of the closure.
+-- A refusal leaves nine tenths of the share. A refusal that follows within SOON of the
+-- end of the closure leaves seven tenths.
 local KEEP, KEEP_SOON, SOON = 900, 700, 10000
 
 local clock = redis.call('TIME')
@@ -29,9 +29,9 @@ local duration = tonumber(ARGV[1])
 local known = redis.call('MGET', KEYS[1], KEYS[2])
 local closed, closures = tonumber(known[1]) or 0, tonumber(known[2]) or 0
 
--- recall makes the slots that are ahead used as of now. Those that hold them ask
--- again before they use them, and get others, under the smaller share. It answers the
--- last of them.
+-- recall counts the bridge's slots in the future as used now, and returns the last of
+-- them. The workers that hold them ask again before they send, and get other slots
+-- under the smaller share.
 local function recall(key)
   local slots = redis.call('LRANGE', key, 0, -1)
   local last = tonumber(slots[#slots]) or 0
@@ -41,8 +41,8 @@ local function recall(key)
   return last
 end
 
--- cut makes the share smaller. A send whose slot was given under a larger share than
--- the present one says nothing of this one.
+-- cut makes the share smaller. If the slot of the refused send was given before the last
+-- cut, its refusal says nothing about the present share.
 local function cut(key, given)
   local share, since, from = share_of(redis.call('GET', key), now)
   if given <= since then return 0 end
@@ -50,7 +50,7 @@ local function cut(key, given)
   if since > 0 and now - from < SOON then keep = KEEP_SOON end
   share = math.max(math.floor(share * keep / FULL), LEAST)
   from = math.max(now, closed)
-  -- Kept until it has grown back, and for as long as a slot given before may be held.
+  -- The share is kept until it has grown back, and as long as an older slot may be held.
   local ttl = math.max(from - now + (FULL - share) * GROW, redis.call('PTTL', key))
   if KEYS[4] then ttl = math.max(ttl, recall(KEYS[4]) - now) end
   redis.call('SET', key, table.concat({integer(share), integer(now), integer(from)}, ' '),

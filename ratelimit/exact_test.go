@@ -22,7 +22,7 @@ func TestWindowIsPaddedByThreePercentWithinBounds(t *testing.T) {
 			l := ratelimit.New(embedded(t).rdb)
 			r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, limit)}
 			if got := after(ask(t, l, r), ask(t, l, r)); got != want*time.Millisecond {
-				t.Errorf("slots %s apart, want %d ms", got, want)
+				t.Errorf("got slots %s apart, want %d ms", got, want)
 			}
 		})
 	}
@@ -48,17 +48,17 @@ func TestGraceIsHalfThePadOfTheStrictestLimit(t *testing.T) {
 			slot := ask(t, l, r)
 			s.pass(t, slot.Wait+tc.want*time.Millisecond)
 			if last := ask(t, l, r); !last.At.Equal(slot.At) || last.Wait != 0 || time.Until(last.Deadline) > 0 {
-				t.Errorf("at the end of its grace: %+v, want the slot of %s", last, slot.At)
+				t.Errorf("got %+v at the end of the grace, want the slot of %s", last, slot.At)
 			}
 			s.pass(t, time.Millisecond)
 			if late := ask(t, l, r); late.At.Equal(slot.At) {
-				t.Errorf("past its grace: %+v", late)
+				t.Errorf("got %+v past the grace, want another slot", late)
 			}
 		})
 	}
 }
 
-// answering is a Redis that gives one answer, after some time.
+// answering is a Redis client that returns one reply after a delay.
 type answering struct {
 	ratelimit.Client
 	after time.Duration
@@ -70,7 +70,7 @@ func (a answering) EvalSha(context.Context, string, []string, ...any) *redis.Cmd
 	return redis.NewCmdResult(a.reply, nil)
 }
 
-func TestTimeOnTheWayShortensTheDeadline(t *testing.T) {
+func TestASlowAnswerShortensTheDeadline(t *testing.T) {
 	for name, tc := range map[string]struct {
 		took      time.Duration
 		now, at   int64
@@ -86,19 +86,19 @@ func TestTimeOnTheWayShortensTheDeadline(t *testing.T) {
 				l := ratelimit.New(answering{after: tc.took * time.Millisecond, reply: []any{int64(1), tc.now, tc.at, int64(0), tc.now}})
 				s := ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")})
 				if s.Wait != tc.wait*time.Millisecond || time.Until(s.Deadline) != tc.end*time.Millisecond {
-					t.Errorf("wait %s, %s to the deadline; want %d and %d ms", s.Wait, time.Until(s.Deadline), tc.wait, tc.end)
+					t.Errorf("got a wait of %s and %s to the deadline, want %d and %d ms", s.Wait, time.Until(s.Deadline), tc.wait, tc.end)
 				}
 			})
 		})
 	}
 }
 
-func TestASlotIsSureForItsGraceAtMost(t *testing.T) {
+func TestTheLeadIsAtMostTheGrace(t *testing.T) {
 	l := ratelimit.New(embedded(t).rdb)
 	for limit, want := range map[string]time.Duration{"1/10ms": 2, "1/1s": 5, "1/60s": 5} {
 		r := ratelimit.Request{Bridge: limit, Room: "1", BridgeLimits: limits(t, limit)}
 		if got := ask(t, l, r).Lead; got != want*time.Millisecond {
-			t.Errorf("%s: %s, want %d ms", limit, got, want)
+			t.Errorf("%s: got a lead of %s, want %d ms", limit, got, want)
 		}
 	}
 }
@@ -111,20 +111,20 @@ func TestReserveFails(t *testing.T) {
 		for _, bad := range []ratelimit.Limit{{}, {N: 1}, {N: -1, Window: time.Second}, {N: 1, Window: 10*time.Millisecond + 1}} {
 			var parse *ratelimit.ParseError
 			if _, err := l.Reserve(ctx, ratelimit.Request{Bridge: "tg", Room: "1", RoomLimits: []ratelimit.Limit{bad}}); !errors.As(err, &parse) {
-				t.Errorf("%s: error %v, want a *ParseError", bad, err)
+				t.Errorf("%s: got error %v, want a *ParseError", bad, err)
 			}
 		}
 	})
-	t.Run("on an answer of another script", func(t *testing.T) {
+	t.Run("on a reply of another length", func(t *testing.T) {
 		l := ratelimit.New(answering{reply: []any{int64(1)}})
 		if _, err := l.Reserve(ctx, good); err == nil {
-			t.Error("no error")
+			t.Error("got no error of Reserve, want one")
 		}
 		if err := l.Close(ctx, ratelimit.Scope{Bridge: "tg"}, time.Second); err == nil {
-			t.Error("no error")
+			t.Error("got no error of Close, want one")
 		}
 	})
-	t.Run("while Redis is away, and goes on when it is back", func(t *testing.T) {
+	t.Run("while Redis is away, and works again when it is back", func(t *testing.T) {
 		server := redistest.Start(t)
 		rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1, DialerRetries: 1})
 		defer func() { _ = rdb.Close() }()
@@ -132,25 +132,25 @@ func TestReserveFails(t *testing.T) {
 		ask(t, l, good)
 		server.Kill()
 		if s, err := l.Reserve(ctx, good); err == nil || s.Reserved {
-			t.Errorf("slot %+v, error %v", s, err)
+			t.Errorf("got slot %+v, error %v; want an error and no slot", s, err)
 		}
 		if err := l.Close(ctx, ratelimit.Scope{Bridge: "tg"}, time.Second); err == nil {
-			t.Error("closed without Redis")
+			t.Error("got no error of Close without Redis, want one")
 		}
 		if err := l.Open(ctx, ratelimit.Scope{Bridge: "tg"}); err == nil {
-			t.Error("opened without Redis")
+			t.Error("got no error of Open without Redis, want one")
 		}
 		if _, err := l.Closed(ctx, ratelimit.Scope{Bridge: "tg"}); err == nil {
-			t.Error("read without Redis")
+			t.Error("got no error of Closed without Redis, want one")
 		}
 		server.Restart()
 		if s := ask(t, l, good); !s.Reserved {
-			t.Errorf("after the restart: %+v", s)
+			t.Errorf("got %+v after the restart, want a slot", s)
 		}
 	})
 }
 
-func TestNothingStaysInRedis(t *testing.T) {
+func TestEveryKeyExpires(t *testing.T) {
 	ctx := context.Background()
 	s := embedded(t)
 	l := ratelimit.New(s.rdb)
@@ -165,23 +165,23 @@ func TestNothingStaysInRedis(t *testing.T) {
 	closeFor(t, l, "tg", "1", time.Minute)
 	keys := s.rdb.Keys(ctx, "*").Val()
 	if len(keys) < 7 {
-		t.Fatalf("only the keys %q", keys)
+		t.Fatalf("got the keys %q, want at least 7", keys)
 	}
 	for _, key := range keys {
 		if s.rdb.TTL(ctx, key).Val() <= 0 {
-			t.Errorf("%s has no end", key)
+			t.Errorf("got no expiry of %s, want one", key)
 		}
 		if n := s.rdb.LLen(ctx, key).Val(); n > 20 || key == "outgate:limit:{tg}:slots" && n != 7 {
-			t.Errorf("%s holds %d slots", key, n)
+			t.Errorf("%s: got %d slots, want at most 20, and 7 of the bridge", key, n)
 		}
 	}
 	s.pass(t, last.Wait+2*time.Minute)
 	if keys := s.rdb.Keys(ctx, "*").Val(); len(keys) != 0 {
-		t.Errorf("left behind: %q", keys)
+		t.Errorf("got the keys %q, want none left", keys)
 	}
 }
 
-func TestSlotsAheadAreRememberedUntilTheyCountNoMore(t *testing.T) {
+func TestSlotsInTheFutureCountUntilTheirWindowIsOver(t *testing.T) {
 	s := embedded(t)
 	l := ratelimit.New(s.rdb)
 	r := ratelimit.Request{Bridge: "tg", Room: "1", BridgeLimits: limits(t, "1/1s")}
@@ -191,6 +191,6 @@ func TestSlotsAheadAreRememberedUntilTheyCountNoMore(t *testing.T) {
 	}
 	s.pass(t, last.Wait-time.Millisecond)
 	if next := ask(t, l, r); after(last, next) != 1030*time.Millisecond {
-		t.Errorf("%s after the last", after(last, next))
+		t.Errorf("got a slot %s after the last, want 1.03s", after(last, next))
 	}
 }

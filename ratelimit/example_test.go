@@ -57,7 +57,7 @@ func ExampleLimiter_Reserve() {
 	// cid true 1.03s <nil>
 }
 
-// The whole of what a worker does before it sends.
+// This is all that a worker does before it sends.
 func ExampleLimiter_Applies() {
 	rdb, stop := exampleRedis()
 	defer stop()
@@ -69,16 +69,16 @@ func ExampleLimiter_Applies() {
 			if err != nil {
 				return err
 			}
-			sure := slot.Reserved && slot.Wait <= slot.Lead
-			if slot.Reserved && !sure {
-				slot.Wait -= slot.Lead // is it still good by then?
+			last := slot.Reserved && slot.Wait <= slot.Lead
+			if slot.Reserved && !last {
+				slot.Wait -= slot.Lead // then ask whether the slot is still good
 			}
 			select {
 			case <-time.After(slot.Wait):
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-			if sure && time.Now().Before(slot.Deadline) {
+			if last && time.Now().Before(slot.Deadline) {
 				return nil
 			}
 		}
@@ -92,7 +92,7 @@ func ExampleLimiter_Applies() {
 	// send: <nil>
 }
 
-// A provider answers 429 and tells to come back in half a minute.
+// A provider answers 429 and asks to try again after half a minute.
 func ExampleLimiter_Close() {
 	rdb, stop := exampleRedis()
 	defer stop()
@@ -110,7 +110,7 @@ func ExampleLimiter_Close() {
 	// 30s <nil>
 }
 
-// An operator knows better than the provider.
+// An operator ends the closure early.
 func ExampleLimiter_Open() {
 	rdb, stop := exampleRedis()
 	defer stop()
@@ -125,7 +125,7 @@ func ExampleLimiter_Open() {
 	// 0s <nil>
 }
 
-// Watch runs for as long as the process does.
+// Watch runs for as long as the process.
 func ExampleLimiter_Watch() {
 	rdb, stop := exampleRedis()
 	defer stop()

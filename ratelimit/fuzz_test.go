@@ -15,23 +15,23 @@ import (
 	"github.com/outgate/outgate/ratelimit"
 )
 
-// model is the limiter of one bridge in plain Go, in milliseconds. While the
-// limits stay as they are it remembers every slot, which shows that those the
-// script drops are not missed.
+// model is the limiter of one bridge in plain Go, in milliseconds. While the limits stay
+// the same it remembers every slot, so a comparison shows that the slots which the script
+// drops do not matter.
 type model struct {
-	// trim drops what the limits of the moment do not look back on.
+	// trim drops the slots that the limits of the moment do not count.
 	trim   bool
-	slots  map[string][]int64 // by room and route, the bridge's own under ""
+	slots  map[string][]int64 // by room and route; the key of the bridge's own is ""
 	closed map[ratelimit.Scope]int64
 	tokens map[string]held
-	shares map[string]share // by the same names as slots
+	shares map[string]share // by the same keys as slots
 }
 
 // held is a slot that is remembered for a token.
 type held struct{ at, given int64 }
 
-// share is which part of the limits is used, in thousandths: since when, and from
-// when on it grows.
+// share is the part of the limits that is used, in thousandths, when it was cut, and
+// when it begins to grow.
 type share struct{ of, since, from int64 }
 
 func (s share) at(now int64) int64 {
@@ -57,7 +57,7 @@ func grace(r ratelimit.Request) int64 {
 	return g
 }
 
-// longest is how many slots the limits look back on.
+// longest is the number of slots that the limits count.
 func longest(limits []ratelimit.Limit) (n int) {
 	for _, l := range limits {
 		n = max(n, l.N)
@@ -65,7 +65,7 @@ func longest(limits []ratelimit.Limit) (n int) {
 	return n
 }
 
-// limited is a share of a limit: fewer sends in the same window as far as that goes.
+// limited is a share of a limit: fewer sends first, then a longer window.
 func limited(l ratelimit.Limit, share int64) (n int, window int64) {
 	part := float64(int64(l.N)*share) / 1000
 	n = int(math.Ceil(part))
@@ -86,8 +86,8 @@ func earliest(slots []int64, limits []ratelimit.Limit, share int64) int64 {
 	return at
 }
 
-// spread is earliest for a slot of the bridge: one that is waited for keeps a little
-// apart from the one before it.
+// spread is earliest for a slot of the bridge: a slot in the future keeps a distance
+// from the one before it.
 func spread(slots []int64, limits []ratelimit.Limit, share, now int64) int64 {
 	at, apart := earliest(slots, limits, share), int64(3)
 	for _, l := range limits {
@@ -99,7 +99,7 @@ func spread(slots []int64, limits []ratelimit.Limit, share, now int64) int64 {
 	return max(at, slots[len(slots)-1]+apart)
 }
 
-// reserve is what reserve.lua answers at that time.
+// reserve returns what reserve.lua must answer at that time.
 func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64) {
 	var closed int64
 	for scope, until := range m.closed {
@@ -118,7 +118,7 @@ func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64
 		delete(m.tokens, r.Token)
 		unused := slot.given <= since && slot.at > since && !lapsed
 		if mine := m.slots[room]; unused && len(mine) > 0 && mine[len(mine)-1] == slot.at {
-			// The list is a place shorter than its memory from now on.
+			// From now on the list is one slot shorter than its memory.
 			m.slots[room] = mine[max(0, len(mine)-longest(r.RoomLimits)) : len(mine)-1]
 		}
 	}
@@ -144,7 +144,7 @@ func (m *model) reserve(r ratelimit.Request, now int64) (reserved bool, at int64
 	return true, at
 }
 
-// lists names what the limits of a request count.
+// lists returns the keys of the slots that the limits of a request count.
 func lists(r ratelimit.Request) (bridge, room string) {
 	room = r.Room
 	if r.BridgePerRoute && r.Route != "" {
@@ -156,7 +156,7 @@ func lists(r ratelimit.Request) (bridge, room string) {
 	return bridge, room
 }
 
-// cut is what close.lua makes of a share at that time, 0 for nothing.
+// cut returns what close.lua must make of a share at that time, 0 for no cut.
 func (m *model) cut(list string, given, now, closed int64) int64 {
 	s := m.shares[list]
 	if given <= s.since {
@@ -170,21 +170,21 @@ func (m *model) cut(list string, given, now, closed int64) int64 {
 	return m.shares[list].of
 }
 
-// recall makes the slots of a list that are ahead used.
+// recall counts the slots of a list that are in the future as used now.
 func (m *model) recall(list string, now int64) {
 	for i, at := range m.slots[list] {
 		m.slots[list][i] = min(at, now)
 	}
 }
 
-// run is a limiter and its model, side by side on one bridge.
+// run is a limiter and its model on one bridge.
 type run struct {
 	t      *testing.T
 	rdb    *redis.Client
 	l      *ratelimit.Limiter
 	m      *model
 	bridge string
-	// last is what was asked last that was given a slot, and when.
+	// last is the last request that got a slot, and given is when.
 	last  ratelimit.Request
 	given time.Time
 	cuts  int
@@ -207,7 +207,7 @@ func (r *run) reserve(req ratelimit.Request) {
 	r.last, r.given = req, got.Given
 	left := time.Duration(at-now+grace(req)) * time.Millisecond
 	if got.Deadline.Before(asked.Add(left)) || got.Deadline.After(answered.Add(left)) {
-		r.t.Fatalf("%+v: deadline %s after the question, want %s", req, got.Deadline.Sub(asked), left)
+		r.t.Fatalf("%+v: got a deadline %s after the question, want %s", req, got.Deadline.Sub(asked), left)
 	}
 }
 
@@ -220,7 +220,7 @@ func (r *run) close(scope ratelimit.Scope, d time.Duration) {
 	r.learnClosure(scope, d, before)
 }
 
-// learnClosure takes over from Redis until when the scope is closed.
+// learnClosure reads from Redis until when the scope is closed, and checks it.
 func (r *run) learnClosure(scope ratelimit.Scope, d time.Duration, before int64) {
 	r.t.Helper()
 	later := clock(r.t, r.rdb).UnixMilli()
@@ -236,18 +236,18 @@ func (r *run) learnClosure(scope ratelimit.Scope, d time.Duration, before int64)
 		r.t.Fatal(err)
 	}
 	if known := r.m.closed[scope]; until != known && (until < known || until < before+d.Milliseconds() || until > later+d.Milliseconds()) {
-		r.t.Fatalf("closed between %d and %d for %s: until %d, known %d", before, later, d, until, known)
+		r.t.Fatalf("got a closure until %d, want %s after %d to %d, or the known %d", until, d, before, later, known)
 	}
 	r.m.closed[scope] = until
 }
 
 func (r *run) key(name string) string { return "outgate:limit:{" + r.bridge + "}:" + name }
 
-// mostCuts keeps the shares so large that no window becomes longer than slots are
-// kept.
+// mostCuts keeps the shares so large that no window is longer than the time for which
+// slots are kept.
 const mostCuts = 3
 
-// refuse refuses the last send, of its room or of the bridge.
+// refuse refuses the last send for its room or, if wide, for the bridge.
 func (r *run) refuse(wide bool, d time.Duration) {
 	r.t.Helper()
 	if r.given.IsZero() || r.cuts >= mostCuts {
@@ -271,7 +271,7 @@ func (r *run) refuse(wide bool, d time.Duration) {
 	}
 	want := r.m.cut(list, r.given.UnixMilli(), now, r.m.closed[scope])
 	if got != float64(want)/1000 || want > 0 && now < before {
-		r.t.Fatalf("refused at %d: share %v, want %d; kept since %d", before, got, want, now)
+		r.t.Fatalf("refused at %d: got share %v, want %d thousandths; it was kept since %d", before, got, want, now)
 	}
 	if want > 0 {
 		r.cuts++
@@ -281,8 +281,8 @@ func (r *run) refuse(wide bool, d time.Duration) {
 	}
 }
 
-// refused is what the refusal of the last send is about: the list whose share is cut
-// and its key, the scope, and how many limits there are.
+// refused describes the refusal of the last send: the list whose share is cut, the name
+// of its key, the scope, and the number of limits.
 func (r *run) refused(wide bool) (list, name string, scope ratelimit.Scope, limits int) {
 	bridge, room := lists(r.last)
 	scope = ratelimit.Scope{Bridge: r.bridge}
@@ -304,15 +304,15 @@ func (r *run) open(scope ratelimit.Scope) {
 	delete(r.m.closed, scope)
 }
 
-// pass lets the clock of Redis pass; only that of a real one is in question.
+// pass waits until the clock of the real Redis has passed d.
 func (r *run) pass(d time.Duration) {
 	r.t.Helper()
 	end := clock(r.t, r.rdb).Add(d)
-	eventually(r.t, "redis's clock to pass", func() bool { return !clock(r.t, r.rdb).Before(end) })
+	eventually(r.t, "the clock of Redis to pass", func() bool { return !clock(r.t, r.rdb).Before(end) })
 }
 
-// FuzzReserve plays a sequence of reservations, closures and waits on a real
-// Redis and on the model: every answer must be the model's.
+// FuzzReserve plays a sequence of reservations, closures and waits on a real Redis and
+// on the model: every answer must equal the model's.
 func FuzzReserve(f *testing.F) {
 	rdb := redistest.Start(f).Client()
 	var bridges atomic.Int64
@@ -331,8 +331,8 @@ func FuzzReserve(f *testing.F) {
 	})
 }
 
-// play reads three bytes a step: what to do, where, and how. The first byte of
-// all says whether the limits stay as they are.
+// play reads three bytes a step: the operation, its scope, and its details. The very
+// first byte says whether the limits stay the same.
 func (r *run) play(play []byte) {
 	sets := [][]ratelimit.Limit{
 		nil, limits(r.t, "1/10ms"), limits(r.t, "2/20ms"), limits(r.t, "3/30ms 5/100ms"), limits(r.t, "4/200ms 1/15ms"),

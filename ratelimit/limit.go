@@ -9,7 +9,7 @@ import (
 
 // Bounds of a limit.
 const (
-	// MaxN is the largest N of a limit, and so the most places a scope remembers.
+	// MaxN is the largest N of a limit, and so the most slots that a scope remembers.
 	MaxN = 100_000
 	// MinWindow is the shortest window of a limit.
 	MinWindow = 10 * time.Millisecond
@@ -17,9 +17,9 @@ const (
 
 // Limit allows N sends in any window of the given length.
 type Limit struct {
-	// N is how many, 1 to MaxN.
+	// N is the number of sends, 1 to MaxN.
 	N int
-	// Window is how long, in whole milliseconds, at least MinWindow.
+	// Window is the length of the window, in whole milliseconds, at least MinWindow.
 	Window time.Duration
 }
 
@@ -38,7 +38,7 @@ func (l Limit) String() string {
 type ParseError struct {
 	// Limit is the limit as it was written.
 	Limit string
-	// Why is what is wrong with it.
+	// Why says what is wrong with it.
 	Why string
 }
 
@@ -46,7 +46,7 @@ type ParseError struct {
 func (e *ParseError) Error() string { return fmt.Sprintf("limit %q: %s", e.Limit, e.Why) }
 
 // ParseLimits reads limits written as count/window and separated by spaces:
-// "50/1s" or "1/1s 20/60s". All of them hold at once. An empty string is no
+// "50/1s" or "1/1s 20/60s". All of them hold at once. An empty string means no
 // limit. The error is a *ParseError.
 func ParseLimits(s string) ([]Limit, error) {
 	var limits []Limit
@@ -80,26 +80,26 @@ func parseLimit(s string) (Limit, error) {
 	return l, nil
 }
 
-// fault says what is wrong with the limit, empty for nothing.
+// fault says what is wrong with the limit; it is empty for a valid limit.
 func (l Limit) fault() string {
 	switch {
 	case l.N < 1 || l.N > MaxN:
-		return fmt.Sprintf("the count is not within 1 and %d", MaxN)
+		return fmt.Sprintf("the count is %d, want 1 to %d", l.N, MaxN)
 	case l.Window < MinWindow:
-		return fmt.Sprintf("the window is shorter than %s", MinWindow)
+		return fmt.Sprintf("the window is %s, want at least %s", l.Window, MinWindow)
 	case l.Window%time.Millisecond != 0:
-		return "the window is not a whole number of milliseconds"
+		return fmt.Sprintf("the window is %s, want whole milliseconds", l.Window)
 	}
 	return ""
 }
 
-// pad is what is added to the window, so that sends which leave a little late
-// or travel a little slower still arrive a full window apart.
+// pad is the time added to the window, so that sends that leave late or travel
+// slowly still arrive a full window apart.
 func (l Limit) pad() time.Duration {
 	pad := (l.Window * 3 / 100).Truncate(time.Millisecond)
 	return min(max(pad, 5*time.Millisecond), 100*time.Millisecond)
 }
 
-// grace is how much later than its time a slot of this limit may be used: half
-// the pad, in whole milliseconds. The other half is the network's.
+// grace is how late a slot of this limit may be used: half the pad, in whole
+// milliseconds. The other half covers the network.
 func (l Limit) grace() time.Duration { return (l.pad() / 2).Truncate(time.Millisecond) }

@@ -21,14 +21,14 @@ func keeps(t *testing.T, scope string, sends []time.Time, limits []ratelimit.Lim
 	for _, l := range limits {
 		for i := range max(len(sends)-l.N, 0) {
 			if apart := sends[i+l.N].Sub(sends[i]); apart < l.Window {
-				t.Errorf("%s, limit %s: sends %d to %d are within %s", scope, l, i, i+l.N, apart)
+				t.Errorf("%s, limit %s: got sends %d to %d within %s, want more than a window", scope, l, i, i+l.N, apart)
 			}
 		}
 	}
 }
 
-// Rooms with limits of their own share a bridge. Their sends leave anywhere in
-// the grace of their slots and are up to 2 ms on their way, and some slots lapse.
+// Rooms with limits of their own share a bridge. Their sends leave at any time in the
+// grace of their slots, take up to 2 ms to arrive, and some slots lapse.
 func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 	const rooms, sends = 12, 800
 	s := embedded(t)
@@ -73,11 +73,11 @@ func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 		keeps(t, fmt.Sprint("room ", i), sends, roomLimits)
 	}
 	if rate := (sends - 30) / slots[sends-1].Sub(slots[0]).Seconds(); rate < 0.95*30 {
-		t.Errorf("the bridge's 30 slots a second are used by %.1f", rate)
+		t.Errorf("got %.1f slots a second, want at least 95%% of 30", rate)
 	}
 }
 
-// send waits for a slot as a worker does, and returns when it was used.
+// send waits for a slot as a worker does, and returns the time at which it used it.
 func send(t *testing.T, l *ratelimit.Limiter, r ratelimit.Request) time.Time {
 	for {
 		slot, err := l.Reserve(context.Background(), r)
@@ -92,7 +92,7 @@ func send(t *testing.T, l *ratelimit.Limiter, r ratelimit.Request) time.Time {
 	}
 }
 
-// crowd has 8 workers send as fast as they may, for two and a half windows.
+// crowd makes 8 workers send as fast as they may, for two and a half windows.
 func crowd(t *testing.T, l *ratelimit.Limiter, bridge string, limit ratelimit.Limit) []time.Time {
 	var (
 		mu    sync.Mutex
@@ -120,15 +120,15 @@ func crowd(t *testing.T, l *ratelimit.Limiter, bridge string, limit ratelimit.Li
 	return sends
 }
 
-func TestWorkersTogetherKeepTheLimitAndUseIt(t *testing.T) {
+func TestWorkersTogetherKeepTheLimitAndUseAllOfIt(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	for _, name := range []string{"20/1s", "20/200ms"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := ratelimit.New(rdb)
 			limit := limits(t, name)[0]
-			// On a busy machine many a slot lapses: the limit must hold every time, and
-			// be used in the best of a few.
+			// On a busy machine many slots lapse: the limit must hold in every try, and be
+			// used in the best of a few.
 			best := 0
 			for try := 0; try < 5 && best < 54; try++ {
 				sends := crowd(t, l, fmt.Sprint(name, try), limit)
@@ -136,7 +136,7 @@ func TestWorkersTogetherKeepTheLimitAndUseIt(t *testing.T) {
 				best = max(best, len(sends))
 			}
 			if best < 54 {
-				t.Errorf("%d sends in two and a half windows, want 60 or nearly", best)
+				t.Errorf("got %d sends in two and a half windows, want at least 54 of 60", best)
 			}
 		})
 	}

@@ -8,18 +8,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// grow is in what time a share grows by one thousandth.
+// grow is the time in which a share grows by one thousandth.
 const grow = 400 * time.Millisecond
 
-// Closures are until when a bridge was told to wait, by the clock of Redis; zero is not
-// at all.
+// Closures say until when a bridge is closed, by the clock of Redis; zero means that it
+// is open.
 type Closures struct {
-	// Bridge is of the bridge itself, Any the latest of it, its rooms and its routes.
+	// Bridge is for the bridge itself; Any is the latest of it, its rooms and its routes.
 	Bridge, Any time.Time
 }
 
-// AskClosures asks in a pipeline until when a bridge is closed. The answer is there once
-// the pipeline was run. What is past is open again.
+// AskClosures asks in a pipeline until when a bridge is closed. Call the function that it
+// returns after the pipeline has run. A time in the past means that the scope is open.
 func AskClosures(ctx context.Context, pipe redis.Pipeliner, bridge string) func() Closures {
 	closed, closures := pipe.Get(ctx, Scope{Bridge: bridge}.key()), pipe.Get(ctx, closuresKey(bridge))
 	return func() Closures { return Closures{Bridge: until(closed), Any: until(closures)} }
@@ -33,9 +33,8 @@ func until(reply *redis.StringCmd) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// AskShare asks in a pipeline which share of its limits a bridge, a room or a route of
-// it uses, whatever limits it has by now. The answer is there once the pipeline was
-// run: 1 is all.
+// AskShare asks in a pipeline which share of its limits a scope uses; 1 is all of them.
+// Call the function that it returns after the pipeline has run.
 func AskShare(ctx context.Context, pipe redis.Pipeliner, s Scope) func(now time.Time) float64 {
 	reply := pipe.Get(ctx, s.share())
 	return func(now time.Time) float64 {

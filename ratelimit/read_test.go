@@ -8,16 +8,16 @@ import (
 	"github.com/outgate/outgate/ratelimit"
 )
 
-// closures is what AskClosures answers.
+// closures returns what AskClosures answers.
 func (s store) closures(t *testing.T, bridge string) ratelimit.Closures {
 	t.Helper()
 	pipe := s.rdb.Pipeline()
 	closures := ratelimit.AskClosures(context.Background(), pipe, bridge)
-	_, _ = pipe.Exec(context.Background()) // a key that is not there is an error
+	_, _ = pipe.Exec(context.Background()) // a missing key is an error
 	return closures()
 }
 
-func TestClosuresAreOfTheBridgeAndOfAnyOfItsRooms(t *testing.T) {
+func TestAskClosuresAnswersForTheBridgeAndForAnyOfItsRooms(t *testing.T) {
 	onBoth(t, map[string]func(*testing.T, store, *ratelimit.Limiter){
 		"": func(t *testing.T, s store, l *ratelimit.Limiter) {
 			ctx := context.Background()
@@ -28,26 +28,26 @@ func TestClosuresAreOfTheBridgeAndOfAnyOfItsRooms(t *testing.T) {
 			within := func(what string, got time.Time, d time.Duration) {
 				t.Helper()
 				if got.IsZero() != (d == 0) || d > 0 && (got.Before(now.Add(d-time.Millisecond)) || got.After(now.Add(d+5*time.Second))) {
-					t.Errorf("%s is closed until %s, want %s after %s", what, got, d, now)
+					t.Errorf("%s: got closed until %s, want %s after %s", what, got, d, now)
 				}
 			}
 			c := s.closures(t, "tg")
-			within("a bridge that was told nothing", c.Bridge, 0)
-			within("any of it", c.Any, 0)
+			within("a bridge that was never closed", c.Bridge, 0)
+			within("any scope of the bridge", c.Any, 0)
 
 			if err := l.Close(ctx, ratelimit.Scope{Bridge: "tg", Room: "42"}, time.Minute); err != nil {
 				t.Fatal(err)
 			}
 			c = s.closures(t, "tg")
 			within("the bridge of a closed room", c.Bridge, 0)
-			within("any of it", c.Any, time.Minute)
+			within("any scope of the bridge", c.Any, time.Minute)
 
 			if err := l.Close(ctx, ratelimit.Scope{Bridge: "tg"}, 30*time.Second); err != nil {
 				t.Fatal(err)
 			}
 			c = s.closures(t, "tg")
 			within("a closed bridge", c.Bridge, 30*time.Second)
-			within("any of it", c.Any, time.Minute)
+			within("any scope of the bridge", c.Any, time.Minute)
 			within("another bridge", s.closures(t, "other").Any, 0)
 		},
 	})

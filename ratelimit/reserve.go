@@ -20,13 +20,13 @@ var (
 	closeScript   = redis.NewScript(lua.MustLoad(scripts, "close.lua"))
 )
 
-// mostLead is more than a call to Redis mostly takes.
+// mostLead is longer than a usual call to Redis takes.
 const mostLead = 5 * time.Millisecond
 
-// unhurried is the grace of a slot that no limit applies to.
+// unhurried is the grace of a slot to which no limit applies.
 const unhurried = time.Hour
 
-// Client is what the limiter needs of Redis; every go-redis client has it.
+// Client is the part of a Redis client that the limiter needs; every go-redis client has it.
 type Client interface {
 	redis.Scripter
 	Subscribe(ctx context.Context, channels ...string) *redis.PubSub
@@ -36,7 +36,7 @@ type Client interface {
 // limiters on one Redis count together.
 type Limiter struct {
 	rdb Client
-	// heard is nil while Watch is not connected.
+	// heard has the closures that Watch heard of; it is nil while Watch is not connected.
 	heard atomic.Pointer[heard]
 }
 
@@ -45,71 +45,56 @@ func New(rdb Client) *Limiter { return &Limiter{rdb: rdb} }
 
 // Request asks for the slot of one send.
 type Request struct {
-	// Bridge is the bridge's id. It must not be empty and holds no braces.
+	// Bridge is the bridge's id. It must not be empty or hold braces.
 	Bridge string
 	// Room is the provider's room id, any bytes. It must not be empty.
 	Room string
-	// Route is the kind of request, where the provider tells kinds apart; empty where
-	// it does not. It holds no colon. A closure of the route holds for it.
+	// Route is the kind of request, if the provider counts kinds apart; else it is empty.
+	// It must not hold a colon. A closure of the route stops the request.
 	Route string
-	// Token names the attempt to send, and is used for one only: until the slot is
-	// used, asking again with the same token returns the same slot, used or not.
-	// Without a token nothing is remembered.
+	// Token names one attempt to send. A request with the same token gets the same slot,
+	// until that slot lapses; the limiter does not know whether it was used. Without a
+	// token nothing is remembered.
 	Token string
-	// BridgeLimits hold for the bridge as a whole; none is no limit.
+	// BridgeLimits hold for the bridge as a whole; empty means no limit.
 	BridgeLimits []Limit
-	// RoomLimits hold for the room alone; none is no limit.
+	// RoomLimits hold for the room alone; empty means no limit.
 	RoomLimits []Limit
-	// BridgePerRoute and RoomPerRoute make the limits count the sends of the Route
-	// alone, not those of all routes together.
+	// BridgePerRoute and RoomPerRoute make the limits count only the sends of the
+	// Route, not those of all routes together.
 	BridgePerRoute, RoomPerRoute bool
-	// MaxWait is the longest wait worth reserving for, the time until the envelope
-	// expires for instance: a slot that nobody will use still takes its place. Zero
-	// reserves however far ahead, less than zero only what is free now.
+	// MaxWait is the longest wait to reserve for, for instance the time until the
+	// envelope expires: a slot that nobody uses still counts. Zero means any wait, less
+	// than zero means only a slot that is free now.
 	MaxWait time.Duration
 }
 
-// Slot is the answer to a Request. With one send a second allowed and the last
-// one 660 ms ago:
-//
-//	Reserved: true, Wait: 370ms, Deadline: 385 ms after Redis was asked
-//
-// says to wait 365 ms and to ask again, for the bridge may be closed by then, or the
-// slot called back; and then to wait 5 ms and to send, within 15 ms less the time the
-// answer was on its way. With the same limit on the room:
-//
-//	Reserved: false, Wait: 370ms
-//
-// says to ask again in 370 ms.
+// Slot is the answer to a Request. The package's documentation has examples with numbers.
 type Slot struct {
-	// Reserved is true where a place is held for the send. Where it is false, ask
-	// again after Wait: the room has to wait, or its bridge or room is closed, or
-	// the slot is further away than MaxWait.
+	// Reserved is true if the slot is held for the send. If it is false, ask again
+	// after Wait: the room must wait, its bridge or room is closed, or the slot is
+	// further away than MaxWait.
 	Reserved bool
-	// Wait is how long to wait, counted from the return of Reserve; 0 is now.
+	// Wait is how long to wait, counted from the return of Reserve; zero means now.
 	Wait time.Duration
-	// Deadline is the moment until which the slot is good, by the clock of this
-	// process. Who comes later does not send, but asks again; an answer that was
-	// too long on its way is past its Deadline when it comes. It is an hour away
-	// where no limit applies, and zero where nothing is reserved.
+	// Deadline is when the slot lapses, by the clock of this process: past it, do not
+	// send but ask again. A slow answer can arrive past it. It is an hour away if no
+	// limit applies, and zero if nothing is reserved.
 	Deadline time.Time
-	// Lead is for how long a slot is sure to stay good: who has to wait longer asks again
-	// that long before its time.
+	// Lead is for how long the slot can be relied on. If the Wait is longer, ask again
+	// this long before the slot's time.
 	Lead time.Duration
-	// At is when the wait ends and Now when it began, by the clock of Redis in
+	// At is when the wait ends and Now is when it began, by the clock of Redis in
 	// milliseconds.
 	At, Now time.Time
 	// Given is when the slot was reserved, by the clock of Redis in milliseconds: Now,
-	// or earlier where the token was known. It is zero where nothing is reserved.
+	// or earlier if the token was known. It is zero if nothing is reserved.
 	Given time.Time
 }
 
-// Reserve returns the next slot that the limits of the bridge and of the room
-// and their closures leave free, in one call to Redis. The slot is taken from
-// that moment, whether or not it is used.
-//
-// An error is Redis's, or a *ParseError for a limit out of bounds. Nothing is
-// allowed then: wait, and ask again.
+// Reserve takes the next slot that the limits and closures of the bridge and the room
+// leave free, in one call to Redis. After an error (of Redis, or a *ParseError for a
+// limit out of bounds) do not send: wait, and ask again.
 func (l *Limiter) Reserve(ctx context.Context, r Request) (Slot, error) {
 	args, grace, err := r.args()
 	if err != nil {
@@ -141,7 +126,7 @@ func (r *Request) keys() []string {
 	return keys
 }
 
-// bridge and room are what the limits of the request count the sends of.
+// bridge and room are the scopes whose sends the limits of the request count.
 func (r *Request) bridge() Scope {
 	s := Scope{Bridge: r.Bridge}
 	if r.BridgePerRoute {
@@ -158,7 +143,7 @@ func (r *Request) room() Scope {
 	return s
 }
 
-// scopes are all that the send is in.
+// scopes are all the scopes that the send belongs to.
 func (r *Request) scopes() []Scope {
 	scopes := [...]Scope{
 		{Bridge: r.Bridge},
@@ -172,8 +157,8 @@ func (r *Request) scopes() []Scope {
 	return scopes[:]
 }
 
-// args are the script's arguments, and the grace of the limits: that of the
-// strictest, for a slot is used late under all of them.
+// args returns the script's arguments and the shortest grace of the limits: a slot
+// that is used late is late under all of them.
 func (r *Request) args() (args []any, grace time.Duration, err error) {
 	grace = unhurried
 	pairs := make([]any, 0, 2*(len(r.RoomLimits)+len(r.BridgeLimits)))
@@ -191,7 +176,7 @@ func (r *Request) args() (args []any, grace time.Duration, err error) {
 	return append(args, pairs...), grace, nil
 }
 
-// patience is MaxWait in milliseconds, -1 for any wait.
+// patience is MaxWait in milliseconds; -1 means any wait.
 func (r *Request) patience() int64 {
 	if r.MaxWait == 0 {
 		return -1
@@ -199,13 +184,12 @@ func (r *Request) patience() int64 {
 	return max(r.MaxWait.Milliseconds(), 0)
 }
 
-// decodeSlot reads the reply of reserve.lua: the slot, and how much longer
-// closures are in force on the bridge. Redis read its clock after it was asked, so
-// a deadline counted from the question is never too late, however long the
-// answer took.
+// decodeSlot reads the reply of reserve.lua: the slot, and for how much longer closures
+// are in force on the bridge. Redis reads its clock after it was asked, so a deadline
+// counted from the question is never too late.
 func decodeSlot(reply []int64, grace time.Duration, asked time.Time) (Slot, time.Duration, error) {
 	if len(reply) != 5 {
-		return Slot{}, 0, fmt.Errorf("reply of %d numbers, want 5", len(reply))
+		return Slot{}, 0, fmt.Errorf("the reply of reserve.lua has %d numbers, want 5", len(reply))
 	}
 	now, at, closures := reply[1], reply[2], reply[3]
 	s := Slot{

@@ -15,14 +15,14 @@ import (
 // patience is how long a test waits for a condition before it fails.
 const patience = 20 * time.Second
 
-// store is a Redis for a test, and a way to let its time pass.
+// store is a Redis for a test, with a function that lets its time pass.
 type store struct {
 	rdb  *redis.Client
 	pass func(t *testing.T, d time.Duration)
 }
 
-// onBoth runs the cases on an embedded Redis, whose clock stands still but for
-// pass, and on a real one. Each finds it empty.
+// onBoth runs the cases on an embedded Redis, whose clock moves only by pass, and on a
+// real one. Each case starts with an empty Redis.
 func onBoth(t *testing.T, cases map[string]func(*testing.T, store, *ratelimit.Limiter)) {
 	t.Helper()
 	for backend, start := range map[string]func(*testing.T) store{"miniredis": embedded, "redis": realStore} {
@@ -60,7 +60,7 @@ func realStore(t *testing.T) store {
 	return store{rdb: rdb, pass: func(t *testing.T, d time.Duration) {
 		t.Helper()
 		end := clock(t, rdb).Add(d)
-		eventually(t, "redis's clock to pass", func() bool { return !clock(t, rdb).Before(end) })
+		eventually(t, "the clock of Redis to pass", func() bool { return !clock(t, rdb).Before(end) })
 	}}
 }
 
@@ -82,7 +82,7 @@ func eventually(t testing.TB, what string, condition func() bool) {
 	for !condition() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("waited %s in vain for %s", patience, what)
+			t.Fatalf("waited %s, want %s", patience, what)
 		case <-tick.C:
 		}
 	}
@@ -97,7 +97,7 @@ func limits(t testing.TB, s string) []ratelimit.Limit {
 	return l
 }
 
-// ask is Reserve, which must succeed.
+// ask calls Reserve, which must succeed.
 func ask(t testing.TB, l *ratelimit.Limiter, r ratelimit.Request) ratelimit.Slot {
 	t.Helper()
 	s, err := l.Reserve(context.Background(), r)
@@ -107,7 +107,7 @@ func ask(t testing.TB, l *ratelimit.Limiter, r ratelimit.Request) ratelimit.Slot
 	return s
 }
 
-// closeFor is Close, which must succeed.
+// closeFor calls Close, which must succeed.
 func closeFor(t testing.TB, l *ratelimit.Limiter, bridge, room string, d time.Duration) {
 	t.Helper()
 	if err := l.Close(context.Background(), ratelimit.Scope{Bridge: bridge, Room: room}, d); err != nil {
@@ -115,5 +115,5 @@ func closeFor(t testing.TB, l *ratelimit.Limiter, bridge, room string, d time.Du
 	}
 }
 
-// after is how much later than the first slot the second one is.
+// after is the time from the first slot to the second.
 func after(first, second ratelimit.Slot) time.Duration { return second.At.Sub(first.At) }

@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// heartbeat is how long the channel may be silent before it is asked for a sign
-	// of life; after as long again it counts as cut.
+	// heartbeat is how long the connection may be silent before it is pinged; after
+	// the same time again it counts as cut.
 	heartbeat = time.Second
-	// reconnectPause is the pause before a cut channel is subscribed to again.
+	// reconnectPause is the pause before the next subscription.
 	reconnectPause = 200 * time.Millisecond
 )
 
-// Applies is true where the send needs a slot: it has limits, or a closure may
-// be in force. Where it is false Reserve may be left out.
+// Applies is true if the send needs a slot: it has limits, or a closure may be in
+// force. If it is false, Reserve may be left out.
 func (l *Limiter) Applies(r Request) bool {
 	return len(r.BridgeLimits)+len(r.RoomLimits) > 0 || l.MayBeClosed(r.Bridge)
 }
 
-// MayBeClosed is false only where the bridge and all its rooms are known to be
-// open, without asking Redis. It is always true while Watch is not connected and
-// before the first Reserve on the bridge since it is.
+// MayBeClosed is false only if the bridge and all its rooms are known to be open. It
+// does not ask Redis. It is true while Watch is not connected, and until the first
+// Reserve on the bridge after Watch has connected.
 func (l *Limiter) MayBeClosed(bridge string) bool { return l.heard.Load().mayBeClosed(bridge) }
 
-// Watch learns of the closures that other workers meet, until ctx ends; it
-// returns the cause. It connects again for as long as that takes.
+// Watch listens for the closures that other workers announce until ctx ends, and
+// returns the cause. It reconnects as often as needed.
 func (l *Limiter) Watch(ctx context.Context) error {
 	for ctx.Err() == nil {
 		l.watch(ctx)
@@ -47,7 +47,7 @@ func (l *Limiter) Watch(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// watch notes what is heard on one subscription until it is cut or ctx ends.
+// watch notes the closures announced on one subscription, until it is cut or ctx ends.
 func (l *Limiter) watch(ctx context.Context) {
 	sub := l.rdb.Subscribe(ctx, ClosedChannel)
 	// A blocked read does not heed ctx.
@@ -90,10 +90,9 @@ func decodeClosure(s string) (bridge string, closed time.Duration, err error) {
 	return bridge, millis(n), nil
 }
 
-// heard is what was heard of closures since one subscription: of each bridge,
-// until when a closure may be in force on it or on any of its rooms. What was
-// asked under an earlier subscription is noted there and lost with it, for a
-// closure between the two went unheard. A nil heard knows nothing.
+// heard has, for each bridge, until when a closure may be in force on it or its rooms,
+// as heard during one subscription. Closures between two subscriptions go unheard, so
+// each subscription starts anew. A nil heard knows nothing.
 type heard struct {
 	since time.Time
 	// until holds an *atomic.Int64 a bridge: nanoseconds after since.
@@ -108,8 +107,8 @@ func (h *heard) mayBeClosed(bridge string) bool {
 	return !known || int64(time.Since(h.since)) < until.(*atomic.Int64).Load()
 }
 
-// learn notes that the bridge is closed for that long from now. An earlier
-// answer may come in later, so the longest counts.
+// learn notes that the bridge is closed for that long from now. Answers may arrive out
+// of order, so the latest end counts.
 func (h *heard) learn(bridge string, closed time.Duration) {
 	if h == nil {
 		return

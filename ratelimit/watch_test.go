@@ -30,7 +30,7 @@ func watching(t *testing.T, rdb *redis.Client) *ratelimit.Limiter {
 	return l
 }
 
-// knowOpen asks for a slot of the bridge until it is known to be open.
+// knowOpen asks for slots of the bridge until the limiter knows that it is open.
 func knowOpen(t *testing.T, l *ratelimit.Limiter, bridge string) {
 	t.Helper()
 	eventually(t, bridge+" to be known as open", func() bool {
@@ -39,6 +39,7 @@ func knowOpen(t *testing.T, l *ratelimit.Limiter, bridge string) {
 	})
 }
 
+// closed returns a condition: the bridge may be closed.
 func closed(l *ratelimit.Limiter, bridge string) func() bool {
 	return func() bool { return l.MayBeClosed(bridge) }
 }
@@ -47,20 +48,20 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 	"without Watch any bridge may be closed": func(t *testing.T, _ store, l *ratelimit.Limiter) {
 		ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1"})
 		if !l.MayBeClosed("tg") || !l.Applies(ratelimit.Request{Bridge: "tg", Room: "1"}) {
-			t.Error("known as open")
+			t.Error("got a bridge known as open, want it unknown")
 		}
 	},
-	"with Watch the first answer tells": func(t *testing.T, s store, _ *ratelimit.Limiter) {
+	"with Watch the first answer tells that a bridge is open": func(t *testing.T, s store, _ *ratelimit.Limiter) {
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "tg")
 		if l.Applies(ratelimit.Request{Bridge: "tg", Room: "1"}) {
-			t.Error("a bridge without limits, known as open, needs a slot")
+			t.Error("got Applies true for an open bridge without limits, want false")
 		}
 		if !l.Applies(ratelimit.Request{Bridge: "tg", Room: "1", RoomLimits: limits(t, "1/1s")}) {
-			t.Error("a room with limits needs no slot")
+			t.Error("got Applies false for a room with limits, want true")
 		}
 		if !l.MayBeClosed("other") {
-			t.Error("a bridge never asked about is known as open")
+			t.Error("got a bridge that nobody asked about known as open, want it unknown")
 		}
 	},
 	"another worker's closure is heard": func(t *testing.T, s store, other *ratelimit.Limiter) {
@@ -70,32 +71,32 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		closeFor(t, other, "tg", "", time.Hour)
 		eventually(t, "the closure to be heard", closed(l, "tg"))
 		if l.MayBeClosed("other") {
-			t.Error("another bridge may be closed")
+			t.Error("got MayBeClosed true for another bridge, want false")
 		}
 	},
-	"a closed room is heard of as well": func(t *testing.T, s store, other *ratelimit.Limiter) {
+	"the closure of a room is heard too": func(t *testing.T, s store, other *ratelimit.Limiter) {
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "tg")
 		closeFor(t, other, "tg", "7", time.Hour)
 		eventually(t, "the closure to be heard", closed(l, "tg"))
 	},
-	"an own closure is known at once": func(t *testing.T, s store, _ *ratelimit.Limiter) {
+	"a limiter knows its own closures at once": func(t *testing.T, s store, _ *ratelimit.Limiter) {
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "tg")
 		closeFor(t, l, "tg", "", time.Hour)
 		if !l.MayBeClosed("tg") {
-			t.Error("unknown")
+			t.Error("got MayBeClosed false after an own closure, want true")
 		}
 	},
-	"a closure from before is learned with the first answer, whatever room it is of": func(t *testing.T, s store, other *ratelimit.Limiter) {
+	"the first answer tells of earlier closures of any room": func(t *testing.T, s store, other *ratelimit.Limiter) {
 		closeFor(t, other, "tg", "7", time.Hour)
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "up")
 		if s := ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1"}); !s.Reserved {
-			t.Errorf("room 1 is open: %+v", s)
+			t.Errorf("got %+v for room 1, want a slot since it is open", s)
 		}
 		if !l.MayBeClosed("tg") {
-			t.Error("room 7 is taken for open")
+			t.Error("got MayBeClosed false, want true since room 7 is closed")
 		}
 	},
 	"opening a bridge does not hide its closed rooms": func(t *testing.T, s store, other *ratelimit.Limiter) {
@@ -108,7 +109,7 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		knowOpen(t, l, "up")
 		ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1"})
 		if !l.MayBeClosed("tg") {
-			t.Error("room 7 is taken for open")
+			t.Error("got MayBeClosed false, want true since room 7 is closed")
 		}
 	},
 	"a later, shorter closure does not hide a longer one": func(t *testing.T, s store, other *ratelimit.Limiter) {
@@ -116,21 +117,21 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "up")
 		closeFor(t, other, "tg", "8", time.Millisecond)
-		// Announcements come in order: once this one is heard, so is the one before.
+		// Announcements arrive in order: when this one is heard, so are those before it.
 		closeFor(t, other, "up", "", time.Hour)
 		eventually(t, "the announcement", closed(l, "up"))
 		s.pass(t, 5*time.Millisecond)
 		if !l.MayBeClosed("tg") {
-			t.Error("room 7 is taken for open")
+			t.Error("got MayBeClosed false, want true since room 7 is closed")
 		}
 	},
-	"a closure that is over is forgotten": func(t *testing.T, s store, _ *ratelimit.Limiter) {
+	"a bridge is open again after the end of a closure": func(t *testing.T, s store, _ *ratelimit.Limiter) {
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "tg")
 		closeFor(t, l, "tg", "", 20*time.Millisecond)
 		eventually(t, "the end of the closure", func() bool { return !l.MayBeClosed("tg") })
 	},
-	"nonsense on the channel is passed over": func(t *testing.T, s store, other *ratelimit.Limiter) {
+	"nonsense on the channel is ignored": func(t *testing.T, s store, other *ratelimit.Limiter) {
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "tg")
 		for _, nonsense := range []string{"", "soon tg", "12"} {
@@ -167,7 +168,7 @@ func TestWatchKnowsNothingWhileItIsCut(t *testing.T) {
 		knowOpen(t, l, "up")
 		ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1"})
 		if !l.MayBeClosed("tg") {
-			t.Error("the closure from the time of the cut is unknown")
+			t.Error("got MayBeClosed false, want true since a room was closed during the cut")
 		}
 	})
 	t.Run("by silence", func(t *testing.T) {
@@ -190,7 +191,7 @@ func TestWatchStaysConnectedThroughQuietTimes(t *testing.T) {
 			return
 		case <-time.Tick(20 * time.Millisecond):
 			if l.MayBeClosed("tg") {
-				t.Fatal("lost what it knew without a cut")
+				t.Fatal("got MayBeClosed true without a cut, want false")
 			}
 		}
 	}
