@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// Expect is what the record is compared with. The zero value expects each room
-// to hold every number up to the highest that arrived.
+// Expect says what the record must hold. The zero value expects every number up to the
+// highest that arrived, in each room.
 type Expect struct {
-	// Rooms is how many envelopes were admitted to each room; nil takes the
-	// highest number that arrived.
+	// Rooms is the number of envelopes admitted to each room; nil means the highest
+	// number that arrived.
 	Rooms map[string]int
-	// GivenUp is true for an envelope that was settled without being delivered:
-	// it is not lost, and its successors need not wait for it. Nil is never.
+	// GivenUp is true for an envelope that was settled without a delivery: it is not
+	// lost, and its successors need not wait for it. Nil means none.
 	GivenUp func(room string, seq int) bool
-	// Replayed is true for an envelope that was admitted again later, at the end
-	// of its line: it may come after its successors. Nil is never.
+	// Replayed is true for an envelope that was admitted again later, at the tail of its
+	// line: it may come after its successors. Nil means none.
 	Replayed func(room string, seq int) bool
-	// Ambiguous is true for an id whose delivery was cut off by a crash or a lost
-	// reply: it may come again. Nil is never.
+	// Ambiguous is true for an id whose delivery was cut off by a crash or a lost reply:
+	// it may come again. Nil means none.
 	Ambiguous func(id string) bool
-	// Paces are the limits to prove.
+	// Paces are the limits to check.
 	Paces []Pace
 }
 
@@ -30,11 +30,11 @@ type Place struct {
 	Seq  int
 }
 
-// OrderViolation is a delivery that came before its turn or after it.
+// OrderViolation is a delivery that came too early or too late.
 type OrderViolation struct {
 	Place
-	// Other is the earlier envelope that was not settled when this one came, or
-	// the later one that had come before it.
+	// Other is the lower number that was not settled when this one came, or the higher
+	// number that had come before it.
 	Other int
 }
 
@@ -47,11 +47,11 @@ type Overlap struct {
 type Duplicate struct {
 	Place
 	Times int
-	// ID is the first one's.
+	// ID is the id of the first delivery.
 	ID string
 }
 
-// Check compares the record so far with what was expected.
+// Check compares the record so far with what is expected.
 func (l *Ledger) Check(e Expect) Report {
 	never := func(string, int) bool { return false }
 	if e.GivenUp == nil {
@@ -91,7 +91,7 @@ type roomCheck struct {
 	expect  Expect
 	// admitted is the highest number admitted.
 	admitted int
-	// accepted has the accepted deliveries of each number, as indices.
+	// accepted has the indices of each number's accepted deliveries.
 	accepted map[int][]int
 	report   *Report
 }
@@ -112,7 +112,7 @@ func newRoomCheck(name string, records []Record, e Expect, report *Report) *room
 	return c
 }
 
-// count finds what is missing, what came twice, and what nobody admitted.
+// count finds lost, duplicate and unexpected envelopes.
 func (c *roomCheck) count() {
 	c.report.Attempts += len(c.records)
 	for _, rec := range c.records {
@@ -134,7 +134,7 @@ func (c *roomCheck) count() {
 	}
 }
 
-// duplicate records one. It is explained if every delivery but the last was
+// duplicate reports a duplicate. It is explained if every delivery but the last was
 // ambiguous.
 func (c *roomCheck) duplicate(place Place) {
 	accepted := c.accepted[place.Seq]
@@ -148,8 +148,8 @@ func (c *roomCheck) duplicate(place Place) {
 	}
 }
 
-// order finds deliveries, accepted or refused, out of turn. Each envelope is
-// reported once, at its first such delivery.
+// order finds deliveries, accepted or refused, that are out of order. It reports each
+// envelope once, at its first such delivery.
 func (c *roomCheck) order() {
 	highest := 0
 	reported := make(map[int]bool)
@@ -171,8 +171,8 @@ func (c *roomCheck) order() {
 	}
 }
 
-// unsettled is the first number from the given one on, below rec's, that was not
-// settled when rec arrived, 0 if there is none.
+// unsettled returns the first number, at least from and below rec's, that was not settled
+// when rec arrived; 0 if there is none.
 func (c *roomCheck) unsettled(from int, rec *Record) int {
 	for seq := from; seq < rec.Seq; seq++ {
 		if !c.expect.GivenUp(c.name, seq) && !c.expect.Replayed(c.name, seq) && !c.settledBefore(seq, rec) {
@@ -191,8 +191,8 @@ func (c *roomCheck) settledBefore(seq int, rec *Record) bool {
 	return false
 }
 
-// overlaps finds deliveries that began before an earlier one was over. Each is
-// reported once, against the one in flight the longest.
+// overlaps finds deliveries that began before an earlier one had ended. It reports each
+// once, with the earlier one that ended last.
 func (c *roomCheck) overlaps() {
 	longest := -1
 	for i := range c.records {
@@ -208,7 +208,7 @@ func (c *roomCheck) overlaps() {
 	}
 }
 
-// longer is true if a is in flight for longer than b.
+// longer is true if a ended later than b.
 func longer(a, b *Record) bool {
 	endA, overA := a.until()
 	endB, overB := b.until()

@@ -92,7 +92,7 @@ func TestCheckFindsEachFault(t *testing.T) {
 			want:    ledger.Report{Attempts: 2, Lost: []ledger.Place{place(1)}},
 			err:     "lost: room tg:1 seq 1",
 		},
-		"a line that goes on past a lost envelope is out of order too": {
+		"a line that goes on after a lost envelope is out of order too": {
 			records: []ledger.Record{took(1, 0, 1), took(3, 2, 3)},
 			want: ledger.Report{
 				Delivered: 2, Attempts: 2, Lost: []ledger.Place{place(2)},
@@ -198,7 +198,7 @@ func TestCheckFindsEachFault(t *testing.T) {
 			},
 			err: "was accepted 3 times",
 		},
-		"a delivery of what nobody admitted is unexpected": {
+		"a delivery of an envelope that was not admitted is unexpected": {
 			records: []ledger.Record{took(1, 0, 1), took(2, 2, 3)},
 			expect:  ledger.Expect{Rooms: rooms(1)},
 			want:    ledger.Report{Delivered: 1, Attempts: 2, Unexpected: []ledger.Record{took(2, 2, 3)}},
@@ -226,7 +226,7 @@ func TestCheckFindsEachFault(t *testing.T) {
 				t.Errorf("report (-want +got):\n%s", diff)
 			}
 			if got.OK() {
-				t.Error("OK is true")
+				t.Error("got OK true, want false")
 			}
 			if err := got.Err(); err == nil || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("Err() = %v, want one that says %q", err, tt.err)
@@ -241,7 +241,7 @@ func TestCheckPassesWhatIsAllowed(t *testing.T) {
 		expect  ledger.Expect
 		want    ledger.Report
 	}{
-		"an empty record of nothing": {},
+		"an empty record": {},
 		"deliveries that touch without overlapping": {
 			records: []ledger.Record{took(1, 0, 1), took(2, 1, 2), took(3, 2, 3)},
 			expect:  ledger.Expect{Rooms: rooms(3)},
@@ -251,12 +251,12 @@ func TestCheckPassesWhatIsAllowed(t *testing.T) {
 			records: []ledger.Record{refused(1, 0, 1), refused(1, 1, 2), took(1, 2, 3), took(2, 4, 5)},
 			want:    ledger.Report{Delivered: 2, Attempts: 4},
 		},
-		"an ambiguous one delivered again before its successor": {
+		"an ambiguous envelope that is delivered again before its successor": {
 			records: []ledger.Record{hung(1, 0, 50), took(1, 50, 51), took(2, 52, 53)},
 			expect:  ledger.Expect{Ambiguous: onlyID(1)},
 			want:    ledger.Report{Delivered: 2, Attempts: 3, Duplicates: duplicate(1, 2)},
 		},
-		"a hang whose end the receiver learned late": {
+		"a hang whose end the receiver learned of late": {
 			records: []ledger.Record{hung(1, 0, 1000), took(2, 900, 950)},
 			want:    ledger.Report{Delivered: 2, Attempts: 2},
 		},
@@ -264,12 +264,12 @@ func TestCheckPassesWhatIsAllowed(t *testing.T) {
 			records: []ledger.Record{hung(1, 0, 5), took(2, 2, 3)},
 			want:    ledger.Report{Delivered: 2, Attempts: 2},
 		},
-		"one given up, with and without attempts": {
+		"envelopes given up, with and without attempts": {
 			records: []ledger.Record{took(1, 0, 1), refused(2, 2, 3), took(4, 4, 5)},
 			expect:  ledger.Expect{Rooms: rooms(5), GivenUp: only(2, 3, 5)},
 			want:    ledger.Report{Delivered: 2, Attempts: 3},
 		},
-		"one replayed after its successors": {
+		"an envelope replayed after its successors": {
 			records: []ledger.Record{refused(1, 0, 1), took(2, 2, 3), took(3, 4, 5), took(1, 6, 7)},
 			expect:  ledger.Expect{Rooms: rooms(3), Replayed: only(1)},
 			want:    ledger.Report{Delivered: 3, Attempts: 4},
@@ -289,13 +289,13 @@ func TestCheckPassesWhatIsAllowed(t *testing.T) {
 				t.Errorf("report (-want +got):\n%s", diff)
 			}
 			if !got.OK() {
-				t.Errorf("Err() = %v", got.Err())
+				t.Errorf("got Err() = %v, want nil", got.Err())
 			}
 		})
 	}
 }
 
-func TestErrNamesAFewOfManyFaults(t *testing.T) {
+func TestErrNamesTheFirstThreeOfManyFaults(t *testing.T) {
 	err := ledger.New().Check(ledger.Expect{Rooms: rooms(10)}).Err()
 	want := "the record breaks its promises: lost: room tg:1 seq 1; lost: room tg:1 seq 2; " +
 		"lost: room tg:1 seq 3; lost: and 7 more"

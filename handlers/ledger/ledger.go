@@ -21,21 +21,20 @@ type Record struct {
 	ID      string
 	Attempt int
 	Start   time.Time
-	// End is when it was answered; zero while it is in flight.
+	// End is when the delivery was answered; zero while it is in flight.
 	End time.Time
-	// Accepted is true where the receiver took the message, whether or not its
-	// reply arrived.
+	// Accepted is true if the receiver took the message, whether or not its reply
+	// arrived.
 	Accepted bool
-	// Hung is true where no reply was sent: End is when the caller hung up.
+	// Hung is true if no reply was sent: End is when the caller hung up.
 	Hung bool
 }
 
-// HangSlack is how much later than the caller a receiver may learn that the
-// caller hung up. The checker takes a hung delivery to have ended that much
-// earlier, so that the next one is not mistaken for an overlap.
+// HangSlack is how late a receiver may learn that the caller hung up. The check lets a
+// hung delivery end that much earlier, so the next one does not look like an overlap.
 const HangSlack = 100 * time.Millisecond
 
-// until is when the delivery was over for the caller, and whether it is.
+// until returns when the delivery ended for the caller, and whether it has ended.
 func (r *Record) until() (time.Time, bool) {
 	if r.End.IsZero() {
 		return time.Time{}, false
@@ -52,8 +51,8 @@ func (r *Record) until() (time.Time, bool) {
 // shards is a power of two well above the number of cores.
 const shards = 64
 
-// Ledger is the record of deliveries. Its methods may be called by many
-// goroutines at once; the zero value is not ready, use New.
+// Ledger is the record of deliveries. Many goroutines may call its methods at once. Use
+// New: the zero value is not ready.
 type Ledger struct {
 	seed      maphash.Seed
 	shards    [shards]shard
@@ -67,7 +66,7 @@ type shard struct {
 
 type room struct {
 	records []Record
-	// accepted has a bit for each number that was accepted.
+	// accepted has one bit for each number; it is set if the number was accepted.
 	accepted []uint64
 }
 
@@ -88,7 +87,7 @@ type Span struct {
 	index  int
 }
 
-// Begin records that a delivery has arrived now. Whoever begins must end.
+// Begin records that a delivery has arrived now. The caller must end the span.
 func (l *Ledger) Begin(room string, seq int, id string, attempt int) Span {
 	return l.begin(Record{Room: room, Seq: seq, ID: id, Attempt: attempt, Start: time.Now()})
 }
@@ -106,11 +105,11 @@ func (l *Ledger) begin(rec Record) Span {
 	return Span{ledger: l, shard: s, room: r, index: len(r.records) - 1}
 }
 
-// End records that the delivery is answered now: accepted or refused. Call it
-// just before the reply can leave.
+// End records that the delivery is answered now, accepted or refused. Call it just
+// before the reply can leave.
 func (s Span) End(accepted bool) { s.end(time.Now(), accepted, false) }
 
-// EndHung records that the caller hung up before any reply was sent.
+// EndHung records that the caller hung up before a reply was sent.
 func (s Span) EndHung(accepted bool) { s.end(time.Now(), accepted, true) }
 
 func (s Span) end(at time.Time, accepted, hung bool) {
@@ -137,7 +136,7 @@ func (r *room) accept(seq int) bool {
 	return first
 }
 
-// Add writes down a delivery that is over, or, without an End, one in flight.
+// Add records a delivery that has ended or, without an End, one that is in flight.
 func (l *Ledger) Add(rec Record) {
 	s := l.begin(rec)
 	if !rec.End.IsZero() {
@@ -145,7 +144,7 @@ func (l *Ledger) Add(rec Record) {
 	}
 }
 
-// Delivered is how many envelopes were accepted so far, each counted once.
+// Delivered is the number of envelopes accepted so far, each counted once.
 func (l *Ledger) Delivered() int { return int(l.delivered.Load()) }
 
 // Wait returns when n envelopes are delivered, or with an error when ctx ends.
@@ -155,7 +154,7 @@ func (l *Ledger) Wait(ctx context.Context, n int) error {
 	for l.Delivered() < n {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %d deliveries, %d came: %w", n, l.Delivered(), context.Cause(ctx))
+			return fmt.Errorf("got %d deliveries, want %d: %w", l.Delivered(), n, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

@@ -20,7 +20,7 @@ func TestTextCarriesTheNumber(t *testing.T) {
 	for _, seq := range []int{1, 42, ledger.MaxSeq} {
 		for _, padding := range []string{"", " ", " and then some"} {
 			if got, ok := ledger.ParseSeq(ledger.Text(seq) + padding); !ok || got != seq {
-				t.Errorf("ParseSeq(%q) = %d, %v", ledger.Text(seq)+padding, got, ok)
+				t.Errorf("ParseSeq(%q) = %d, %v; want %d, true", ledger.Text(seq)+padding, got, ok, seq)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func TestDeliveredCountsEachEnvelopeOnce(t *testing.T) {
 	}
 }
 
-func TestWaitReturnsWhenEnoughCame(t *testing.T) {
+func TestWaitReturnsWhenEnoughAreDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ledger.New()
 		go func() {
@@ -79,8 +79,8 @@ func TestWaitReturnsWhenEnoughCame(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := l.Wait(ctx, 4)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "wait for 4 deliveries, 3 came") {
-			t.Errorf("Wait(4) = %v", err)
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "got 3 deliveries, want 4") {
+			t.Errorf("Wait(4) = %v, want a deadline that says: got 3 deliveries, want 4", err)
 		}
 	})
 }
@@ -100,12 +100,11 @@ func TestManyReceiversShareALedger(t *testing.T) {
 	}
 	wg.Wait()
 	if report := l.Check(expect); !report.OK() || report.Delivered != 1000 || l.Delivered() != 1000 {
-		t.Errorf("delivered %d, err %v", report.Delivered, report.Err())
+		t.Errorf("got %d deliveries, err %v; want 1000 and no error", report.Delivered, report.Err())
 	}
 }
 
-// legal plays what a gateway that keeps its promises may do, and what the
-// checker has to be told of it.
+// legal makes a history of a gateway that keeps its promises, and the Expect for it.
 func legal(rng *rand.Rand) ([]ledger.Record, ledger.Expect) {
 	const given, ambiguous = "given-up", "ambiguous"
 	fate := make(map[string]string)
@@ -126,7 +125,7 @@ func legal(rng *rand.Rand) ([]ledger.Record, ledger.Expect) {
 				attempt++
 				now += rng.IntN(5)
 				start := now
-				now += 1 + rng.IntN(50) // so that no two begin at one instant
+				now += 1 + rng.IntN(50) // no two begin at the same instant
 				end := now
 				if hang {
 					end += rng.IntN(int(ledger.HangSlack/time.Millisecond) + 1)
@@ -159,7 +158,7 @@ func TestAnyLegalHistoryPasses(t *testing.T) {
 	for seed := range uint64(500) {
 		records, expect := legal(rand.New(rand.NewPCG(seed, 1)))
 		if report := history(records...).Check(expect); !report.OK() {
-			t.Fatalf("seed %d: %v", seed, report.Err())
+			t.Fatalf("seed %d: got %v, want no fault", seed, report.Err())
 		}
 	}
 }
@@ -183,7 +182,7 @@ func TestALegalHistoryWithOneDeliveryTakenOutFails(t *testing.T) {
 		}
 	}
 	if tried < 100 {
-		t.Errorf("only %d histories had a delivery to take out", tried)
+		t.Errorf("got %d histories with a delivery to take out, want 100", tried)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Report is what a check found.
+// Report is the result of a check.
 type Report struct {
 	// Delivered counts the envelopes that were accepted, each once.
 	Delivered int
@@ -16,21 +16,20 @@ type Report struct {
 	Lost            []Place
 	OrderViolations []OrderViolation
 	Overlaps        []Overlap
-	// Duplicates are all the envelopes accepted more than once,
-	// DuplicatesUnexplained those of them that no ambiguous id explains.
+	// Duplicates are all envelopes that were accepted more than once;
+	// DuplicatesUnexplained are those that no ambiguous id explains.
 	Duplicates            []Duplicate
 	DuplicatesUnexplained []Duplicate
-	// Unexpected are deliveries of envelopes nobody admitted.
+	// Unexpected are deliveries of envelopes that were never admitted.
 	Unexpected []Record
-	// Peaks has the fullest window for each pace that was to be proven.
+	// Peaks has the fullest window for each pace of the Expect.
 	Peaks []Peak
 }
 
-// OK is true if the record keeps every promise. An explained duplicate does not
-// break one.
+// OK is true if the record keeps every promise. An explained duplicate breaks none.
 func (r Report) OK() bool { return r.Err() == nil }
 
-// Err is nil if the record keeps every promise, or names the first few faults of
+// Err is nil if the record keeps every promise; else it names the first few faults of
 // each kind.
 func (r Report) Err() error {
 	var faults []string
@@ -50,7 +49,7 @@ func (r Report) Err() error {
 	return errors.New("the record breaks its promises: " + strings.Join(faults, "; "))
 }
 
-// describe adds the first few of one kind of fault.
+// describe adds the first few faults of one kind.
 func describe[T fmt.Stringer](faults []string, kind string, found []T) []string {
 	const few = 3
 	for i, f := range found {
@@ -62,7 +61,7 @@ func describe[T fmt.Stringer](faults []string, kind string, found []T) []string 
 	return faults
 }
 
-// String is a short table.
+// String returns a short table.
 func (r Report) String() string {
 	var b strings.Builder
 	row := func(name string, value any) { fmt.Fprintf(&b, "%-16s%v\n", name, value) }
@@ -82,7 +81,7 @@ func (r Report) String() string {
 // String names the envelope.
 func (p Place) String() string { return fmt.Sprintf("room %s seq %d", p.Room, p.Seq) }
 
-// String says what came when it should not have.
+// String says which envelope came too early or too late.
 func (v OrderViolation) String() string {
 	if v.Other > v.Seq {
 		return fmt.Sprintf("%s came after seq %d", v.Place, v.Other)
@@ -90,13 +89,13 @@ func (v OrderViolation) String() string {
 	return fmt.Sprintf("%s came before seq %d was settled", v.Place, v.Other)
 }
 
-// String says which two were in flight at once.
+// String says which two deliveries were in flight at once.
 func (o Overlap) String() string {
 	return fmt.Sprintf("%s while %s (attempt %d) was in flight",
 		o.Second, Place{o.First.Room, o.First.Seq}, o.First.Attempt)
 }
 
-// String says what came how often.
+// String says how often the envelope was accepted.
 func (d Duplicate) String() string {
 	return fmt.Sprintf("%s (id %s) was accepted %d times", d.Place, d.ID, d.Times)
 }

@@ -15,32 +15,29 @@ import (
 // maxBody bounds what a Sink reads of one request.
 const maxBody = 4 << 20
 
-// Sink is the receiver of a webhook bridge that writes every delivery into a
-// ledger and misbehaves as told. Requests that are no numbered message of one
-// piece are answered 400 and not recorded. Set the fields before the first
-// request; the functions are called by many goroutines at once.
-//
-// What is asked first decides: Reply, Throttle, FailShare, Hang.
+// Sink is the receiver of a webhook bridge: it records every delivery and misbehaves as
+// its fields say, the first of Reply, Throttle, FailShare, Hang that applies. Set them
+// before the first request; their functions must be safe for concurrent use.
 type Sink struct {
 	Ledger *Ledger
-	// Reply decides any answer; status 0 without hang leaves it to the others. A
-	// hang is never answered, and the message accepted if status is 0 or 2xx.
+	// Reply decides any answer; status 0 without hang leaves it to the other fields. A
+	// hang is never answered, and its message is accepted if the status is 0 or 2xx.
 	Reply func(rec Record) (status int, header http.Header, hang bool)
-	// Throttle, if it returns more than 0, answers 429 with that Retry-After,
-	// rounded up to a second.
+	// Throttle answers 429 with that Retry-After, rounded up to a second, if it returns
+	// more than 0.
 	Throttle func(rec Record) time.Duration
-	// FailShare is the share of attempts, from 0 to 1, answered with FailStatus,
-	// 503 by default. Which ones is drawn from the webhook id and the attempt, so
-	// that it is the same in every run and a retry may succeed.
+	// FailShare is the share of attempts, 0 to 1, that are answered with FailStatus, 503
+	// by default. The webhook id and the attempt decide which, so every run fails the
+	// same attempts and a retry may succeed.
 	FailShare  float64
 	FailStatus int
 	// Hang accepts the message and never answers.
 	Hang func(rec Record) bool
-	// Latency is how long an answer takes; nil is no time at all.
+	// Latency is how long an answer takes; nil means no time.
 	Latency func(rec Record) time.Duration
 }
 
-// answer is what a request gets.
+// answer is the reply to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -49,7 +46,8 @@ type answer struct {
 
 func (a answer) accepted() bool { return a.status >= 200 && a.status < 300 }
 
-// ServeHTTP receives one delivery.
+// ServeHTTP receives one delivery. It answers 400, and records nothing, if the request is
+// not a numbered message of one piece.
 func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec, err := parse(r)
@@ -66,7 +64,7 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Content-Type", "application/json")
-	// Once the reply leaves, the next delivery may arrive at any moment.
+	// End before the reply leaves: then the next delivery may arrive at any moment.
 	span.End(a.accepted())
 	w.WriteHeader(a.status)
 	if a.accepted() {
@@ -74,8 +72,7 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stay waits as long as the answer takes. It is false if the caller hung up
-// first.
+// stay waits as long as the answer takes. It returns false if the caller hung up first.
 func (s *Sink) stay(r *http.Request, rec Record, a answer) bool {
 	if a.hang {
 		<-r.Context().Done()
@@ -124,13 +121,13 @@ func draw(rec Record) float64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%s/%d", rec.ID, rec.Attempt)
 	x := h.Sum64()
-	// Short inputs leave FNV's high bits alike; this spreads them (splitmix64).
+	// FNV's high bits are alike for short inputs; this spreads them (splitmix64).
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return float64((x^x>>31)>>11) / (1 << 53)
 }
 
-// parse reads what the webhook channel sends.
+// parse reads a request of the webhook channel.
 func parse(r *http.Request) (Record, error) {
 	var body struct {
 		Data struct {
@@ -164,7 +161,7 @@ func parse(r *http.Request) (Record, error) {
 	}
 	seq, ok := ParseSeq(text)
 	if !ok {
-		return Record{}, fmt.Errorf("message %s has no number in its text", data.ID)
+		return Record{}, fmt.Errorf("message %s has the text %.40q, want one that begins with %q", data.ID, text, textPrefix)
 	}
 	id := r.Header.Get("Webhook-Id")
 	if id == "" {

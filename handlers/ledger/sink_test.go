@@ -19,7 +19,7 @@ import (
 	"github.com/outgate/outgate/handlers/ledger"
 )
 
-// request is a delivery of the webhook channel; data are further fields.
+// request is a delivery of the webhook channel; data are more fields of its body.
 func request(ctx context.Context, url, id string, attempt int, data string) *http.Request {
 	body := fmt.Sprintf(`{"type":"message.send","data":{"id":%q,"routing_key":"orders:1","attempt":%d,%s}}`, id, attempt, data)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
@@ -50,21 +50,21 @@ func TestSinkAnswersAsTold(t *testing.T) {
 		"an ordinary delivery is accepted with a message id": {
 			status: 200, body: `{"message_id":"m-007-1"}`,
 		},
-		"a share of all fails with 503 by default": {
+		"a FailShare of 1 fails everything with 503 by default": {
 			sink: ledger.Sink{FailShare: 1}, status: 503,
 		},
-		"a share fails with the status given": {
+		"a FailShare fails with the FailStatus": {
 			sink: ledger.Sink{FailShare: 1, FailStatus: 400}, status: 400,
 		},
-		"a throttled one learns how many seconds to wait, rounded up": {
+		"a throttled delivery is told how many seconds to wait, rounded up": {
 			sink:   ledger.Sink{Throttle: func(ledger.Record) time.Duration { return 1100 * time.Millisecond }},
 			status: 429, header: http.Header{"Retry-After": {"2"}},
 		},
-		"a throttle of nothing lets it pass": {
+		"a throttle of 0 lets the delivery pass": {
 			sink:   ledger.Sink{Throttle: func(ledger.Record) time.Duration { return 0 }},
 			status: 200, body: `{"message_id":"m-007-1"}`,
 		},
-		"a reply of one's own decides before all else": {
+		"Reply decides before all other fields": {
 			sink: ledger.Sink{
 				FailShare: 1,
 				Reply: func(rec ledger.Record) (int, http.Header, bool) {
@@ -73,7 +73,7 @@ func TestSinkAnswersAsTold(t *testing.T) {
 			},
 			status: 410, header: http.Header{"X-Room": {"orders:1"}},
 		},
-		"a reply of one's own may leave it to the others": {
+		"Reply may leave the answer to the other fields": {
 			sink: ledger.Sink{
 				FailShare: 1,
 				Reply:     func(ledger.Record) (int, http.Header, bool) { return 0, nil, false },
@@ -100,7 +100,7 @@ func TestSinkAnswersAsTold(t *testing.T) {
 				t.Errorf("records (-want +got):\n%s", diff)
 			}
 			if got[0].Start.IsZero() || got[0].End.Before(got[0].Start) {
-				t.Errorf("from %v to %v", got[0].Start, got[0].End)
+				t.Errorf("got a delivery from %v to %v, want a start and a later end", got[0].Start, got[0].End)
 			}
 		})
 	}
@@ -112,7 +112,7 @@ func TestSinkReadsTheNumberFromACaption(t *testing.T) {
 	r.Header.Del("Webhook-Id")
 	serve(t, sink, r)
 	if got := sink.Ledger.Records(); len(got) != 1 || got[0].Seq != 9 || got[0].ID != "a" {
-		t.Errorf("records = %v", got)
+		t.Errorf("records = %v, want one with number 9 and id a", got)
 	}
 }
 
@@ -124,10 +124,10 @@ func TestSinkRefusesWhatItCannotRecord(t *testing.T) {
 		request *http.Request
 		why     string
 	}{
-		"a body that is cut off": {broken, "read the body: cut off"},
-		"a body that is no JSON": {httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader("x")), "decode the body"},
-		"a text without number":  {request(t.Context(), "/", "a", 1, `"text":"hi"`), "message a has no number in its text"},
-		"a piece of a message":   {request(t.Context(), "/", "a", 1, numbered(1)+`,"chunk":{"index":0,"count":2}`), "message a is in 2 pieces, want one"},
+		"a body that is cut off":  {broken, "read the body: cut off"},
+		"a body that is not JSON": {httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader("x")), "decode the body"},
+		"a text without number":   {request(t.Context(), "/", "a", 1, `"text":"hi"`), `message a has the text "hi", want one that begins with "seq="`},
+		"a piece of a message":    {request(t.Context(), "/", "a", 1, numbered(1)+`,"chunk":{"index":0,"count":2}`), "message a is in 2 pieces, want one"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -163,9 +163,9 @@ func TestSinkFailsTheSameShareInEveryRun(t *testing.T) {
 		t.Errorf("share = %.4f, want about 0.05", share)
 	}
 	if diff := cmp.Diff(first, failed()); diff != "" {
-		t.Errorf("the second run differs:\n%s", diff)
+		t.Errorf("failed attempts of the second run (-want +got):\n%s", diff)
 	}
-	// A retry must not share its first attempt's fate.
+	// A retry must not fail because its first attempt failed.
 	both := 0
 	for key := range first {
 		if id, ok := strings.CutSuffix(key, "/1"); ok && first[id+"/2"] {
@@ -173,11 +173,11 @@ func TestSinkFailsTheSameShareInEveryRun(t *testing.T) {
 		}
 	}
 	if both > len(first)/5 {
-		t.Errorf("%d of %d failed twice", both, len(first))
+		t.Errorf("got %d of %d that failed twice, want at most a fifth", both, len(first))
 	}
 }
 
-func TestSinkTakesItsTime(t *testing.T) {
+func TestSinkAnswersAfterItsLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &ledger.Sink{
 			Ledger:  ledger.New(),
@@ -190,10 +190,10 @@ func TestSinkTakesItsTime(t *testing.T) {
 
 		got := sink.Ledger.Records()
 		if took := got[0].End.Sub(got[0].Start); took != time.Second || !got[0].Accepted || got[0].Hung {
-			t.Errorf("answered after %v: %+v", took, got[0])
+			t.Errorf("got %+v after %v, want it accepted after 1s", got[0], took)
 		}
 		if took := got[1].End.Sub(got[1].Start); took != time.Second/2 || !got[1].Accepted || !got[1].Hung {
-			t.Errorf("hung up after %v: %+v", took, got[1])
+			t.Errorf("got %+v after %v, want it hung up after 500ms", got[1], took)
 		}
 	})
 }
@@ -206,7 +206,7 @@ func TestSinkHangsUntilTheCallerHangsUp(t *testing.T) {
 		"a hang is accepted": {
 			ledger.Sink{Hang: func(ledger.Record) bool { return true }}, true,
 		},
-		"a hang as a reply is accepted": {
+		"a Reply that hangs is accepted": {
 			ledger.Sink{Reply: func(ledger.Record) (int, http.Header, bool) { return 0, nil, true }}, true,
 		},
 		"a refusal may hang too": {
@@ -234,18 +234,18 @@ func TestSinkHangsUntilTheCallerHangsUp(t *testing.T) {
 			resp, err := server.Client().Do(request(ctx, server.URL, "a", 1, numbered(1)))
 			if err == nil {
 				_ = resp.Body.Close()
-				t.Fatalf("answered %d", resp.StatusCode)
+				t.Fatalf("got the answer %d, want none", resp.StatusCode)
 			}
 			<-answered
 			got := sink.Ledger.Records()
 			if len(got) != 1 || !got[0].Hung || got[0].Accepted != tt.accepted || got[0].End.IsZero() {
-				t.Errorf("records = %+v", got)
+				t.Errorf("records = %+v, want one that hung, accepted %v", got, tt.accepted)
 			}
 		})
 	}
 }
 
-// One caller that sends one after the other, as fast as it can, must never look
+// One caller sends one message after the other, as fast as it can: that must not look
 // like an overlap.
 func TestSinkSeesNoOverlapInOneCallersDeliveries(t *testing.T) {
 	sink := &ledger.Sink{Ledger: ledger.New(), FailShare: 0.2}
@@ -265,11 +265,11 @@ func TestSinkSeesNoOverlapInOneCallersDeliveries(t *testing.T) {
 	}
 	report := sink.Ledger.Check(ledger.Expect{Rooms: map[string]int{"orders:1": n}})
 	if !report.OK() || report.Delivered != n || report.Attempts <= n {
-		t.Errorf("err %v\n%s", report.Err(), report)
+		t.Errorf("got %v, want no fault, %d delivered and more attempts\n%s", report.Err(), n, report)
 	}
 }
 
-// Two callers that share a room must be caught.
+// Two callers that share a room do overlap.
 func TestSinkSeesTheOverlapOfTwoCallers(t *testing.T) {
 	both := make(chan struct{}, 2)
 	release := make(chan struct{})

@@ -2,12 +2,12 @@ package ledger
 
 import "time"
 
-// Steady is how late a machine may be for its record to say something of a pace.
-// Limits promise nothing of a way that takes one send that much longer than another.
+// Steady is how late the timers of a machine may be for a check of its pace. The limits
+// do not hold on a machine that delays one send longer than another by more than this.
 const Steady = 10 * time.Millisecond
 
-// Stalls notes how late a timer of a millisecond is, until the function it returns is
-// called, which answers by how much it was late at most.
+// Stalls measures how late a timer of one millisecond fires. Call the function that it
+// returns to stop, and to get the longest delay.
 func Stalls() func() time.Duration {
 	stop, worst := make(chan struct{}), make(chan time.Duration)
 	go func() {

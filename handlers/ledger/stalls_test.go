@@ -8,13 +8,13 @@ import (
 	"github.com/outgate/outgate/handlers/ledger"
 )
 
-// The clock of a synctest stands still while anybody works.
+// The clock of synctest stands still while a goroutine works.
 func TestAMachineWithoutStallsIsSteady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stalls := ledger.Stalls()
 		<-time.After(time.Minute)
 		if late := stalls(); late != 0 {
-			t.Errorf("%s late", late)
+			t.Errorf("got a delay of %s, want 0", late)
 		}
 	})
 }

@@ -10,11 +10,11 @@ const MaxSeq = 10_000_000
 
 const textPrefix = "seq="
 
-// Text is the text of the envelope with this number in its room. Padding may be
-// added behind it, after a space.
+// Text is the text of the envelope with this number in its room. More text may follow it,
+// after a space.
 func Text(seq int) string { return textPrefix + strconv.Itoa(seq) }
 
-// ParseSeq reads the number back from a text that begins as Text made it.
+// ParseSeq reads the number from a text that begins with what Text returns.
 func ParseSeq(text string) (seq int, ok bool) {
 	digits, ok := strings.CutPrefix(text, textPrefix)
 	if !ok {

@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// Pace is a limit to prove: at most Count deliveries, accepted or not, in any
-// window of that length.
+// Pace is a limit to check: at most Count deliveries, accepted or not, in any window of
+// that length.
 type Pace struct {
 	Count  int
 	Window time.Duration
-	// PerRoom applies the limit to each room by itself rather than to all of them
-	// together.
+	// PerRoom applies the limit to each room by itself, not to all rooms together.
 	PerRoom bool
-	// Rooms selects the rooms the limit is about, those of one bridge for
-	// instance; nil selects all.
+	// Rooms selects the rooms that the limit applies to, for instance those of one
+	// bridge; nil selects all.
 	Rooms func(room string) bool
 }
 
@@ -25,14 +24,14 @@ type Peak struct {
 	// Max is the number of deliveries in the window that begins at At.
 	Max int
 	At  time.Time
-	// Room is where it was, empty if the pace is not per room.
+	// Room is the room of the window; it is empty if the pace is not per room.
 	Room string
 }
 
 // Exceeded is true if the window held more than the pace allows.
 func (p Peak) Exceeded() bool { return p.Max > p.Pace.Count }
 
-// String says what was found, against what was allowed.
+// String says how many deliveries were found and how many are allowed.
 func (p Peak) String() string {
 	where := ""
 	if p.Room != "" {
@@ -41,7 +40,7 @@ func (p Peak) String() string {
 	return fmt.Sprintf("%d in %s%s, %d allowed", p.Max, p.Pace.Window, where, p.Pace.Count)
 }
 
-// MaxInWindow finds the fullest window of the pace's length on the record.
+// MaxInWindow finds the fullest window of the pace's length in the record.
 func (l *Ledger) MaxInWindow(p Pace) Peak { return peak(l.byRoom(), p) }
 
 func peak(rooms map[string][]Record, p Pace) Peak {
