@@ -9,8 +9,8 @@ import (
 
 var web = []string{"http", "https", "mailto"}
 
-// address is a link's destination percent encoded, so that it has no white space,
-// quote, angle bracket or pipe in it. It is empty if its scheme is not among those.
+// address is a link's destination, percent-encoded so that it holds no white space, quote,
+// angle bracket or pipe. It is empty if its scheme is not one of schemes.
 func address(dest string, schemes []string) string {
 	scheme, rest, ok := strings.Cut(dest, ":")
 	if !ok || strings.Trim(rest, "/") == "" || !slices.Contains(schemes, strings.ToLower(scheme)) {
@@ -26,7 +26,7 @@ var (
 	attributeEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
 )
 
-// escapeText escapes what text in HTML and in mrkdwn may not have.
+// escapeText escapes the characters that have a meaning in HTML and in mrkdwn.
 func escapeText(s string) string { return textEscapes.Replace(s) }
 
 func escapeAttribute(s string) string { return attributeEscapes.Replace(s) }

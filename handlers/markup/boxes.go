@@ -13,7 +13,7 @@ import (
 type box struct {
 	tag    atom.Atom
 	number int
-	// prefix is that of the lines around it, and lead that of the next if it was led.
+	// prefix, lead and led are the writer's from before the box.
 	prefix, lead string
 	led          bool
 }
@@ -21,7 +21,7 @@ type box struct {
 // openBox begins a list, an item or a quote.
 func (r *reader) openBox(tag atom.Atom) {
 	if n := len(r.boxes); tag == atom.Li && n > 0 && r.boxes[n-1].tag == atom.Li {
-		r.closeBox(atom.Li) // An item that was not closed ends where the next begins.
+		r.closeBox(atom.Li) // An item that was not closed ends when the next one begins.
 	}
 	breaks := 2
 	if r.inItem() || tag == atom.Li {
@@ -51,7 +51,7 @@ func (r *reader) item() {
 	r.begins(marker, strings.Repeat(" ", utf8.RuneCountInString(marker)))
 }
 
-// begins puts a marker before the next line, and as much before those behind it.
+// begins puts a marker before the next line and an indent before the lines that follow.
 func (r *reader) begins(marker, indent string) {
 	if !r.led {
 		r.lead, r.led = r.prefix, true
@@ -64,11 +64,11 @@ func (r *reader) inItem() bool {
 	return slices.ContainsFunc(r.boxes, func(b box) bool { return b.tag == atom.Li })
 }
 
-// closeBox ends the innermost box of a tag, and all that is in it.
+// closeBox ends the innermost box of a tag, with all boxes inside it.
 func (r *reader) closeBox(tag atom.Atom) {
 	for i, b := range slices.Backward(r.boxes) {
 		if b.tag != tag {
-			// An item's end does not reach out of its list.
+			// The end of an item does not close the list around it.
 			if tag == atom.Li && b.tag != atom.Blockquote {
 				return
 			}
@@ -81,7 +81,7 @@ func (r *reader) closeBox(tag atom.Atom) {
 		}
 		r.blockBreak(breaks)
 		r.prefix = b.prefix
-		if r.led { // There was nothing in it.
+		if r.led { // The box is empty.
 			r.lead, r.led = b.lead, b.led
 		}
 		return

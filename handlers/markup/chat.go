@@ -11,19 +11,19 @@ import (
 	extast "github.com/yuin/goldmark/extension/ast"
 )
 
-// chat writes the markup of a chat: text in lines, with marks around parts of it.
+// chat writes a Markdown text as the markup of a chat: lines of text with marks in them.
 type chat struct {
 	*source
 	*dialect
 	out   []byte
 	shown bool
-	// prefix begins each new line, and breaks is how many line breaks are due before
-	// the next text.
+	// prefix begins each new line; breaks is the number of line breaks to write before the
+	// next text.
 	prefix string
 	breaks int
-	// room is how much of the prefix may be written, where the text may not grow.
+	// room is how much of the prefix may be written if the text must not grow.
 	room int
-	// open are the marks around what is written, closed is true right behind one.
+	// open are the marks that are open; closed is true right behind the end of a mark.
 	open   []mark
 	closed bool
 	quoted bool
@@ -60,12 +60,12 @@ func (c *chat) inline(n ast.Node) {
 		c.codeSpan(c.span(n))
 	case *ast.Link, *ast.Image, *ast.AutoLink:
 		c.link(n)
-	default: // A link definition: nothing to see.
+	default: // A link definition shows nothing.
 	}
 }
 
-// lineBreak begins a new line within a paragraph. It is indented only where the
-// source's is, so that no text grows.
+// lineBreak begins a new line within a paragraph. It is indented only if the line of the
+// source is, so that the text does not grow.
 func (c *chat) lineBreak(n *ast.Text) {
 	for _, m := range slices.Backward(c.open) {
 		c.endLine(m)
@@ -78,7 +78,7 @@ func (c *chat) lineBreak(n *ast.Text) {
 	}
 }
 
-// linePrefix is the prefix, or what there is room for.
+// linePrefix is the prefix, or as much of it as there is room for.
 func (c *chat) linePrefix() string {
 	if c.short {
 		return c.prefix[:min(c.room, len(c.prefix))]
@@ -98,7 +98,7 @@ func (c *chat) beginLine(m mark) {
 	}
 }
 
-// marked writes the children of a node with a mark around them, if there is none yet.
+// marked writes the children of a node with a mark around them, unless it is open already.
 func (c *chat) marked(m mark, n ast.Node) {
 	if slices.Contains(c.open, m) {
 		c.inlines(n)
@@ -138,7 +138,7 @@ func (c *chat) codeSpan(code string) {
 	c.closeMark(c.codeMark)
 }
 
-// link writes a link, or a label and an address where that cannot be linked to.
+// link writes a link, or a label and an address if the address cannot be a link.
 func (c *chat) link(n ast.Node) {
 	written, href := c.source.link(n, c.schemes)
 	label := c.plain(n)
@@ -173,14 +173,14 @@ func (c *chat) text(s string) {
 	c.raw(escapeText(s))
 }
 
-// raw writes what is escaped already.
+// raw writes text that is already escaped.
 func (c *chat) raw(s string) {
 	c.due()
 	c.out = append(c.out, s...)
 	c.closed = false
 }
 
-// due writes the line breaks that are due.
+// due writes the line breaks that wait for text.
 func (c *chat) due() {
 	if c.breaks == 0 {
 		return
@@ -192,7 +192,7 @@ func (c *chat) due() {
 	c.closed = false
 }
 
-// blankLine writes all but the last of the line breaks that are due.
+// blankLine writes all but the last of the line breaks that wait for text.
 func (c *chat) blankLine() {
 	for ; c.breaks > 1; c.breaks-- {
 		c.out = append(c.out, '\n')

@@ -8,7 +8,8 @@ import (
 	"github.com/yuin/goldmark/ast"
 )
 
-// blocks writes the blocks of a container, as far apart as they are in the source.
+// blocks writes the blocks of a container, with the blank lines of the source between
+// them.
 func (c *chat) blocks(parent ast.Node) {
 	for n := parent.FirstChild(); n != nil; n = n.NextSibling() {
 		if n.Kind() == ast.KindLinkReferenceDefinition {
@@ -21,7 +22,7 @@ func (c *chat) blocks(parent ast.Node) {
 	}
 }
 
-// apartFrom makes line breaks due before a block.
+// apartFrom sets the line breaks before a block.
 func (c *chat) apartFrom(n ast.Node) {
 	c.breaks = 1
 	c.room = indentation(c.line(c.place(n)))
@@ -50,13 +51,13 @@ func (c *chat) block(n ast.Node) {
 }
 
 func (c *chat) quote(n ast.Node) {
-	if c.quoted { // Neither provider has quotes in quotes.
+	if c.quoted { // Neither provider can nest quotes.
 		c.blocks(n)
 		return
 	}
 	c.quoted = true
 	before := c.prefix
-	c.blankLine() // It is not part of the quote.
+	c.blankLine() // The blank line is not part of the quote.
 	c.prefix = c.quotePrefix + before
 	if len(c.out) == 0 {
 		c.out = append(c.out, c.quotePrefix...)
@@ -90,8 +91,8 @@ func (c *chat) list(n *ast.List) {
 	}
 }
 
-// number is the marker of a numbered item. Where it has to be no longer than the
-// source's, it loses its space, or else is the source's.
+// number is the marker of a numbered item. If it must not be longer than the source's, it
+// loses its space, or the source's number is kept.
 func (c *chat) number(n int, item ast.Node) string {
 	number := strconv.Itoa(n) + "."
 	rest := c.bytes[c.place(item):]
@@ -106,7 +107,7 @@ func (c *chat) number(n int, item ast.Node) string {
 	}
 }
 
-// pre writes a code block. Nothing is put before its lines.
+// pre writes a code block. Its lines get no prefix.
 func (c *chat) pre(n ast.Node) {
 	before := c.prefix
 	c.prefix = ""

@@ -2,7 +2,7 @@ package markup
 
 import "strings"
 
-// codeSpan writes code within a line.
+// codeSpan writes code inside a line.
 func (w *writer) codeSpan(code string) {
 	if !w.markdown {
 		w.text(code)
@@ -25,7 +25,7 @@ func (w *writer) codeSpan(code string) {
 	w.out = append(w.out, fence+code+fence...)
 }
 
-// codeBlock writes lines of code.
+// codeBlock writes lines of code, in a fence if the output is Markdown.
 func (w *writer) codeBlock(language, code string) {
 	if strings.TrimSpace(code) == "" {
 		return
@@ -48,7 +48,7 @@ func (w *writer) codeBlock(language, code string) {
 
 func notInLanguage(r rune) bool { return !inWord(r) && !strings.ContainsRune("+-#._", r) }
 
-// longestRun is how many backticks there are in a row at most.
+// longestRun is the length of the longest row of backticks.
 func longestRun(s string) int {
 	longest, run := 0, 0
 	for i := range len(s) {
@@ -62,7 +62,7 @@ func longestRun(s string) int {
 	return longest
 }
 
-// escaped is a word in which nothing is markup.
+// escaped returns a word with its markup escaped, save for a web address in it.
 func (w *writer) escaped(s string) string {
 	before, address, after := cutAddress(s)
 	if address == "" || w.inLink() {
@@ -86,7 +86,7 @@ func (w *writer) inLink() bool {
 	return false
 }
 
-// escape escapes a word, at the beginning of a line also what begins a block there.
+// escape escapes a word, and at the start of a line also what would begin a block.
 func (w *writer) escape(s string) string {
 	head := w.out[w.line:]
 	if len(head) == 0 && strings.IndexByte("#-+=>", s[0]) >= 0 {
@@ -120,7 +120,7 @@ func escapeMarkdown(s string) string {
 	return b.String()
 }
 
-// cutAddress finds a web address in a word, without the punctuation behind it.
+// cutAddress finds a web address in a word. Punctuation at its end is not part of it.
 func cutAddress(s string) (before, address, after string) {
 	i := max(strings.Index(s, "http://"), strings.Index(s, "https://"))
 	if i < 0 {

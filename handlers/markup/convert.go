@@ -7,7 +7,7 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// marks are the tags of marked text.
+// marks maps the tags of marked text to one tag for each mark.
 var marks = map[atom.Atom]atom.Atom{
 	atom.B: atom.B, atom.Strong: atom.B,
 	atom.I: atom.I, atom.Em: atom.I,
@@ -15,7 +15,7 @@ var marks = map[atom.Atom]atom.Atom{
 	atom.S: atom.S, atom.Del: atom.S, atom.Strike: atom.S,
 }
 
-// blocks are the tags that begin a line, and the line breaks around them.
+// blocks maps the tags that begin a line to the number of line breaks around them.
 var blocks = map[atom.Atom]int{
 	atom.P: 2, atom.H1: 2, atom.H2: 2, atom.H3: 2, atom.H4: 2, atom.H5: 2, atom.H6: 2,
 	atom.Table: 2, atom.Dl: 2, atom.Figure: 2,
@@ -25,23 +25,23 @@ var blocks = map[atom.Atom]int{
 	atom.Body: 1,
 }
 
-// hidden are the tags whose text nobody sees.
+// hidden are the tags whose text is not shown.
 var hidden = map[atom.Atom]bool{
 	atom.Script: true, atom.Style: true, atom.Title: true, atom.Template: true,
 	atom.Textarea: true, atom.Iframe: true, atom.Noscript: true,
 }
 
-// reader reads HTML tag by tag, as far as it can be told apart, and writes it in a
-// style. Tags that are not closed, or not opened, are borne with.
+// reader reads HTML tag by tag and writes it in a style. It accepts tags that are never
+// closed or never opened.
 type reader struct {
 	*writer
 	// skip is the hidden tag being read.
 	skip atom.Atom
-	// pre counts open pre tags; block is what they hold.
+	// pre counts the open pre tags; block is their content.
 	pre      int
 	block    strings.Builder
 	language string
-	// code counts open code tags outside of pre; span is what they hold.
+	// code counts the open code tags outside pre; span is their content.
 	code int
 	span strings.Builder
 	// boxes are the open lists and quotes.
@@ -67,7 +67,7 @@ func convert(doc string, s *style) string {
 	}
 }
 
-// finish closes what is still open.
+// finish closes all open tags.
 func (r *reader) finish(doc string) string {
 	r.skip = 0
 	r.code, r.pre = min(r.code, 1), min(r.pre, 1)
@@ -124,7 +124,7 @@ func (r *reader) start(t html.Token) {
 	}
 }
 
-// startInPre is a tag within a code block, where there are no marks.
+// startInPre handles a tag inside a code block, which has no marks.
 func (r *reader) startInPre(t html.Token) {
 	switch t.DataAtom {
 	case atom.Pre:
@@ -212,7 +212,7 @@ func attribute(t html.Token, name string) string {
 	return ""
 }
 
-// language is the one that a class of a code or pre tag names.
+// language is the language that the class of a code or pre tag names.
 func language(t html.Token) string {
 	for class := range strings.FieldsSeq(attribute(t, "class")) {
 		if name, ok := strings.CutPrefix(class, "language-"); ok {

@@ -8,26 +8,28 @@ import (
 
 const zeroWidthSpace = "\u200b"
 
-// mark is what stands around a marked part of a text.
+// mark is the text before and after a marked part of a text.
 type mark struct{ open, close string }
 
-// dialect is the markup of one provider of chats.
+// dialect is the markup of one chat provider.
 type dialect struct {
 	bold, italic, strike, codeMark mark
-	// quoteOpen and quoteClose stand around a quote, quotePrefix before its lines.
+	// quoteOpen and quoteClose stand around a quote, quotePrefix before each of its lines.
 	quoteOpen, quoteClose, quotePrefix string
-	// indent begins the lines of a list item but the first.
+	// indent begins all lines of a list item but the first.
 	indent string
-	// multiline is true where a mark may span lines.
+	// multiline is true if a mark may span lines.
 	multiline bool
-	// short is true where no text may be longer to its readers than its source.
+	// short is true if the visible text must not be longer than its source.
 	short bool
-	// apart is true where a mark within a word has to be set off.
+	// apart is true if a mark inside a word needs a zero width space around it. Slack
+	// shows the mark itself without one.
 	apart bool
-	// noCode is what a code span cannot have in it; NUL is nothing.
+	// noCode is a text that a code span cannot hold; NUL means none. A code span that
+	// holds it is written as plain text.
 	noCode  string
 	schemes []string
-	// fence is a code block.
+	// fence writes a code block.
 	fence func(language, code string) string
 	// anchor writes a link. n is the node whose children are the label.
 	anchor func(c *chat, href, label string, n ast.Node)
@@ -61,7 +63,7 @@ func telegramFence(language, code string) string {
 }
 
 func slackFence(_, code string) string {
-	// Backticks in a row would end the block.
+	// Three backticks in a row would end the block.
 	code = strings.ReplaceAll(code, "```", "`"+zeroWidthSpace+"`"+zeroWidthSpace+"`")
 	return "```\n" + escapeText(code) + "\n```"
 }
@@ -78,7 +80,7 @@ func (c *chat) telegramAnchor(href, label string, n ast.Node) {
 	c.raw("</a>")
 }
 
-// slackAnchor writes the label without its marks, which Slack would show as they are.
+// slackAnchor writes the label without marks: Slack would show them as characters.
 func (c *chat) slackAnchor(href, label string, _ ast.Node) {
 	c.shown = c.shown || strings.TrimSpace(label) != ""
 	link := "<" + escapeText(href)

@@ -8,13 +8,13 @@ import (
 	extast "github.com/yuin/goldmark/extension/ast"
 )
 
-// page writes HTML.
+// page writes a Markdown text as HTML.
 type page struct {
 	*source
 	out strings.Builder
-	// shown is true once there is something to see.
+	// shown is true once something visible was written.
 	shown bool
-	// linked is true within a link, where there can be no other.
+	// linked is true inside a link: links cannot nest.
 	linked bool
 }
 
@@ -51,7 +51,7 @@ func (p *page) node(n ast.Node) {
 		p.within("li", "", n)
 	case *ast.TextBlock:
 		p.children(n)
-		// What comes next begins a line of its own by itself, save for text.
+		// Every other block begins a new line by itself; text needs a <br>.
 		if next := n.NextSibling(); next != nil && next.Kind() == ast.KindTextBlock {
 			p.out.WriteString("<br>")
 		}
@@ -82,7 +82,7 @@ func (p *page) inline(n ast.Node) {
 		p.out.WriteString("</code>")
 	case *ast.Link, *ast.Image, *ast.AutoLink:
 		p.link(n)
-	default: // A link definition: nothing to see.
+	default: // A link definition shows nothing.
 	}
 }
 
@@ -149,7 +149,8 @@ func (p *page) link(n ast.Node) {
 	}
 }
 
-// aside is an address that cannot be linked to, as it stands behind its label.
+// aside is an address in parentheses, to put behind the label of a link that cannot be a
+// link. It is empty if the label already shows the address.
 func aside(label, written string) string {
 	if written == "" || label == "" || label == written || "mailto:"+label == written {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"github.com/outgate/outgate/handlers/markup"
 )
 
-// written is what a Markdown text becomes.
+// written is a Markdown text with the markup that each provider gets.
 type written struct{ md, html, telegram, mrkdwn string }
 
 var inlines = map[string]written{
@@ -19,7 +19,7 @@ var inlines = map[string]written{
 		"<i>i</i> <b>b</b> <s>s</s> <i><b>bi</b></i> <i>i</i> <b>b</b>",
 		"_i_ *b* ~s~ _*bi*_ _i_ *b*",
 	},
-	"a mark within a word is set off for Slack alone": {
+	"Slack gets a zero width space around a mark in a word": {
 		"これは**重要**です x*y*z *a***b**, snake_case_name",
 		"これは<strong>重要</strong>です x<em>y</em>z <em>a</em><strong>b</strong>, snake_case_name",
 		"これは<b>重要</b>です x<i>y</i>z <i>a</i><b>b</b>, snake_case_name",
@@ -57,7 +57,7 @@ var inlines = map[string]written{
 		`<a href="http://x.y/(z)?p=1&amp;q=%22%7C%22">a <b>b</b></a>`,
 		`<http://x.y/(z)?p=1&amp;q=%22%7C%22|a b>`,
 	},
-	"a label has its marks, but no code, links or images": {
+	"a label keeps its marks, but no code, links or images": {
 		"[`f` *x*\ny <z> & ![i](http://p) <http://u.v>](HTTPS://x)",
 		`<a href="HTTPS://x"><code>f</code> <em>x</em><br>y &lt;z&gt; &amp; i http://u.v</a>`,
 		"<a href=\"HTTPS://x\">f <i>x</i>\ny &lt;z&gt; &amp; i http://u.v</a>",
@@ -69,7 +69,7 @@ var inlines = map[string]written{
 		"a (javascript:alert(1)) b (#top) c (data:text/html,x) d (http:) irc://x file:///x",
 		"a (javascript:alert(1)) b (#top) c (data:text/html,x) d (http:) irc://x file:///x",
 	},
-	"Telegram has links to its own": {
+	"Telegram has links to its users": {
 		"[n](tg://user?id=1)", "n (tg://user?id=1)", `<a href="tg://user?id=1">n</a>`, "n (tg://user?id=1)",
 	},
 	"links in angle brackets, without a label, by reference": {
@@ -82,13 +82,13 @@ var inlines = map[string]written{
 	},
 	"hard and soft line breaks": {"a  \nb\\\nc\nd", "a<br>b<br>c<br>d", "a\nb\nc\nd", "a\nb\nc\nd"},
 	"emoji stay whole":          {"👩‍👩‍👧‍👦 **👍🏽** 🇩🇪", "👩‍👩‍👧‍👦 <strong>👍🏽</strong> 🇩🇪", "👩‍👩‍👧‍👦 <b>👍🏽</b> 🇩🇪", "👩‍👩‍👧‍👦 *👍🏽* 🇩🇪"},
-	"what is not UTF-8":         {"a\xffb\x00c\r\nd", "a\uFFFDb\uFFFDc<br>d", "a\uFFFDb\uFFFDc\nd", "a\uFFFDb\uFFFDc\nd"},
-	"nothing":                   {"", "", "", ""},
+	"bytes that are no UTF-8":   {"a\xffb\x00c\r\nd", "a\uFFFDb\uFFFDc<br>d", "a\uFFFDb\uFFFDc\nd", "a\uFFFDb\uFFFDc\nd"},
+	"an empty text":             {"", "", "", ""},
 }
 
 var blocks = map[string]written{
 	"paragraphs": {"a\nb\n\n\nc", "<p>a<br>b</p><p>c</p>", "a\nb\n\nc", "a\nb\n\nc"},
-	"headings are bold where there are none": {
+	"headings are bold in chats": {
 		"# H **b**\ntext\n\nS\n===\n###### 6\n#\n",
 		"<h1>H <strong>b</strong></h1><p>text</p><h1>S</h1><h6>6</h6><h1></h1>",
 		"<b>H b</b>\ntext\n\n<b>S</b>\n<b>6</b>", "*H b*\ntext\n\n*S*\n*6*",
@@ -144,7 +144,7 @@ var blocks = map[string]written{
 	"an empty fence is text": {"```\n```", "```\n```", "```\n```", "```\n```"},
 }
 
-func TestMarkdownBecomesWhatEachProviderTakes(t *testing.T) {
+func TestMarkdownBecomesTheMarkupOfEachProvider(t *testing.T) {
 	for _, table := range []map[string]written{inlines, blocks} {
 		for name, tc := range table {
 			t.Run(name, func(t *testing.T) {

@@ -1,54 +1,50 @@
-// Package markup turns the markup of an envelope into that of a provider.
+// Package markup converts the markup of an envelope into the markup of a provider.
 //
-// Markdown is CommonMark and ~~strikethrough~~, without its raw HTML: a tag in
-// Markdown is text like any other. A line break in the source stays one, as people
-// who write in a chat expect. What is written is always well formed: tags are
-// closed in the order they were opened, and every character of the source that
-// means something in the target is escaped, once.
+// Markdown is CommonMark and ~~strikethrough~~, without raw HTML: a tag in Markdown is
+// plain text. A line break in the source stays a line break, as people expect in a chat.
+// The output is always well formed: tags nest, and every character of the source that has
+// a meaning in the target is escaped once.
 //
-// A text that would show nothing (a lone link definition, an empty fence) comes out
-// as its escaped source, because providers refuse empty messages.
+// A text that would show nothing (a lone link definition, an empty fence) becomes its own
+// escaped source, because providers refuse empty messages.
 //
-// Invalid UTF-8 becomes U+FFFD. Nothing panics and time grows with the text, which
-// is why nesting and the markup of a single paragraph have bounds; past them it is
-// text.
+// Invalid UTF-8 becomes U+FFFD. No input causes a panic, and the time is linear in the
+// length of the text. For that reason nesting and the markup of one paragraph are bounded;
+// markup beyond the bounds is plain text.
+//
+// What each target gets:
+//
+//   - HTML: p br strong em del code pre a blockquote ul ol li h1 to h6 hr, all that Matrix
+//     takes in a formatted_body.
+//   - Telegram: bold headings, list items that begin with "• " or a number, images as
+//     links, and one quote for nested quotes. If a list repeats a number ("1." on each
+//     line), the tenth number has no space behind it, so that the text does not grow.
+//   - Mrkdwn: a zero width space around marks inside a word. A code span that holds a
+//     backtick is plain text.
+//   - Markdown: **b** *i* __u__ ~~s~~ `code`, fences, links, quotes, lists, and headings
+//     with at most three #, all that Discord knows.
 package markup
 
-// HTML is Markdown as HTML, in the elements that Matrix takes in a formatted_body:
-// p br strong em del code pre a blockquote ul ol li h1 to h6 hr. Links go to http,
-// https and mailto; others are written out behind their label. A lone paragraph has
-// no p around it.
+// HTML converts Markdown to HTML, in elements that Matrix takes in a formatted_body. Only
+// http, https and mailto addresses become links; others stand behind their label as text.
+// A lone paragraph gets no <p>.
 func HTML(md string) string { return writeHTML(read(md)) }
 
-// TelegramHTML is Markdown as the HTML that Telegram's parse_mode HTML takes.
-// Headings are bold, list items are lines that begin with "• " or a number, images
-// are links, and a quote within a quote is one quote. Links may also go to tg:,
-// Telegram's own mentions.
-//
-// What a reader sees is never longer than the source, in code points. Where a list's
-// source repeats a number ("1." on each line), its tenth number has no space behind
-// it for that reason.
+// TelegramHTML converts Markdown to the HTML of Telegram's parse_mode HTML, which has no
+// headings, lists, images or nested quotes. Links may also go to tg:, for mentions. The
+// visible text is never longer than the source, in code points.
 func TelegramHTML(md string) string { return writeChat(read(md), &telegram) }
 
-// Mrkdwn is Markdown as Slack's mrkdwn, escaped: no part of the source can be a
-// mention, a channel or a <!command>. A zero width space sets off marks that stand
-// within a word, which Slack would show as they are.
-//
-// Slack has no escape for * _ ~ and `, nor for > at the start of a line, so it may
-// take those of the source for markup. A code span that has a backtick in it is
-// written as plain text.
+// Mrkdwn converts Markdown to Slack's mrkdwn. No part of the source can become a mention,
+// a channel or a <!command>. But Slack cannot escape * _ ~ and `, nor > at the start of a
+// line, so it may read those of the source as markup.
 func Mrkdwn(md string) string { return writeChat(read(md), &mrkdwn) }
 
-// Markdown is HTML as the Markdown of Discord and of this package: **b** *i* __u__
-// ~~s~~ `code`, fences, links, quotes, lists and headings. Other tags are dropped and
-// their text is kept; scripts, styles and comments are dropped whole. Characters that
-// mean something in Markdown are escaped. Headings have at most three #, all that
-// Discord knows.
-//
-// A line break in the text of the HTML stays a line break, for people write HTML for
-// chats that way; next to a block's edge it is dropped.
+// Markdown converts HTML to the Markdown of Discord and of this package. The text of unknown
+// tags is kept; scripts, styles and comments are dropped. A line break in the text stays a
+// line break, unless it stands at the edge of a block.
 func Markdown(html string) string { return convert(html, &discord) }
 
-// Text is HTML as plain text, with the line breaks of [Markdown]. A link is its label
-// and its address in parentheses, a list item begins with "• " or its number.
+// Text converts HTML to plain text, with the line breaks of [Markdown]. A link becomes its
+// label and its address in parentheses; a list item begins with "• " or its number.
 func Text(html string) string { return convert(html, &plain) }

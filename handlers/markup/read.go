@@ -12,16 +12,16 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// maxDepth is how deep quotes and lists nest. The parser takes quadratic time where
-// they nest as deep as the text is long.
+// maxDepth is how deep quotes and lists may nest: the parser takes quadratic time for a
+// text that nests on and on.
 const maxDepth = 12
 
-// maxMarks is how many emphasis marks, and how many brackets, one paragraph may have,
+// maxMarks is the number of emphasis marks, and of brackets, that one paragraph may have,
 // for the same reason.
 const maxMarks = 500
 
-// markdown parses CommonMark and strikethrough. The parsers of raw HTML are left out,
-// so that tags are text.
+// markdown parses CommonMark and strikethrough. It has no parser of raw HTML, so tags are
+// text.
 var markdown = parser.NewParser(
 	parser.WithBlockParsers(
 		util.Prioritized(parser.NewSetextHeadingParser(), 100),
@@ -44,7 +44,7 @@ var markdown = parser.NewParser(
 	parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...),
 )
 
-// shallow opens a container only where there are few around it.
+// shallow opens a container only if it is nested less deep than maxDepth.
 type shallow struct{ parser.BlockParser }
 
 func (s shallow) Open(parent ast.Node, r text.Reader, pc parser.Context) (ast.Node, parser.State) {
@@ -60,7 +60,7 @@ func (s shallow) Open(parent ast.Node, r text.Reader, pc parser.Context) (ast.No
 	return s.BlockParser.Open(parent, r, pc)
 }
 
-// sparing stops to look for marks where a block has had many.
+// sparing stops looking for marks in a block that has had maxMarks of them.
 type sparing struct {
 	parser.InlineParser
 	key   parser.ContextKey
@@ -78,7 +78,7 @@ func (s sparing) Parse(parent ast.Node, block text.Reader, pc parser.Context) as
 	return s.InlineParser.Parse(parent, block, pc)
 }
 
-// CloseBlock ends a block, and with it the count.
+// CloseBlock ends a block and resets the count.
 func (s sparing) CloseBlock(parent ast.Node, block text.Reader, pc parser.Context) {
 	pc.Set(s.key, 0)
 	if c, ok := s.InlineParser.(parser.CloseBlocker); ok {
@@ -90,8 +90,8 @@ func (s sparing) CloseBlock(parent ast.Node, block text.Reader, pc parser.Contex
 type source struct {
 	bytes []byte
 	root  ast.Node
-	// spare is how many bytes of addresses may still be written. Reference links
-	// name one address many times, and so could fill the memory.
+	// spare is the number of bytes of addresses that may still be written: reference
+	// links repeat an address, and could fill the memory.
 	spare int
 }
 
@@ -102,10 +102,10 @@ func read(md string) *source {
 
 var cleaning = strings.NewReplacer("\x00", "\uFFFD", "\r\n", "\n", "\r", "\n")
 
-// clean is a text in valid UTF-8, with one kind of line break and no NUL.
+// clean returns the text in valid UTF-8, with \n as its only line break and without NUL.
 func clean(s string) string { return cleaning.Replace(strings.ToValidUTF8(s, "\uFFFD")) }
 
-// text is the value of a text node, with its escapes and entities resolved.
+// text is the value of a text node, with escapes and entities resolved.
 func (s *source) text(n *ast.Text) string {
 	value := string(n.Segment.Value(s.bytes))
 	if n.IsRaw() {
@@ -114,7 +114,7 @@ func (s *source) text(n *ast.Text) string {
 	return unescape(value)
 }
 
-// plain is the text of a node and all below it, in one line.
+// plain is the text of a node and its descendants, in one line.
 func (s *source) plain(n ast.Node) string {
 	var b strings.Builder
 	s.gather(&b, n)
@@ -139,7 +139,7 @@ func (s *source) gather(b *strings.Builder, n ast.Node) {
 	}
 }
 
-// span is the code of a code span, whose line breaks are spaces.
+// span is the code of a code span, with spaces for its line breaks.
 func (s *source) span(n *ast.CodeSpan) string {
 	var b strings.Builder
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
@@ -150,8 +150,8 @@ func (s *source) span(n *ast.CodeSpan) string {
 	return strings.ReplaceAll(b.String(), "\n", " ")
 }
 
-// code is the content of a code block, without its last line break. A tab of which
-// one part is indentation and the other code is spaces, if it may be padded.
+// code is the content of a code block, without its last line break. If padded is true, a
+// tab that is partly indentation becomes spaces.
 func (s *source) code(n ast.Node, padded bool) string {
 	var b strings.Builder
 	for i := range n.Lines().Len() {
@@ -171,14 +171,14 @@ func (s *source) blankBefore(n ast.Node) bool {
 	return indentation(line) == len(line)
 }
 
-// place is where a node begins. One of nothing but a tab may say that it stands behind
-// the text.
+// place is the position of a node in the source. The parser may place a node that holds
+// only a tab behind the end of the text.
 func (s *source) place(n ast.Node) int { return min(max(n.Pos(), 0), len(s.bytes)) }
 
-// indentation is how much of a line stands before its text.
+// indentation is the number of bytes before the text of a line.
 func indentation(line []byte) int { return len(line) - len(bytes.TrimLeft(line, " \t>")) }
 
-// line is the line around a place in the source.
+// line is the line that holds a position of the source.
 func (s *source) line(at int) []byte {
 	at = min(max(at, 0), len(s.bytes))
 	begin := bytes.LastIndexByte(s.bytes[:at], '\n') + 1
@@ -189,7 +189,7 @@ func (s *source) line(at int) []byte {
 	return s.bytes[begin : at+end]
 }
 
-// language is that of a fence, empty where there is none.
+// language is the language of a fence; it is empty if the fence names none.
 func (s *source) language(n ast.Node) string {
 	if f, ok := n.(*ast.FencedCodeBlock); ok {
 		return unescape(string(f.Language(s.bytes)))
@@ -197,8 +197,8 @@ func (s *source) language(n ast.Node) string {
 	return ""
 }
 
-// link is where a node leads: the address as it was written, and as one that may be
-// linked to, which is empty unless its scheme is among those.
+// link returns the address of a link as it was written, and as one that is safe to link
+// to; that one is empty if its scheme is not one of schemes.
 func (s *source) link(n ast.Node, schemes []string) (written, href string) {
 	var dest []byte
 	switch n := n.(type) {
@@ -245,16 +245,16 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// longestEntity is &CounterClockwiseContourIntegral; the longest there is.
+// longestEntity is the length of &CounterClockwiseContourIntegral; the longest entity.
 const longestEntity = 33
 
-// entity is the character that a text begins with, and how long its name is: an
-// ampersand where it begins with no entity.
+// entity returns the character of the entity that a text begins with and the length of
+// its name: an ampersand and 1 if the text begins with no entity.
 func entity(s string) (value string, size int) {
 	rest := strings.TrimLeftFunc(s[1:min(len(s), longestEntity)], inEntity)
 	end := min(len(s), longestEntity) - len(rest)
 	if strings.HasPrefix(rest, ";") && end > 1 {
-		// Without its semicolon, &notit; is the entity &not and more text: not here.
+		// UnescapeString reads &notit; as &not and more text. Here it is no entity.
 		value := html.UnescapeString(s[:end+1])
 		if !strings.HasSuffix(value, ";") || value == ";" {
 			return value, end + 1

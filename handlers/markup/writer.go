@@ -7,9 +7,9 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// style is what HTML is written as.
+// style is the output for HTML: Markdown or plain text.
 type style struct {
-	// markdown is true where text is escaped and code is fenced.
+	// markdown is true if text is escaped and code is fenced.
 	markdown bool
 	marks    map[atom.Atom]string
 	headings map[atom.Atom]string
@@ -29,30 +29,30 @@ var discord = style{
 
 var plain = style{bullet: "• ", rule: "———"}
 
-// maxOpen is how many boxes and how many marks may be open: more are left out.
+// maxOpen is the number of boxes, and of marks, that may be open; more are left out.
 const maxOpen = 2 * maxDepth
 
-// writer writes text in lines. Line breaks, spaces and marks wait for the text behind
-// them, so that none is written in vain.
+// writer writes lines of text. Line breaks, spaces and marks are written only when text
+// follows them.
 type writer struct {
 	*style
 	out []byte
-	// breaks is how many line breaks are due, gap what a blank line among them
-	// begins with, space whether a space is due.
+	// breaks is the number of line breaks that wait for text, gap is what a blank line
+	// among them begins with, space is true if a space waits for text.
 	breaks int
 	gap    string
 	space  bool
-	// prefix begins each line, and lead the next one instead, if led.
+	// prefix begins each line. If led is true, lead begins the next one instead.
 	prefix, lead string
 	led          bool
 	heading      string
-	// line is where the text of this line begins.
+	// line is the position in out of the text of this line.
 	line int
 	open []span
-	// tail are the marks that were closed at the very end, which was then at tailAt.
+	// tail are the marks that were closed at the position tailAt, the end of out then.
 	tail   []atom.Atom
 	tailAt int
-	// spare is how many bytes of addresses may still be written.
+	// spare is the number of bytes of addresses that may still be written.
 	spare int
 }
 
@@ -60,14 +60,15 @@ type writer struct {
 type span struct {
 	kind atom.Atom
 	href string
-	// at is where its text begins, if it was written.
+	// at is the position in out of its text, if it was written.
 	at      int
 	written bool
-	// inner is true within another of the kind, where a mark would end that.
+	// inner is true inside another span of the kind: a second mark would end the first.
 	inner bool
 }
 
-// text writes text, whose white space is a line break if it has one, or else a space.
+// text writes text. White space that holds a line break becomes one; other white space
+// becomes a space.
 func (w *writer) text(s string) {
 	for s != "" {
 		n := len(s) - len(strings.TrimLeft(s, " \t\n\f"))
@@ -94,7 +95,8 @@ func (w *writer) white(s string) {
 	}
 }
 
-// blockBreak makes at least n line breaks due, unless a box has just begun.
+// blockBreak asks for at least n line breaks before the next text, unless a box has just
+// begun.
 func (w *writer) blockBreak(n int) {
 	if w.led {
 		return
@@ -106,7 +108,7 @@ func (w *writer) blockBreak(n int) {
 	w.space = false
 }
 
-// lineBreak makes one more line break due.
+// lineBreak asks for one more line break before the next text.
 func (w *writer) lineBreak() {
 	if len(w.out) > 0 {
 		w.blockBreak(min(w.breaks+1, 2))
@@ -122,13 +124,13 @@ func (w *writer) word(s string) {
 	w.out = append(w.out, s...)
 }
 
-// raw writes text as it is, without marks.
+// raw writes text unchanged, without marks.
 func (w *writer) raw(s string) {
 	w.flush()
 	w.out = append(w.out, s...)
 }
 
-// begin writes all that was waiting for text.
+// begin writes everything that waits for text.
 func (w *writer) begin() {
 	w.flush()
 	for i := range w.open {
@@ -138,7 +140,7 @@ func (w *writer) begin() {
 	}
 }
 
-// flush writes the line breaks, the prefix and the space that are due.
+// flush writes the line breaks, the prefix and the space that wait for text.
 func (w *writer) flush() {
 	first := len(w.out) == 0
 	if w.breaks > 1 || w.led || w.heading != "" || w.breaks == 1 && w.gap != w.prefix {
@@ -166,7 +168,7 @@ func (w *writer) flush() {
 	w.breaks, w.space = 0, false
 }
 
-// common is what both begin with.
+// common is the longest common prefix.
 func common(a, b string) string {
 	n := min(len(a), len(b))
 	for i := range n {
@@ -190,13 +192,13 @@ func (w *writer) openLink(href string) {
 	}
 }
 
-// write begins a mark, or takes back the end of one like it.
+// write begins a mark, or removes the end of the same mark if it stands right before.
 func (w *writer) write(s *span) {
 	s.written = true
 	defer func() { s.at = len(w.out) }()
 	if s.kind == atom.A {
 		if w.markdown {
-			if strings.HasSuffix(string(w.out[w.line:]), "!") { // Else it were an image.
+			if strings.HasSuffix(string(w.out[w.line:]), "!") { // An unescaped ! makes an image.
 				w.out = append(w.out[:len(w.out)-1], '\\', '!')
 			}
 			w.out = append(w.out, '[')
@@ -212,7 +214,7 @@ func (w *writer) write(s *span) {
 	w.out = append(w.out, mark...)
 }
 
-// closeMark ends the innermost mark of a kind. Those within it go on behind it.
+// closeMark ends the innermost mark of a kind. The marks inside it go on behind it.
 func (w *writer) closeMark(kind atom.Atom) {
 	for i, s := range slices.Backward(w.open) {
 		if s.kind == kind {
@@ -223,7 +225,7 @@ func (w *writer) closeMark(kind atom.Atom) {
 	}
 }
 
-// closeLink ends the innermost link. One without a label shows its address.
+// closeLink ends the innermost link. A link without a label shows its address.
 func (w *writer) closeLink() {
 	for i, s := range slices.Backward(w.open) {
 		if s.kind != atom.A {
@@ -240,7 +242,7 @@ func (w *writer) closeLink() {
 	}
 }
 
-// closeMarks ends the written marks from the i-th on. They go on with the next text.
+// closeMarks ends the written marks from the i-th on; they begin again with the next text.
 func (w *writer) closeMarks(i int) {
 	for j := len(w.open) - 1; j >= i; j-- {
 		s := &w.open[j]
@@ -275,7 +277,7 @@ func (w *writer) linkEnd(s *span) string {
 
 var parentheses = strings.NewReplacer("(", "%28", ")", "%29")
 
-// afford takes an address from what may still be written.
+// afford takes the length of an address from spare. It is false if nothing is left.
 func (w *writer) afford(href string) bool {
 	w.spare -= len(href)
 	return w.spare >= 0
