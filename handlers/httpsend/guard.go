@@ -8,7 +8,7 @@ import (
 
 // AddressError refuses an address that is not on the public internet.
 type AddressError struct {
-	// Addr is the address and port the URL stands for.
+	// Addr is the address and port that the URL resolved to.
 	Addr string
 }
 
@@ -17,12 +17,12 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("address %s is not public", e.Addr)
 }
 
-// guard lets only public addresses through.
+// guard allows only public addresses.
 var guard = Guard(Public)
 
-// Guard is a net.Dialer's Control that lets the allowed addresses through. It sees
-// the address that is about to be dialed, after resolution, so a name that
-// resolves differently a moment later does not get past it.
+// Guard is an SSRF guard: a net.Dialer's Control that dials only allowed addresses. It checks
+// the resolved address right before the dial, so a name cannot resolve to another one
+// after the check.
 func Guard(allow func(netip.Addr) bool) func(network, address string, c syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
@@ -33,8 +33,8 @@ func Guard(allow func(netip.Addr) bool) func(network, address string, c syscall.
 	}
 }
 
-// Of IPv6 only the space of global unicast can be public, without its special
-// parts (IANA IPv6 Special-Purpose Address Registry).
+// In IPv6 only global unicast can be public, without the parts of the IANA IPv6
+// Special-Purpose Address Registry.
 var (
 	globalUnicast = netip.MustParsePrefix("2000::/3")
 	sixToFour     = netip.MustParsePrefix("2002::/16")
@@ -70,9 +70,9 @@ func prefixes(list ...string) []netip.Prefix {
 	return out
 }
 
-// Public is true if an address is on the public internet: not loopback, private,
-// link-local, multicast, reserved or of the like, nor an IPv6 address that leads
-// to such an IPv4 address (IPv4-mapped, NAT64, 6to4, ISATAP).
+// Public is true if an address is on the public internet. Loopback, private, link-local,
+// multicast and reserved addresses are not, nor are IPv6 addresses that lead to such an
+// IPv4 address (IPv4-mapped, NAT64, 6to4, ISATAP).
 func Public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	for _, p := range special {

@@ -1,13 +1,15 @@
-// Package httpsend sends the HTTP requests of the channels, so that what is easy
-// to get wrong is written once: a reply is bounded, drained and closed, so that
-// its connection is used again; redirects are not followed; a failure says how
-// far the request came; no secret stands in an error; and, unless it is allowed,
-// no request reaches a private address.
+// Package httpsend sends the HTTP requests of channels. It does what is easy to get wrong:
 //
-// It speaks HTTP/1.1 only: there a request has its connection to itself, and how
-// much of it was written is a plain fact. It waits as long as its context, and no
-// shorter. net/http repeats a POST by itself if it carries the header
-// Idempotency-Key or X-Idempotency-Key; so a channel never sets these.
+//   - A reply is bounded, drained and closed, so that its connection is used again.
+//   - Redirects are not followed.
+//   - A failure says how much of the request was sent.
+//   - No error holds a secret.
+//   - An SSRF guard refuses private addresses, unless they are allowed.
+//
+// It speaks only HTTP/1.1: there a request has its connection to itself, so it is known
+// how much of it was written. The context is the only timeout. net/http repeats a POST by
+// itself if it has the header Idempotency-Key or X-Idempotency-Key, so a channel must not
+// set these.
 package httpsend
 
 import (
@@ -30,13 +32,13 @@ import (
 const (
 	// DefaultMaxBody is how much of a reply's body is read: 64 KiB.
 	DefaultMaxBody = 64 << 10
-	// maxDrain is how much more is read and dropped to keep a connection.
+	// maxDrain is how much more is read and dropped, to keep the connection.
 	maxDrain = 256 << 10
-	// maxMessage bounds a provider's text in an error: more than classify keeps.
+	// maxMessage bounds a provider's text in an error; classify keeps less.
 	maxMessage = 4 << 10
 	// maxHeader bounds the header of a reply.
 	maxHeader = 64 << 10
-	// maxIdle is how many unused connections are kept to a host.
+	// maxIdle is how many unused connections to one host are kept.
 	maxIdle     = 64
 	idleTimeout = 90 * time.Second
 )
@@ -46,25 +48,24 @@ var ErrBodyTooLong = errors.New("reply body too long")
 
 // Config says how a Sender sends.
 type Config struct {
-	// Channel is the name of the channel in the errors, "webhook" for instance.
+	// Channel is the name of the channel in the errors, for instance "webhook".
 	Channel string
 	// Table goes into the errors: what is known of the channel, for package classify.
 	Table *classify.Table
-	// AllowPrivate lets requests go to any address and through the proxy of the
-	// environment. Without it only public addresses are dialed, and no proxy.
+	// AllowPrivate allows requests to any address, and through the proxy of the
+	// environment. Without it only public addresses are dialed, without a proxy.
 	AllowPrivate bool
-	// Secrets are kept out of every error; empty ones are ignored.
+	// Secrets are removed from every error; empty ones are ignored.
 	Secrets []string
-	// MaxBody bounds the body of a reply, in bytes; zero is DefaultMaxBody.
+	// MaxBody bounds the body of a reply, in bytes; zero means DefaultMaxBody.
 	MaxBody int64
-	// UserAgent is the User-Agent header; empty is "outgate".
+	// UserAgent is the User-Agent header; empty means "outgate".
 	UserAgent string
-	// Now is the clock of Retry-After dates; nil is time.Now.
+	// Now is the clock for Retry-After dates; nil means time.Now.
 	Now func() time.Time
 }
 
-// Sender sends requests over connections of its own. It is safe for concurrent
-// use.
+// Sender sends requests over its own connections. It is safe for concurrent use.
 type Sender struct {
 	cfg       Config
 	transport *http.Transport
@@ -73,39 +74,39 @@ type Sender struct {
 
 // Request is one HTTP request.
 type Request struct {
-	// Op names what is tried in errors, "post" for instance.
+	// Op names the operation in errors, for instance "post".
 	Op     string
 	Method string
-	// URL may hold a user and a password: they become basic authorization.
+	// URL may hold a user and a password, for basic authorization.
 	URL *url.URL
-	// Header belongs to Do once it is called.
+	// Header belongs to Do after the call.
 	Header http.Header
-	// Body or Content, at most one of them.
+	// Body and Content are the body of the request; set at most one of them.
 	Body    []byte
 	Content *Content
 }
 
 // Content is a body that is read while it is sent.
 type Content struct {
-	// Size is how many bytes Open gives.
+	// Size is the number of bytes.
 	Size int64
-	// Open gives them from the start; it may be called again.
+	// Open returns a reader of all bytes; it may be called again.
 	Open func() (io.ReadCloser, error)
 }
 
-// Reply is what the provider answered, whatever its status.
+// Reply is the provider's answer, with any status.
 type Reply struct {
 	Status int
 	Header http.Header
 	// Body is at most MaxBody bytes.
 	Body []byte
-	// RetryAfter is the delay the header of that name asks for, 0 for none.
+	// RetryAfter is the delay that the header Retry-After asks for; 0 means none.
 	RetryAfter time.Duration
-	// Cut is why Body is not the whole body; nil if it is.
+	// Cut says why Body is not the whole body; nil means that it is.
 	Cut error
 }
 
-// OK is true for a status from 200 to 299.
+// OK is true if the status is 200 to 299.
 func (r *Reply) OK() bool { return r.Status >= 200 && r.Status <= 299 }
 
 // New makes a Sender.
@@ -140,12 +141,12 @@ func New(cfg Config) *Sender {
 // Close closes the connections that are not in use.
 func (s *Sender) Close() { s.transport.CloseIdleConnections() }
 
-// Do sends one request. Whatever the provider answers is a Reply; an error is a
-// *classify.Error and means that no answer came.
+// Do sends one request. Any answer of the provider is a Reply. An error is a
+// *classify.Error and means that there was no answer.
 func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
-	// The request is written whole or it is not sent: its Content-Length tells the
-	// provider that something is missing. GetConn begins each try of the transport,
-	// which tries again by itself only where nothing was written.
+	// A request that was not written whole counts as not sent: its Content-Length tells the
+	// provider that bytes are missing. GetConn begins each try of the transport, which
+	// tries again only if nothing was written.
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{
 		GetConn:      func(string) { written.Store(false) },
@@ -167,8 +168,8 @@ func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
 		req.SetBasicAuth(u.Username(), password)
 	}
 
-	// The transport itself, not a client: it follows no redirect, and its errors do
-	// not hold the URL.
+	// This is the transport, not a client: it follows no redirect, and its errors do not
+	// hold the URL.
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
 		sent := classify.SentNo
@@ -181,7 +182,7 @@ func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
 	return s.read(ctx, resp), nil
 }
 
-// request makes the request of net/http, all but its address and header.
+// request makes the request of net/http, without its address and header.
 func (r *Request) request(ctx context.Context) (*http.Request, error) {
 	if r.Content == nil {
 		return http.NewRequestWithContext(ctx, r.Method, "", bytes.NewReader(r.Body))
@@ -196,15 +197,15 @@ func (r *Request) request(ctx context.Context) (*http.Request, error) {
 		return nil, err
 	}
 	req.ContentLength, req.GetBody = r.Content.Size, r.Content.Open
-	if r.Content.Size == 0 { // net/http takes that for an unknown size
+	if r.Content.Size == 0 { // net/http reads 0 as an unknown size
 		req.Body, req.GetBody = http.NoBody, nil
 		_ = body.Close()
 	}
 	return req, nil
 }
 
-// read takes the bounded body of a reply, and drains some of the rest: a body
-// read to its end leaves its connection to the next request, once it is closed.
+// read reads the bounded body of a reply and drains some of the rest: if a body is read to
+// its end, the next request can use the connection.
 func (s *Sender) read(ctx context.Context, resp *http.Response) Reply {
 	r := Reply{Status: resp.StatusCode, Header: resp.Header}
 	if v := resp.Header.Get("Retry-After"); v != "" {
@@ -213,7 +214,8 @@ func (s *Sender) read(ctx context.Context, resp *http.Response) Reply {
 		}
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// Nobody asked for that. Such a body is the connection, deaf to the context.
+		// The request did not ask for this. The body is the bare connection, whose reads do
+		// not end with the context.
 		return r
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.cfg.MaxBody+1))
@@ -228,7 +230,7 @@ func (s *Sender) read(ctx context.Context, resp *http.Response) Reply {
 	return r
 }
 
-// failed is the error of a request that got no answer.
+// failed makes the error for a request that got no answer.
 func (s *Sender) failed(ctx context.Context, op string, sent classify.Sent, err error) error {
 	e := &classify.Error{Channel: s.cfg.Channel, Table: s.cfg.Table, Op: op, Sent: sent}
 	var forbidden *AddressError
@@ -237,15 +239,15 @@ func (s *Sender) failed(ctx context.Context, op string, sent classify.Sent, err 
 	}
 	e.Err = s.cause(ctx, err)
 	if sent == classify.SentUnknown && classify.Classify(e).Reason == classify.ReasonUnknown {
-		// net/http does not export what it says of a connection that closed, or spoke
-		// something else, instead of an answer.
+		// net/http has no exported error for a connection that closed, or that answered in
+		// another protocol.
 		e.Reason = classify.ReasonConnectionLost
 	}
 	return e
 }
 
-// cause is what is told of an error. Where the context ended, net/http names only
-// its cause; that it ended, and how, must be seen too.
+// cause is an error without secrets. If the context ended, net/http names only its cause;
+// cause adds the context's own error.
 func (s *Sender) cause(ctx context.Context, err error) error {
 	if end := ctx.Err(); end != nil && !errors.Is(err, end) && errors.Is(err, context.Cause(ctx)) {
 		err = fmt.Errorf("%w: %w", end, err)
@@ -253,8 +255,8 @@ func (s *Sender) cause(ctx context.Context, err error) error {
 	return s.clean(err)
 }
 
-// Refused is the error of a reply that refuses the request: its facts, with the
-// code and the text the channel found in it.
+// Refused makes the error for a reply that refuses the request, with the code and the text
+// that the channel found in it.
 func (s *Sender) Refused(op string, r Reply, code, message string) *classify.Error {
 	message = s.Redact(message)
 	message = message[:min(len(message), maxMessage)]

@@ -29,7 +29,7 @@ func parse(t testing.TB, raw string) *url.URL {
 	return u
 }
 
-// sender makes a Sender that may reach the loopback.
+// sender makes a Sender that may reach loopback addresses.
 func sender(t testing.TB, cfg httpsend.Config) *httpsend.Sender {
 	t.Helper()
 	cfg.Channel, cfg.AllowPrivate = "test", true
@@ -69,10 +69,10 @@ func TestReplyIsWhatTheProviderAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	if saw := got.Header.Get("X-Saw"); saw != "POST /hook hello" {
-		t.Errorf("the provider saw %q", saw)
+		t.Errorf("the provider got %q, want %q", saw, "POST /hook hello")
 	}
 	if got.Status != http.StatusTeapot || string(got.Body) != "short and stout" || got.Cut != nil || got.OK() {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want status 418 with the whole body", got)
 	}
 }
 
@@ -84,11 +84,11 @@ func TestHeaders(t *testing.T) {
 		agent  string
 		auth   string
 	}{
-		"by default only the agent is named": {agent: "outgate"},
-		"the agent can be configured":        {cfg: httpsend.Config{UserAgent: "Bot (x, 1)"}, agent: "Bot (x, 1)"},
-		"the agent of a request wins":        {header: http.Header{"User-Agent": {"mine"}}, agent: "mine"},
-		"a user in the URL authorizes":       {user: url.UserPassword("u", "p"), agent: "outgate", auth: "Basic dTpw"},
-		"a given authorization stays":        {user: url.User("u"), header: http.Header{"Authorization": {"Bearer b"}}, agent: "outgate", auth: "Bearer b"},
+		"by default only the agent is set": {agent: "outgate"},
+		"the agent can be configured":      {cfg: httpsend.Config{UserAgent: "Bot (x, 1)"}, agent: "Bot (x, 1)"},
+		"the agent of a request wins":      {header: http.Header{"User-Agent": {"mine"}}, agent: "mine"},
+		"a user in the URL authorizes":     {user: url.UserPassword("u", "p"), agent: "outgate", auth: "Basic dTpw"},
+		"a given authorization stays":      {user: url.User("u"), header: http.Header{"Authorization": {"Bearer b"}}, agent: "outgate", auth: "Bearer b"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -101,14 +101,14 @@ func TestHeaders(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := saw.Get("User-Agent"); got != c.agent {
-				t.Errorf("agent %q, want %q", got, c.agent)
+				t.Errorf("got agent %q, want %q", got, c.agent)
 			}
 			if got := saw.Get("Authorization"); got != c.auth {
-				t.Errorf("authorization %q, want %q", got, c.auth)
+				t.Errorf("got authorization %q, want %q", got, c.auth)
 			}
 			for _, h := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 				if _, ok := saw[h]; ok {
-					t.Errorf("%s is set: net/http would repeat the request", h)
+					t.Errorf("got the header %s, want none: net/http would repeat the request", h)
 				}
 			}
 		})
@@ -132,14 +132,14 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want := min(size, httpsend.DefaultMaxBody); len(got.Body) != want {
-			t.Errorf("read %d bytes of %d, want %d", len(got.Body), size, want)
+			t.Errorf("got %d bytes of %d, want %d", len(got.Body), size, want)
 		}
 		if long := size > httpsend.DefaultMaxBody; errors.Is(got.Cut, httpsend.ErrBodyTooLong) != long {
-			t.Errorf("body of %d bytes was cut: %v", size, got.Cut)
+			t.Errorf("got Cut %v for a body of %d bytes, want it cut: %v", got.Cut, size, long)
 		}
 	}
 	if n := conns.Load(); n != 1 {
-		t.Errorf("%d requests took %d connections, want 1", len(sizes), n)
+		t.Errorf("got %d connections for %d requests, want 1", n, len(sizes))
 	}
 }
 
@@ -161,10 +161,10 @@ func TestEndlessBodyIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Body) != 100 || !errors.Is(got.Cut, httpsend.ErrBodyTooLong) {
-		t.Errorf("read %d bytes, cut %v", len(got.Body), got.Cut)
+		t.Errorf("got %d bytes, cut %v; want 100, cut as too long", len(got.Body), got.Cut)
 	}
 	if n := <-wrote; n >= 64<<20 {
-		t.Errorf("the provider could write %d bytes", n)
+		t.Errorf("the provider wrote %d bytes, want less than 64 MiB", n)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestEndlessHeaderIsAnError(t *testing.T) {
 	_, err := sender(t, httpsend.Config{}).Do(t.Context(), post(parse(t, "http://"+addr), "x"))
 	var e *classify.Error
 	if !errors.As(err, &e) || e.Sent != classify.SentUnknown {
-		t.Errorf("got %#v, want an error of a request that may have been taken", err)
+		t.Errorf("got %#v, want an error with SentUnknown", err)
 	}
 }
 
@@ -197,11 +197,11 @@ func TestRedirectIsAReply(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Status != http.StatusTemporaryRedirect || followed.Load() {
-		t.Errorf("status %d, followed %v", got.Status, followed.Load())
+		t.Errorf("got status %d, followed %v; want 307 and no second request", got.Status, followed.Load())
 	}
 }
 
-func TestSwitchingProtocolsIsNotWaitedFor(t *testing.T) {
+func TestDoDoesNotWaitForTheBodyOfSwitchingProtocols(t *testing.T) {
 	hold := make(chan struct{})
 	addr := listen(t, func(c net.Conn) {
 		readRequest(c)
@@ -214,7 +214,7 @@ func TestSwitchingProtocolsIsNotWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Status != http.StatusSwitchingProtocols || len(got.Body) != 0 {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want status 101 and no body", got)
 	}
 }
 
@@ -228,12 +228,12 @@ func TestBodyThatBreaksOffIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Status != http.StatusAccepted || string(got.Body) != "half" || !errors.Is(got.Cut, io.ErrUnexpectedEOF) {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want status 202 and a body cut after %q", got, "half")
 	}
 }
 
 func TestContextEndsTheReadingOfABody(t *testing.T) {
-	const size = 32 << 20 // more than sockets buffer: once written, it is being read
+	const size = 32 << 20 // more than sockets buffer: when all is written, it is being read
 	timeout := errors.New("bridge timeout")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	u, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -246,7 +246,7 @@ func TestContextEndsTheReadingOfABody(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Status != http.StatusOK || !errors.Is(got.Cut, context.Canceled) || !errors.Is(got.Cut, timeout) {
-		t.Errorf("status %d, cut %v", got.Status, got.Cut)
+		t.Errorf("got status %d, cut %v; want 200, cut by the bridge timeout", got.Status, got.Cut)
 	}
 }
 
@@ -256,10 +256,10 @@ func TestRetryAfter(t *testing.T) {
 		header string
 		want   time.Duration
 	}{
-		"none is zero":              {"", 0},
-		"seconds":                   {"30", 30 * time.Second},
-		"a date is seen from now":   {"Fri, 02 Jan 2026 03:05:05 GMT", time.Minute},
-		"what is neither is no ask": {"soon", 0},
+		"none is zero":           {"", 0},
+		"seconds":                {"30", 30 * time.Second},
+		"a date counts from now": {"Fri, 02 Jan 2026 03:05:05 GMT", time.Minute},
+		"anything else is zero":  {"soon", 0},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -282,7 +282,7 @@ func TestRefusedBoundsTheMessageAfterRedaction(t *testing.T) {
 	s := sender(t, httpsend.Config{Secrets: []string{"t0psecret"}})
 	got := s.Refused("post", httpsend.Reply{Status: 400}, "", strings.Repeat("x", 4092)+"t0psecret"+strings.Repeat("x", 9000))
 	if len(got.Message) != 4096 || !strings.HasSuffix(got.Message, "x[red") {
-		t.Errorf("%d bytes, ending in %q", len(got.Message), got.Message[len(got.Message)-10:])
+		t.Errorf("got %d bytes that end in %q, want 4096 that end in %q", len(got.Message), got.Message[len(got.Message)-10:], "x[red")
 	}
 }
 

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Part is a part of a form: a field with a Value, or a file with Content.
+// Part is one part of a form: a field with a Value, or a file with Content.
 type Part struct {
 	// Name is the name of the field.
 	Name  string
 	Value string
-	// Filename and MediaType are a file's; a field may have a MediaType too.
+	// Filename is for a file; MediaType is for a file or a field.
 	Filename, MediaType string
 	// Content is nil for a field.
 	Content *Content
 }
 
-// Form puts parts together as multipart/form-data: the value of the Content-Type
-// header, and a body that reads files while it is sent.
+// Form encodes parts as multipart/form-data. It returns the value of the Content-Type header,
+// and a body that reads the files while it is sent.
 func Form(parts ...Part) (contentType string, body *Content, err error) {
 	var buf bytes.Buffer
 	w := multipart.NewWriter(&buf)
@@ -66,7 +66,7 @@ func (p *Part) header() textproto.MIMEHeader {
 	return h
 }
 
-// join is the contents one after the other.
+// join returns the contents one after the other as one.
 func join(pieces []*Content) *Content {
 	whole := &Content{}
 	for _, p := range pieces {
@@ -88,7 +88,7 @@ func join(pieces []*Content) *Content {
 	return whole
 }
 
-// chain reads several readers in turn and closes all of them.
+// chain reads several readers one after the other and closes all of them.
 type chain struct {
 	io.Reader
 	readers []io.Reader

@@ -54,18 +54,18 @@ func TestFormArrivesWithItsLengthAndItsParts(t *testing.T) {
 	}
 }
 
-func TestContentThatCannotBeOpenedIsNotSent(t *testing.T) {
+func TestContentThatFailsIsAnError(t *testing.T) {
 	u, _ := serve(t, func(http.ResponseWriter, *http.Request) {})
 	s := sender(t, httpsend.Config{Channel: "test", AllowPrivate: true})
 	for name, c := range map[string]*httpsend.Content{
-		"of itself":         {Size: 3, Open: func() (io.ReadCloser, error) { return nil, io.ErrNoProgress }},
-		"shorter than told": {Size: 9, Open: content("PNG").Open},
+		"fails to open":     {Size: 3, Open: func() (io.ReadCloser, error) { return nil, io.ErrNoProgress }},
+		"shorter than Size": {Size: 9, Open: content("PNG").Open},
 	} {
 		if _, err := s.Do(t.Context(), httpsend.Request{Op: "post", Method: "POST", URL: u, Content: c}); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: got no error, want one", name)
 		}
 	}
 	if _, err := s.Do(t.Context(), httpsend.Request{Op: "post", Method: "POST", URL: u, Content: content("")}); err != nil {
-		t.Errorf("empty: %v", err)
+		t.Errorf("got error %v for an empty content, want none", err)
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// redacted stands in the place of a secret.
+// redacted replaces a secret.
 const redacted = "[redacted]"
 
-// newRedactor replaces the secrets as they are, and as a provider that quotes
-// them in a URL or in JSON writes them.
+// newRedactor replaces the secrets, also in the forms that a provider writes them in a URL
+// or in JSON.
 func newRedactor(secrets []string) *strings.Replacer {
 	var forms []string
 	for _, s := range secrets {
@@ -23,7 +23,7 @@ func newRedactor(secrets []string) *strings.Replacer {
 		inJSON := string(quoted[1 : len(quoted)-1])
 		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), inJSON, strings.ReplaceAll(inJSON, "/", `\/`))
 	}
-	// The first of several that fit is replaced: the longest must come first.
+	// The first match wins, so the longest secret must come first.
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(forms))
 	for _, f := range forms {
@@ -35,8 +35,8 @@ func newRedactor(secrets []string) *strings.Replacer {
 // Redact replaces every secret in a text.
 func (s *Sender) Redact(text string) string { return s.redactor.Replace(text) }
 
-// clean keeps an error as it is, unless a secret stands in its text: then the
-// redacted text is all that is left, since the causes below would still tell it.
+// clean returns the error itself, unless its text holds a secret: then only the redacted
+// text is left, since the wrapped errors would still hold the secret.
 func (s *Sender) clean(err error) error {
 	text := err.Error()
 	if clean := s.Redact(text); clean != text {

@@ -20,8 +20,7 @@ import (
 	"github.com/outgate/outgate/handlers/httpsend"
 )
 
-// listen starts a provider that treats each connection as told, and closes it
-// after that.
+// listen starts a provider that calls serve for each connection and then closes it.
 func listen(t testing.TB, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -44,14 +43,14 @@ func listen(t testing.TB, serve func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// readRequest takes one whole request from a connection.
+// readRequest reads one whole request from a connection.
 func readRequest(c net.Conn) {
 	if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
 }
 
-// refusedAddr is an address of the loopback where nobody listens.
+// refusedAddr is a loopback address on which nobody listens.
 func refusedAddr(t testing.TB) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -62,7 +61,7 @@ func refusedAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-func TestFailureSaysHowFarTheRequestCame(t *testing.T) {
+func TestFailureSaysWhetherTheRequestWasSent(t *testing.T) {
 	hold := make(chan struct{})
 	defer close(hold)
 	hang := func(net.Conn) { <-hold }
@@ -81,26 +80,26 @@ func TestFailureSaysHowFarTheRequestCame(t *testing.T) {
 		is    error
 	}{
 		"nobody listens": {url: "http://" + refusedAddr(t), want: classify.SentNo, why: classify.ReasonConnectionFailed},
-		// A name with an empty label cannot be asked for, so nobody is asked.
+		// A name with an empty label fails without a DNS query.
 		"the name is unknown":          {url: "http://receiver..test", want: classify.SentNo, why: classify.ReasonDNSFailed},
 		"the certificate is untrusted": {url: untrusted.URL, want: classify.SentNo, why: classify.ReasonTLSFailed},
 		"the TLS handshake hangs": {
 			url: "https://" + listen(t, hang), limit: 50 * time.Millisecond,
 			want: classify.SentNo, why: classify.ReasonTimeout, is: context.DeadlineExceeded,
 		},
-		"the body is not taken": {
+		"the body is not read": {
 			url: "http://" + listen(t, hang), body: big, limit: 300 * time.Millisecond,
 			want: classify.SentNo, why: classify.ReasonTimeout, is: context.DeadlineExceeded,
 		},
-		"the context has ended before": {
+		"the context ended before the request": {
 			url: "http://" + listen(t, hang), limit: time.Nanosecond,
 			want: classify.SentNo, why: classify.ReasonTimeout, is: context.DeadlineExceeded,
 		},
 		"the scheme is not HTTP": {url: "gopher://127.0.0.1", want: classify.SentNo, why: classify.ReasonUnknown},
-		"the request is taken and the connection closed": {
+		"the request is read and the connection closed": {
 			url: "http://" + listen(t, readRequest), want: classify.SentUnknown, why: classify.ReasonConnectionLost,
 		},
-		"the request is taken and never answered": {
+		"the request is read and never answered": {
 			url: "http://" + listen(t, hang), limit: 100 * time.Millisecond,
 			want: classify.SentUnknown, why: classify.ReasonTimeout, is: context.DeadlineExceeded,
 		},
@@ -132,7 +131,7 @@ func TestFailureSaysHowFarTheRequestCame(t *testing.T) {
 				t.Errorf("got %+v, want Sent %d", e, c.want)
 			}
 			if got := classify.Classify(err).Reason; got != c.why {
-				t.Errorf("%v is classified as %s, want %s", err, got, c.why)
+				t.Errorf("%v: got reason %s, want %s", err, got, c.why)
 			}
 			if c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("got %v, want %v", err, c.is)
@@ -145,12 +144,12 @@ func TestInvalidMethodIsAnError(t *testing.T) {
 	_, err := sender(t, httpsend.Config{}).Do(t.Context(), httpsend.Request{Method: "NO WAY", URL: parse(t, "http://127.0.0.1")})
 	var e *classify.Error
 	if !errors.As(err, &e) || e.Sent != classify.SentNo {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want a *classify.Error with SentNo", err)
 	}
 }
 
-// On a connection that served before, net/http repeats what it takes for
-// harmless. A POST that was written must not be.
+// On a connection that was used before, net/http repeats requests that it thinks harmless.
+// It must not repeat a POST that was written.
 func TestWrittenRequestIsNotRepeated(t *testing.T) {
 	var requests atomic.Int32
 	addr := listen(t, func(c net.Conn) {
@@ -175,10 +174,10 @@ func TestWrittenRequestIsNotRepeated(t *testing.T) {
 	_, err := s.Do(t.Context(), post(u, "two"))
 	var e *classify.Error
 	if !errors.As(err, &e) || e.Sent != classify.SentUnknown {
-		t.Errorf("got %v, want an error of a request that may have been taken", err)
+		t.Errorf("got %v, want an error with SentUnknown", err)
 	}
 	if n := requests.Load(); n != 2 {
-		t.Errorf("the provider saw %d requests, want 2", n)
+		t.Errorf("the provider got %d requests, want 2", n)
 	}
 }
 
@@ -191,7 +190,7 @@ func TestErrorHoldsNoSecret(t *testing.T) {
 	_, err := s.Do(t.Context(), post(parse(t, "http://"+addr+"/t0psecret"), ""))
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if strings.Contains(e.Error(), "t0psecret") {
-			t.Errorf("%T tells the secret: %v", e, e)
+			t.Errorf("got the %T %v, want it without the secret", e, e)
 		}
 	}
 	if err == nil || !strings.Contains(err.Error(), "[redacted]") {
@@ -210,15 +209,15 @@ func TestGuardRefusesPrivateAddressesAtDialTime(t *testing.T) {
 		_, err := s.Do(t.Context(), post(&url.URL{Scheme: "http", Host: net.JoinHostPort(strings.Trim(host, "[]"), port)}, "x"))
 		var e *classify.Error
 		if !errors.As(err, &e) || e.Reason != classify.ReasonAddressForbidden || e.Sent != classify.SentNo {
-			t.Errorf("%s: got %v", host, err)
+			t.Errorf("%s: got %v, want %s and SentNo", host, err, classify.ReasonAddressForbidden)
 		}
 		var a *httpsend.AddressError
 		if !errors.As(err, &a) {
-			t.Errorf("%s: no AddressError in %v", host, err)
+			t.Errorf("%s: got %v, want an AddressError in it", host, err)
 		}
 	}
 	if reached.Load() {
-		t.Error("a private address was reached")
+		t.Error("got a request at a private address, want none")
 	}
 }
 
@@ -261,12 +260,12 @@ func TestPublic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for addr, want := range addrs {
 				if got := httpsend.Public(netip.MustParseAddr(addr)); got != want {
-					t.Errorf("%s: public is %v, want %v", addr, got, want)
+					t.Errorf("%s: got public %v, want %v", addr, got, want)
 				}
 			}
 		})
 	}
 	if httpsend.Public(netip.Addr{}) {
-		t.Error("no address at all is public")
+		t.Error("got public for an empty address, want not public")
 	}
 }

@@ -2,9 +2,8 @@ package httpsend
 
 import "net/url"
 
-// ParseURL reads an address that a configuration gives, and answers what is wrong with
-// it, empty for nothing. What net/url has to say of a bad one may quote a password in
-// it, so it is not passed on.
+// ParseURL reads an address of a configuration and says what is wrong with it; why is empty
+// for a good one. It does not use the error of net/url, which may quote a password.
 func ParseURL(raw string) (u *url.URL, why string) {
 	u, err := url.Parse(raw)
 	switch {

@@ -15,7 +15,7 @@ func TestParseURLSaysWhatIsWrongAndQuotesNothing(t *testing.T) {
 	} {
 		u, why := httpsend.ParseURL(raw)
 		if why != want || (u != nil) != (want == "") || strings.Contains(why, "s3cret") {
-			t.Errorf("%s: %v, %q, want %q", raw, u, why, want)
+			t.Errorf("%s: got %v, %q, want %q", raw, u, why, want)
 		}
 	}
 }
