@@ -1,3 +1,5 @@
+// Package refresh has a refresh-ahead cache: a value is read again before the next caller
+// asks for it.
 package refresh
 
 import (
@@ -6,19 +8,19 @@ import (
 	"time"
 )
 
-// Ahead has a value that is dear to read read before it is asked for: while somebody
-// asks now and then, whoever asks next is answered at once, with a value that is about
-// Every old. Where nobody asks, nobody reads.
+// Ahead caches one value that is slow to read. While callers keep asking, it reads the value
+// again every Every, so each caller gets a recent one at once. If nobody asks, it stops
+// reading.
 type Ahead[T any] struct {
-	// Read reads the value. Its error ends the reading ahead: then each who asks has it
-	// read, until that works again.
+	// Read reads the value. An error is returned to the caller and not cached: each Get
+	// reads until a read succeeds.
 	Read func(context.Context) (T, error)
-	// Every is how often it is read, and half of how old it may be.
+	// Every is the time between two reads. A value may be twice as old.
 	Every time.Duration
-	// Cheap is how long a reading takes at most that is made anew for each who asks.
+	// Cheap is a duration: a value that takes less time to read is not cached.
 	Cheap time.Duration
 
-	reading sync.Mutex // held while it is read
+	reading sync.Mutex // held during a read
 
 	mu        sync.Mutex
 	value     T
@@ -28,27 +30,28 @@ type Ahead[T any] struct {
 }
 
 const (
-	// askedAhead is how long after somebody asked it is read for the next one. A
-	// Prometheus asks every minute or more often.
+	// askedAhead is for how long after a Get the value is read again. Prometheus asks at
+	// least once a minute.
 	askedAhead = 2 * time.Minute
-	// aheadPatience is how long a reading may take.
+	// aheadPatience is how long one read may take.
 	aheadPatience = 2 * time.Second
 )
 
-// Get is the value, read now where the last one is too old.
+// Get returns the value. It reads it now if the last one is too old.
 func (a *Ahead[T]) Get() (T, error) {
 	if value, ok := a.last(); ok {
 		return value, nil
 	}
 	a.reading.Lock()
 	defer a.reading.Unlock()
-	if value, ok := a.last(); ok { // it was being read
+	if value, ok := a.last(); ok { // another caller has just read it
 		return value, nil
 	}
 	return a.read()
 }
 
-// Forget has the next one who asks read it anew, also where it is being read.
+// Forget drops the value: the next Get reads it again. It also drops the result of a read
+// that is under way.
 func (a *Ahead[T]) Forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,7 +66,7 @@ func (a *Ahead[T]) last() (T, bool) {
 	return a.value, a.asked.Sub(a.at) < 2*a.Every
 }
 
-// read reads, and sees to it that it is read again.
+// read reads the value and schedules the next read.
 func (a *Ahead[T]) read() (T, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), aheadPatience)
 	defer cancel()
@@ -91,7 +94,7 @@ func (a *Ahead[T]) read() (T, error) {
 	return value, nil
 }
 
-// again reads for whoever asks next, if there is likely to be one.
+// again reads the value ahead of the next Get, if there was one lately.
 func (a *Ahead[T]) again() {
 	a.mu.Lock()
 	wanted := time.Since(a.asked) < askedAhead

@@ -11,7 +11,7 @@ import (
 	"github.com/outgate/outgate/handlers/refresh"
 )
 
-// source is what is read ahead, and counts how often it is.
+// source is the source of a value. It counts how often it is read.
 type source struct {
 	mu      sync.Mutex
 	reads   int
@@ -36,7 +36,7 @@ func (s *source) count() int {
 	return s.reads
 }
 
-// becomes is what it is like from now on.
+// becomes sets the error of a read, and how long it takes, from now on.
 func (s *source) becomes(trouble error, takes time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,38 +47,38 @@ func (s *source) ahead() *refresh.Ahead[int] {
 	return &refresh.Ahead[int]{Every: 2 * time.Second, Read: s.read}
 }
 
-// wait lets time pass, in the bubble of a test.
+// wait lets time pass in the bubble of a synctest.
 func wait(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
 
-func TestWhoAsksIsAnsweredWithWhatWasReadAhead(t *testing.T) {
+func TestGetReturnsTheValueThatWasReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s source
 		a := s.ahead()
 		get := func(want int) {
 			t.Helper()
 			if got, err := a.Get(); err != nil || got != want {
-				t.Errorf("got reading %d, %v, want %d", got, err, want)
+				t.Errorf("got read %d, %v, want read %d", got, err, want)
 			}
 		}
 		get(1)
 		get(1)
 		wait(15 * time.Second)
 		if s.count() != 8 {
-			t.Errorf("read %d times", s.count())
+			t.Errorf("got %d reads, want 8", s.count())
 		}
 		get(8)
 		if s.count() != 8 {
-			t.Error("who asked had to wait for a reading")
+			t.Errorf("got %d reads, want 8: Get must not wait for a read", s.count())
 		}
 		a.Forget()
 		get(9)
 	})
 }
 
-func TestWhatIsForgottenWhileItIsReadIsReadAnew(t *testing.T) {
+func TestForgetDuringAReadDropsItsResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := source{takes: time.Second}
 		a := s.ahead()
@@ -87,40 +87,40 @@ func TestWhatIsForgottenWhileItIsReadIsReadAnew(t *testing.T) {
 		a.Forget()
 		wait(time.Second)
 		if got, err := a.Get(); err != nil || got != 2 {
-			t.Errorf("got reading %d, %v", got, err)
+			t.Errorf("got read %d, %v, want read 2", got, err)
 		}
-		wait(time.Hour) // the bubble ends with all that is under way
+		wait(time.Hour) // until the read ahead has stopped
 	})
 }
 
-func TestWhereNobodyAsksNobodyReads(t *testing.T) {
+func TestNothingIsReadIfNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s source
 		a := s.ahead()
 		wait(time.Minute)
 		if s.count() > 0 {
-			t.Error("read before anybody asked")
+			t.Errorf("got %d reads before the first Get, want 0", s.count())
 		}
 		if _, err := a.Get(); err != nil {
 			t.Fatal(err)
 		}
 		wait(time.Hour)
 		if s.count() < 50 || s.count() > 61 {
-			t.Errorf("read %d times within two minutes", s.count())
+			t.Errorf("got %d reads, want 50 to 61 within two minutes", s.count())
 		}
 		was := s.count()
 		if got, err := a.Get(); err != nil || got != was+1 {
-			t.Errorf("got reading %d, %v, want a new one", got, err)
+			t.Errorf("got read %d, %v, want read %d", got, err, was+1)
 		}
 		wait(10 * time.Second)
 		if s.count() != was+6 {
-			t.Errorf("then read %d times", s.count()-was)
+			t.Errorf("got %d more reads, want 6", s.count()-was)
 		}
 	})
 }
 
-// What was read before Redis went away is no answer.
-func TestWhatCannotBeReadIsNotAnswered(t *testing.T) {
+// Get must not return the value from before the trouble.
+func TestGetReturnsTheErrorOfAFailedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s source
 		a := s.ahead()
@@ -133,21 +133,21 @@ func TestWhatCannotBeReadIsNotAnswered(t *testing.T) {
 		was := s.count()
 		for range 3 {
 			if _, err := a.Get(); !errors.Is(err, trouble) {
-				t.Errorf("got %v", err)
+				t.Errorf("got error %v, want %v", err, trouble)
 			}
 			wait(time.Minute)
 		}
 		if s.count() != was+3 {
-			t.Errorf("read %d times for three who asked", s.count()-was)
+			t.Errorf("got %d reads for three calls of Get, want 3", s.count()-was)
 		}
 		s.becomes(nil, 0)
 		if got, err := a.Get(); err != nil || got != was+4 {
-			t.Errorf("got reading %d, %v", got, err)
+			t.Errorf("got read %d, %v, want read %d", got, err, was+4)
 		}
 	})
 }
 
-func TestWhatIsCheapToReadIsReadAnew(t *testing.T) {
+func TestAValueThatIsCheapToReadIsNotCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s source
 		a := s.ahead()
@@ -155,11 +155,11 @@ func TestWhatIsCheapToReadIsReadAnew(t *testing.T) {
 		for i, takes := range []time.Duration{0, 19 * time.Millisecond, 20 * time.Millisecond} {
 			s.becomes(nil, takes)
 			if got, err := a.Get(); err != nil || got != i+1 {
-				t.Errorf("taking %s: got reading %d, %v", takes, got, err)
+				t.Errorf("a read of %s: got read %d, %v, want read %d", takes, got, err, i+1)
 			}
 		}
 		if got, err := a.Get(); err != nil || got != 3 {
-			t.Errorf("got reading %d, %v, want the dear one", got, err)
+			t.Errorf("got read %d, %v, want the slow read 3", got, err)
 		}
 		wait(time.Hour)
 	})
