@@ -8,7 +8,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// report is a Markdown text of about as many bytes as are asked for.
+// report is a Markdown text of about the given number of bytes.
 func report(size int) string {
 	const part = "## Deploy 42 👩‍👩‍👧‍👦\n\nAll **green** on [the dashboard](https://ci.example.com/a/(b)?c=d), see `make test`.\n" +
 		"これは長い文章です。そして次の文です。さらに続きます。\n\n- one @alice\n- two <@123>\n\n" +
@@ -31,7 +31,7 @@ func BenchmarkCut(b *testing.B) {
 	}
 }
 
-func TestTheLimitIsAskedSeldom(t *testing.T) {
+func TestTheLimitIsMeasuredSeldom(t *testing.T) {
 	asked, read := 0, 0
 	text := report(64_000)
 	limit := tasks.Length{Max: 2000, Of: func(s string, _ tasks.Format) int {
@@ -41,9 +41,9 @@ func TestTheLimitIsAskedSeldom(t *testing.T) {
 	}}
 	pieces := chunk.Cut(text, limit, tasks.Markdown)
 	if asked > 14*len(pieces) || read > 16*len(text) {
-		t.Errorf("asked %d times about %d bytes for %d pieces of %d bytes", asked, read, len(pieces), len(text))
+		t.Errorf("got %d calls with %d bytes, want at most 14 for each of %d pieces and 16 times %d bytes", asked, read, len(pieces), len(text))
 	}
 	if n := len(text)/2000 + 8; len(pieces) > n {
-		t.Errorf("%d pieces, no more than %d are needed", len(pieces), n)
+		t.Errorf("got %d pieces, want at most %d", len(pieces), n)
 	}
 }

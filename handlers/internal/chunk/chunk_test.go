@@ -21,21 +21,21 @@ type cut struct {
 }
 
 var plain = map[string]cut{
-	"a text that fits is left as it is":        {" a \n", 4, []string{" a \n"}},
-	"nothing fits":                             {"", 1, []string{""}},
-	"no limit":                                 {"abc", 0, []string{"abc"}},
-	"between paragraphs":                       {"one two\nthree\n\nfour five", 22, []string{"one two\nthree", "four five"}},
-	"between lines":                            {"one two. two\nthree four", 20, []string{"one two. two", "three four"}},
-	"between sentences":                        {`He said "no." Then he left. So`, 20, []string{`He said "no."`, "Then he left. So"}},
-	"between words":                            {"one two three", 8, []string{"one two", "three"}},
-	"rather late than at a better place early": {"a.\n\nbbbbb ccccc ddddd", 16, []string{"a.\n\nbbbbb ccccc", "ddddd"}},
-	"early if there is no place late":          {"a bbbbbbbbbbbb", 12, []string{"a", "bbbbbbbbbbbb"}},
-	"within a word that is too long":           {"aaaaabbbbbccc", 5, []string{"aaaaa", "bbbbb", "ccc"}},
-	"the white space of the cut is dropped":    {"a  \n \n\n  b c", 5, []string{"a", "  b c"}},
-	"all white space":                          {"      ", 3, []string{" "}},
-	"white space at the edges":                 {"\n\n   aaaa   \n\n", 5, []string{"aaaa"}},
-	"between ideographs, after a sentence":     {"今日は良い天気です。明日も晴れるでしょう。", 12, []string{"今日は良い天気です。", "明日も晴れるでしょう。"}},
-	"not before a closing mark":                {"今日は良い天気」か", 7, []string{"今日は良い天", "気」か"}},
+	"a text that fits is unchanged":           {" a \n", 4, []string{" a \n"}},
+	"an empty text":                           {"", 1, []string{""}},
+	"no limit":                                {"abc", 0, []string{"abc"}},
+	"between paragraphs":                      {"one two\nthree\n\nfour five", 22, []string{"one two\nthree", "four five"}},
+	"between lines":                           {"one two. two\nthree four", 20, []string{"one two. two", "three four"}},
+	"between sentences":                       {`He said "no." Then he left. So`, 20, []string{`He said "no."`, "Then he left. So"}},
+	"between words":                           {"one two three", 8, []string{"one two", "three"}},
+	"late instead of at a better place early": {"a.\n\nbbbbb ccccc ddddd", 16, []string{"a.\n\nbbbbb ccccc", "ddddd"}},
+	"early if there is no late place":         {"a bbbbbbbbbbbb", 12, []string{"a", "bbbbbbbbbbbb"}},
+	"within a word that is too long":          {"aaaaabbbbbccc", 5, []string{"aaaaa", "bbbbb", "ccc"}},
+	"the white space of the cut is dropped":   {"a  \n \n\n  b c", 5, []string{"a", "  b c"}},
+	"all white space":                         {"      ", 3, []string{" "}},
+	"white space at the edges":                {"\n\n   aaaa   \n\n", 5, []string{"aaaa"}},
+	"between ideographs, after a sentence":    {"今日は良い天気です。明日も晴れるでしょう。", 12, []string{"今日は良い天気です。", "明日も晴れるでしょう。"}},
+	"not before a closing mark":               {"今日は良い天気」か", 7, []string{"今日は良い天", "気」か"}},
 	"between clusters": {
 		family + "e\u0301" + family + "🇩🇪🇫🇷", 11,
 		[]string{family + "e\u0301", family + "🇩🇪🇫🇷"},
@@ -51,9 +51,9 @@ var plain = map[string]cut{
 	},
 	"plain text has no fences":         {"```\naaaa bbbb\n```", 12, []string{"```\naaaa", "bbbb\n```"}},
 	"plain text keeps its indentation": {"aaaa\n  - b", 8, []string{"aaaa", "  - b"}},
-	"what is not UTF-8 is no worse":    {"aa\xff\xffaa aa", 6, []string{"aa\xff\xffaa", "aa"}},
-	"lines of another system":          {"aa\r\nbb\r\n\r\ncc", 6, []string{"aa\r\nbb", "cc"}},
-	"less than a code point":           {"ab", -1, []string{"ab"}},
+	"bytes that are no UTF-8 are kept": {"aa\xff\xffaa aa", 6, []string{"aa\xff\xffaa", "aa"}},
+	"lines that end with CRLF":         {"aa\r\nbb\r\n\r\ncc", 6, []string{"aa\r\nbb", "cc"}},
+	"a limit below one code point":     {"ab", -1, []string{"ab"}},
 }
 
 var markdown = map[string]cut{
@@ -73,7 +73,7 @@ var markdown = map[string]cut{
 	"another fence in a fence":              {"````\n```\naaaa bbbb\n```\ncccc dddd\n````", 26, []string{"````\n```\naaaa bbbb\n````", "````\n```\ncccc dddd\n````"}},
 	"an empty fence":                        {"```\n\n```\n\naaaa bbbb cccc", 15, []string{"```\n\n```", "aaaa bbbb cccc"}},
 	"a long line of code":                   {"```\n" + strings.Repeat("a", 30) + "\n```", 28, []string{"```\n" + strings.Repeat("a", 20) + "\n```", "```\n" + strings.Repeat("a", 10) + "\n```"}},
-	"no fence is made of backticks in text": {"aaaa bbbb ``` c\n\n~~~ d `", 10, []string{"aaaa", "bbbb ``` c", "~~~ d `"}},
+	"backticks in text do not make a fence": {"aaaa bbbb ``` c\n\n~~~ d `", 10, []string{"aaaa", "bbbb ``` c", "~~~ d `"}},
 	"an info that is too long is cut": {
 		"```go " + strings.Repeat("x", 70) + "\n" + strings.Repeat("aaaa\n", 8) + "```", 100,
 		[]string{
@@ -86,15 +86,15 @@ var markdown = map[string]cut{
 		[]string{"aaa", "[b *c* d](http://x.y/(z) \"t\")", "![e f](g) [h i] (j)"},
 	},
 	"code spans stay whole":       {"aaa bbb `` c ` d `` e", 14, []string{"aaa bbb", "`` c ` d `` e"}},
-	"a lone backtick is none":     {"aaa ` bbb ccc\n\n`", 9, []string{"aaa ` bbb", "ccc\n\n`"}},
+	"a lone backtick is text":     {"aaa ` bbb ccc\n\n`", 9, []string{"aaa ` bbb", "ccc\n\n`"}},
 	"entities stay whole":         {"aaaaaa&amp;&#x1F600;bbb", 10, []string{"aaaaaa", "&amp;", "&#x1F600;b", "bb"}},
 	"emphasis stays whole":        {"aaa bbb **ccc ddd** eee", 18, []string{"aaa bbb", "**ccc ddd** eee"}},
 	"emphasis that is too long":   {"**aaa bbb ccc ddd eee**", 12, []string{"**aaa bbb", "ccc ddd", "eee**"}},
 	"a paragraph is not emphasis": {"*aaa\n\nb* ccc", 7, []string{"*aaa", "b* ccc"}},
 	"underscores in words":        {"snake_case or other_case xx", 14, []string{"snake_case or", "other_case xx"}},
 	"escaped marks":               {`\[a b\](c) \*dd ee\*`, 14, []string{`\[a b\](c)`, `\*dd ee\*`}},
-	"no list is made of a dash":   {"aaaa bbbb - cccc", 10, []string{"aaaa", "bbbb -", "cccc"}},
-	"a list is not made code":     {"- aaaa\n      - bbbb cccc\n", 16, []string{"- aaaa", "- bbbb cccc\n"}},
+	"a dash does not make a list": {"aaaa bbbb - cccc", 10, []string{"aaaa", "bbbb -", "cccc"}},
+	"a list does not become code": {"- aaaa\n      - bbbb cccc\n", 16, []string{"- aaaa", "- bbbb cccc\n"}},
 	"numbers, headings, quotes":   {"aaaaa 12. b\n\nccccc # d\n\neeeee > f\n\nggggg #h", 8, []string{"aaaaa", "12. b", "ccccc #", "d", "eeeee >", "f\n\nggggg", "#h"}},
 }
 
@@ -109,7 +109,7 @@ var tagged = map[string]cut{
 	"links and code stay":   {`aaa <a href="b > c">d e</a> <code>f g</code>`, 26, []string{"aaa", `<a href="b > c">d e</a>`, "<code>f g</code>"}},
 	"code blocks":           {"<pre>aaaa\n  bbbb\n  cccc</pre>", 26, []string{"<pre>aaaa\n  bbbb</pre>", "<pre>  cccc</pre>"}},
 	"entities and comments": {"aaaaaa&amp;<!-- b c --><br>d<hr/>e", 17, []string{"aaaaaa&amp;", "<!-- b c --><br>d", "<hr/>e"}},
-	"what is no tag":        {"a < b > c <3 <!- </ d", 9, []string{"a < b > c", "<3 <!- </", "d"}},
+	"text that is no tag":   {"a < b > c <3 <!- </ d", 9, []string{"a < b > c", "<3 <!- </", "d"}},
 	"an end without a tag":  {"</b>aaaa bbbb</i>", 11, []string{"</b>aaaa", "bbbb</i>"}},
 	"tags that cross":       {"<b>aaa<i>bbb</b> cccc</i>", 20, []string{"<b>aaa<i>bbb</b>", "cccc</i>"}},
 	"more tags than text":   {"<b><i><u>aaaa bbbb</u></i></b>", 14, nil},
@@ -128,7 +128,7 @@ func TestATextIsCutAtItsBestPlaces(t *testing.T) {
 				}
 				for _, piece := range got {
 					if !limit.Fits(piece, format) && utf8.RuneCountInString(piece) > 1 {
-						t.Errorf("%q is too long", piece)
+						t.Errorf("got %q, want at most %d", piece, tc.max)
 					}
 				}
 			})

@@ -8,17 +8,17 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// fitter takes pieces from a text, as long as the limit lets them be.
+// fitter takes pieces from a text, each as long as the limit allows.
 type fitter struct {
 	*layout
 	limit  tasks.Length
 	format tasks.Format
-	// start is where the piece begins, first the first boundary behind it, seen the
-	// first place where there is something to see.
+	// start is where the piece begins, first is the index of the first boundary behind
+	// start, and seen is the place of the first visible character.
 	start, first, seen int
-	// bare is true where nothing open is repeated, for want of room.
+	// bare is true if open markup is not repeated, because it would take too much room.
 	bare bool
-	// guess is about how many bytes fit.
+	// guess is roughly the number of bytes that fit.
 	guess int
 }
 
@@ -42,7 +42,7 @@ func (f *fitter) pieces() []string {
 	return pieces
 }
 
-// piece is the text from the start to a place, with what is open there closed.
+// piece is the text from start to a place, with the markup that is open closed.
 func (f *fitter) piece(end int) string {
 	body := f.text[f.start:end]
 	if f.bare {
@@ -73,7 +73,7 @@ func (f *fitter) piece(end int) string {
 	return b.String()
 }
 
-// crowded is true if what is open at the start would take most of the piece.
+// crowded is true if the markup that is open at the start would take most of the piece.
 func (f *fitter) crowded() bool {
 	fr := f.at(f.start)
 	if fr == nil {
@@ -88,7 +88,7 @@ func (f *fitter) crowded() bool {
 
 func (f *fitter) fits(end int) bool { return f.limit.Fits(f.piece(end), f.format) }
 
-// next is where the piece ends.
+// next is the boundary at which the piece ends.
 func (f *fitter) next() boundary {
 	last := f.search(len(f.cuts)-f.first, func(i int) int { return f.cuts[f.first+i].end }) + f.first
 	if last == len(f.cuts)-1 {
@@ -99,13 +99,13 @@ func (f *fitter) next() boundary {
 		if best == known || f.fits(f.cuts[best].end) {
 			return f.cuts[best]
 		}
-		last = best - 1 // A text may count more than a longer one, where that closes a fence.
+		last = best - 1 // A piece may count more than a longer one that closes its fence.
 	}
 	return f.fine()
 }
 
-// search is the last of n places at which the piece may end, -1 if it can at none. The
-// limit is asked as seldom as may be: it may have to render the piece.
+// search is the last of n places at which the piece may end, -1 if there is none. It asks
+// the limit as seldom as possible, because the limit may have to render the piece.
 func (f *fitter) search(n int, place func(int) int) int {
 	low, high := -1, n
 	reach := max(f.guess, 1)
@@ -125,8 +125,8 @@ func (f *fitter) search(n int, place func(int) int) int {
 	return low
 }
 
-// far is true if a place is much farther than a piece is long, and a nearer one is
-// too far already. It saves the measuring of all the rest of a text.
+// far is true if a place is much farther than a piece is long and a nearer place is
+// already too far. It avoids measuring the whole rest of a text.
 func (f *fitter) far(place int) bool {
 	for reach := 4 * max(f.guess, 1); reach < place-f.start; reach *= 4 {
 		at := f.start + reach
@@ -140,8 +140,8 @@ func (f *fitter) far(place int) bool {
 	return false
 }
 
-// best is the best boundary up to the last that fits: in the second half of the piece,
-// or else anywhere.
+// best is the best boundary up to the last that fits, in the second half of the piece or
+// else anywhere.
 func (f *fitter) best(last int) int {
 	half := f.start + (f.cuts[last].end-f.start)/2
 	best := -1
@@ -162,7 +162,7 @@ func (f *fitter) best(last int) int {
 	return best
 }
 
-// fine is an end between grapheme clusters, or in one that is too long.
+// fine is an end between grapheme clusters, or inside a cluster that is too long.
 func (f *fitter) fine() boundary {
 	end := f.cuts[f.first].end
 	for {
@@ -185,8 +185,8 @@ func (f *fitter) fine() boundary {
 	return f.cuts[f.first]
 }
 
-// places are where a piece may end before the end: between clusters, or else between
-// code points. There are no more than may be needed.
+// places are the places before end where a piece may end: between clusters if whole is
+// true, else between code points. It stops when the piece no longer fits.
 func (f *fitter) places(end int, whole bool) []int {
 	var places []int
 	for i, runes := f.start, 1; i < end; runes++ {

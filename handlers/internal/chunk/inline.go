@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// longestRun is how many backticks in a row begin a code span.
+// longestRun is the largest number of backticks that begin a code span.
 const longestRun = 32
 
-// maxOpen is how many brackets and how many marks may be open in a paragraph.
+// maxOpen is the number of brackets, and of marks, that may be open in a paragraph.
 const maxOpen = 64
 
 // inliner finds units and emphasis in a paragraph of Markdown.
@@ -18,7 +18,7 @@ type inliner struct {
 	// brackets are the places of open brackets, marks the open marks of emphasis.
 	brackets []int
 	marks    []mark
-	// unclosed are the lengths of code spans that nothing ends any more.
+	// unclosed has the lengths of backtick runs that have no end in the paragraph.
 	unclosed [longestRun + 1]bool
 }
 
@@ -36,7 +36,7 @@ func (l *layout) inline(begin, end int) {
 	}
 }
 
-// step looks at one place and is how far it came.
+// step reads what stands at one place and returns its length.
 func (p *inliner) step(i int) int {
 	s := p.text[i:p.end]
 	switch s[0] {
@@ -59,7 +59,7 @@ func (p *inliner) step(i int) int {
 		return max(n, 1)
 	}
 	if n := p.word(i, p.end); n > 0 {
-		// An address in the parentheses of a link ends with them.
+		// In a link, the closing parenthesis is not part of the address.
 		if n = len(strings.TrimRight(p.text[i:i+n], ")")); n > 0 {
 			p.units = append(p.units, span{i, i + n})
 			return n
@@ -90,7 +90,7 @@ func (p *inliner) codeSpan(i int) int {
 	return size
 }
 
-// run is how often a text repeats its first character.
+// run is the number of times that a text repeats its first character.
 func run(s string) int { return len(s) - len(strings.TrimLeft(s, s[:1])) }
 
 // emphasis matches a mark with an earlier one of the same kind.
@@ -139,7 +139,7 @@ func (p *inliner) closeBracket(i int) int {
 	return 1 + n
 }
 
-// destination is the length of the (address "title") of a link.
+// destination is the length of the (address "title") of a link, 0 if there is none.
 func destination(s string) int {
 	if s == "" || s[0] != '(' {
 		return 0

@@ -11,15 +11,15 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// level is how good a place is to cut a text.
+// level says how good a place is for a cut.
 type level int
 
 const (
-	// inUnit is white space in what should stay whole.
+	// inUnit is white space inside a unit.
 	inUnit level = iota
-	// atUnit is where something begins or ends that should stay whole.
+	// atUnit is the beginning or the end of a unit.
 	atUnit
-	// inSpan is within emphasis, or where a word would become the mark of a list.
+	// inSpan is inside emphasis, or before a word that would become the mark of a list.
 	inSpan
 	word
 	sentence
@@ -29,7 +29,7 @@ const (
 	paragraph
 )
 
-// boundary is a place to cut: one piece ends at end, another begins at next.
+// boundary is a place for a cut: one piece ends at end, another begins at next.
 type boundary struct {
 	end, next int
 	level     level
@@ -38,36 +38,37 @@ type boundary struct {
 // span is a part of the text.
 type span struct{ begin, end int }
 
-// layout is what is known of a text before it is cut.
+// layout is the analysis of a text before it is cut.
 type layout struct {
 	text   string
 	format tasks.Format
-	// cuts are in order, no two at one end. The last is the end of the text.
+	// cuts are the boundaries in order, no two with the same end. The last one is the end
+	// of the text.
 	cuts []boundary
-	// units stay whole if they can. They are in order and apart.
+	// units stay whole if possible. They are in order and do not overlap.
 	units []span
-	// spans are emphasis.
+	// spans are the parts with emphasis.
 	spans []span
-	// code is where white space counts.
+	// code are the parts in which white space must be kept.
 	code []span
-	// tags show nothing by themselves.
+	// tags are the parts that show nothing by themselves.
 	tags []span
-	// frames are in order; each is open until the next.
+	// frames are in order; each lasts until the next.
 	frames []change
-	// split are the places within grapheme clusters, entities and tags.
+	// split are the places inside grapheme clusters, entities and tags.
 	split bits
 }
 
-// frame is markup that is open, and the one it is in.
+// frame is a piece of open markup; parent is the one around it.
 type frame struct {
 	name        string
 	open, close string
 	parent      *frame
-	// size is that of all that is open.
+	// size is the length of this and all parents.
 	size int
 }
 
-// change says what is open from a place on.
+// change says which markup is open from a place on.
 type change struct {
 	at    int
 	frame *frame
@@ -107,20 +108,20 @@ func disjoint(spans []span) []span {
 	return joined
 }
 
-// edges makes a boundary at each edge of a unit.
+// edges adds a boundary at each edge of a unit.
 func (l *layout) edges() {
 	for _, u := range l.units {
 		l.cuts = append(l.cuts, boundary{u.begin, u.begin, atUnit}, boundary{u.end, u.end, atUnit})
 	}
 }
 
-// order sorts the boundaries, makes one of those with the same end, and lowers those
-// that lie in units or in emphasis.
+// order sorts the boundaries, merges those with the same end, and lowers the level of
+// those inside units or emphasis.
 func (l *layout) order() {
 	slices.SortFunc(l.cuts, func(a, b boundary) int { return cmp.Or(a.end-b.end, int(b.level-a.level), b.next-a.next) })
 	kept := l.cuts[:0]
 	units, spans := cursor{spans: l.units}, cursor{spans: l.spans}
-	begin, end := 0, l.lineEnd(0) // of the line
+	begin, end := 0, l.lineEnd(0) // the line of the boundary
 	for _, b := range l.cuts {
 		if b.end <= 0 || b.end >= len(l.text) || l.split.has(b.end) || l.split.has(b.next) {
 			continue
@@ -145,13 +146,12 @@ func (l *layout) order() {
 	l.cuts = append(kept, boundary{len(l.text), len(l.text), paragraph})
 }
 
-// marks is true where Markdown would make a list or a heading of what begins there.
+// marks is true if Markdown would read the text at a place as a list or a heading.
 func (l *layout) marks(at int) bool {
 	return l.format == tasks.Markdown && marker(l.text[at:]) > 0
 }
 
-// marked is true if there is nothing in a line up to a place but the mark of a list or
-// of a heading.
+// marked is true if the line up to a place holds only the mark of a list or a heading.
 func (l *layout) marked(begin, at int) bool {
 	for begin < at && isSpace(l.text[begin]) {
 		begin++
@@ -159,7 +159,7 @@ func (l *layout) marked(begin, at int) bool {
 	return l.format == tasks.Markdown && at-begin < 10 && begin+marker(l.text[begin:at]) == at
 }
 
-// fences is true where a cut within a line would make a fence of what is none.
+// fences is true if a cut inside a line would turn text into a fence.
 func (l *layout) fences(begin int, b boundary) bool {
 	if l.format != tasks.Markdown {
 		return false
@@ -172,13 +172,13 @@ func startsFence(s string) bool {
 	return strings.HasPrefix(s, "```") || strings.HasPrefix(s, "~~~")
 }
 
-// cursor asks where ascending places lie.
+// cursor finds the span of each of a row of ascending places.
 type cursor struct {
 	spans []span
 	i     int
 }
 
-// within is true for a place inside of a part, not at its edges.
+// within is true if a place is inside a span, and not at its edges.
 func (c *cursor) within(at int) bool {
 	for c.i < len(c.spans) && c.spans[c.i].end <= at {
 		c.i++
@@ -186,7 +186,7 @@ func (c *cursor) within(at int) bool {
 	return c.i < len(c.spans) && c.spans[c.i].begin < at
 }
 
-// at is what is open at a place.
+// at is the markup that is open at a place.
 func (l *layout) at(place int) *frame {
 	i := sort.Search(len(l.frames), func(i int) bool { return l.frames[i].at > place })
 	if i == 0 {
@@ -195,7 +195,7 @@ func (l *layout) at(place int) *frame {
 	return l.frames[i-1].frame
 }
 
-// ink is the first place from one on where there is something to see.
+// ink is the first place, from at on, of a visible character.
 func (l *layout) ink(at int) int {
 	next := sort.Search(len(l.tags), func(i int) bool { return l.tags[i].end > at })
 	for at < len(l.text) {
@@ -215,8 +215,8 @@ func (l *layout) ink(at int) int {
 	return at
 }
 
-// marker is the length of the mark of a list, a heading or a quote that a text begins
-// with, zero if there is none.
+// marker is the length of the mark of a list, a heading or a quote at the start of a text;
+// 0 if there is none.
 func marker(s string) int {
 	n := 0
 	for n < min(len(s), 9) && (isDigit(s[n]) || s[n] == '#' && n < 6) {

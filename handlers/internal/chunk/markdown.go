@@ -2,17 +2,17 @@ package chunk
 
 import "strings"
 
-// longestInfo is how much of what stands behind a fence is repeated.
+// longestInfo is the longest text behind a fence that is repeated.
 const longestInfo = 64
 
 // fence is an open code fence.
 type fence struct {
 	indent, marks, info string
-	// line is where the opening line begins, body where the code does.
+	// line is where the opening line begins, and body is where the code begins.
 	line, body int
 }
 
-// markdown finds fences, and the units and emphasis of the text between them.
+// markdown finds the fences, and the units and the emphasis between them.
 func (l *layout) markdown() {
 	var open *fence
 	block := 0
@@ -42,7 +42,7 @@ func (l *layout) markdown() {
 	}
 }
 
-// lineEnd is where the line behind a place begins.
+// lineEnd is the beginning of the next line.
 func (l *layout) lineEnd(at int) int {
 	if n := strings.IndexByte(l.text[at:], '\n'); n >= 0 {
 		return at + n + 1
@@ -50,7 +50,7 @@ func (l *layout) lineEnd(at int) int {
 	return len(l.text)
 }
 
-// skip is the first place from one on where there is no white space.
+// skip is the first place, from at on, without white space.
 func (l *layout) skip(at int) int {
 	for at < len(l.text) && isSpace(l.text[at]) {
 		at++
@@ -58,10 +58,10 @@ func (l *layout) skip(at int) int {
 	return at
 }
 
-// fenced is a fence whose closing line goes from one place to another.
+// fenced notes a fence whose closing line goes from closing to end.
 func (l *layout) fenced(f *fence, closing, end int) {
 	first, last := l.skip(f.body), len(strings.TrimRight(l.text[:closing], " \t\r\n"))
-	if first >= closing { // There is no code in it.
+	if first >= closing { // The fence is empty.
 		l.units = append(l.units, span{f.line, end})
 		return
 	}
@@ -73,8 +73,8 @@ func (l *layout) fenced(f *fence, closing, end int) {
 	if closing == end {
 		return
 	}
-	// A piece that ends with the code closes the fence by itself: the next begins
-	// behind the line that does it here.
+	// A piece that ends with the code closes the fence itself, so the next one begins
+	// behind the closing line.
 	l.cuts = append(l.cuts, boundary{last, l.skip(end), line})
 	l.units = append(l.units, span{last, end})
 	l.tags = append(l.tags, span{last, end})
@@ -96,14 +96,14 @@ func opens(text string) *fence {
 	return &fence{indent: indent, marks: marks, info: strings.TrimRight(info, " \t")}
 }
 
-// closes is true for a line that closes a fence of those marks.
+// closes is true if a line closes a fence with these marks.
 func closes(text, marks string) bool {
 	rest := strings.TrimLeft(text, " ")
 	tail := strings.TrimLeft(rest, marks[:1])
 	return len(text)-len(rest) <= 3 && len(rest)-len(tail) >= len(marks) && strings.TrimSpace(tail) == ""
 }
 
-// frame is what closes the fence and opens it again.
+// frame is the text that closes the fence and the text that opens it again.
 func (f *fence) frame() *frame {
 	info := f.info
 	if len(info) > longestInfo {

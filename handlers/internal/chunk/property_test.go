@@ -17,7 +17,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// utf16 counts as some providers do, and bytes as others.
+// utf16 counts code units as some providers do; bytes counts bytes as others do.
 func utf16(s string, _ tasks.Format) int {
 	n := 0
 	for _, r := range s {
@@ -33,7 +33,7 @@ func bytes(s string, _ tasks.Format) int { return len(s) }
 
 var measures = []func(string, tasks.Format) int{nil, utf16, bytes}
 
-// ink is a text without its white space.
+// ink is a text without white space.
 func ink(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -45,7 +45,7 @@ func ink(s string) string {
 
 var fenceLine = regexp.MustCompile("^ {0,3}(```+|~~~+)(.*)$")
 
-// unfenced is a Markdown text without the lines of its fences, and whether all of them
+// unfenced returns a Markdown text without the lines of its fences, and whether all fences
 // were closed.
 func unfenced(md string) (text string, closed bool) {
 	var b strings.Builder
@@ -64,7 +64,7 @@ func unfenced(md string) (text string, closed bool) {
 	return b.String(), open == ""
 }
 
-// untagged is the text of HTML, and whether its tags were closed in order.
+// untagged returns the text of HTML, and whether its tags nest.
 func untagged(doc string) (text string, closed bool) {
 	var b strings.Builder
 	var open []string
@@ -89,36 +89,35 @@ func untagged(doc string) (text string, closed bool) {
 	}
 }
 
-// check proves what holds for each text: all pieces fit, none is blank, all is UTF-8,
-// and it is the same every time.
+// check checks what holds for any text: all pieces fit, none is blank, all are UTF-8, and
+// they are the same every time.
 func check(t *testing.T, text string, limit tasks.Length, format tasks.Format) []string {
 	t.Helper()
 	pieces := chunk.Cut(text, limit, format)
 	if !slices.Equal(pieces, chunk.Cut(text, limit, format)) {
-		t.Fatalf("%q is cut in two ways", text)
+		t.Fatalf("got other pieces of %q the second time, want the same", text)
 	}
 	if limit.Fits(text, format) {
 		if len(pieces) != 1 || pieces[0] != text {
-			t.Fatalf("%q fits, but became %q", text, pieces)
+			t.Fatalf("got %q, want the one piece %q", pieces, text)
 		}
 		return pieces
 	}
 	for _, p := range pieces {
 		if !limit.Fits(p, format) && utf8.RuneCountInString(p) > 1 {
-			t.Fatalf("%q is %d, of %d: %q", p, limit.Measure(p, format), limit.Max, text)
+			t.Fatalf("got the piece %q of length %d, want at most %d, of %q", p, limit.Measure(p, format), limit.Max, text)
 		}
 		if strings.TrimSpace(p) == "" && strings.TrimSpace(text) != "" {
-			t.Fatalf("%q is blank: %q of %q", p, pieces, text)
+			t.Fatalf("got the blank piece %q among %q, want none, of %q", p, pieces, text)
 		}
 		if utf8.ValidString(text) && !utf8.ValidString(p) {
-			t.Fatalf("%q is not UTF-8", p)
+			t.Fatalf("got %q, want UTF-8", p)
 		}
 	}
 	return pieces
 }
 
-// checkPlain proves that nothing but white space is lost, and that no cluster is cut
-// that would fit.
+// checkPlain checks that only white space is lost, and that no cluster is cut that fits.
 func checkPlain(t *testing.T, text string, limit tasks.Length) {
 	t.Helper()
 	pieces := check(t, text, limit, tasks.Plain)
@@ -126,7 +125,7 @@ func checkPlain(t *testing.T, text string, limit tasks.Length) {
 		return
 	}
 	if got, want := ink(strings.Join(pieces, "")), ink(text); got != want {
-		t.Fatalf("%q became %q", text, pieces)
+		t.Fatalf("got %q, want all characters of %q", pieces, text)
 	}
 	inside := make([]bool, len(text)+1)
 	g := uniseg.NewGraphemes(text)
@@ -140,24 +139,24 @@ func checkPlain(t *testing.T, text string, limit tasks.Length) {
 	for _, p := range pieces {
 		n := strings.Index(text[at:], p)
 		if n < 0 || strings.TrimSpace(text[at:at+n]) != "" {
-			t.Fatalf("%q is not what comes next in %q", p, text[at:])
+			t.Fatalf("got the piece %q, want the next text of %q", p, text[at:])
 		}
 		if at += n; inside[at] || inside[at+len(p)] {
-			t.Fatalf("a cluster is cut at %q in %q", p, text)
+			t.Fatalf("got a cut inside a cluster at %q, want none, in %q", p, text)
 		}
 		at += len(p)
 	}
 }
 
-// checkMarkup proves that nothing is lost of well formed markup, and that each piece
-// is well formed. strip is the text without what may be repeated.
+// checkMarkup checks that no text of well-formed markup is lost, and that each piece is
+// well formed. strip removes the markup that may be repeated.
 func checkMarkup(t *testing.T, text string, limit tasks.Length, format tasks.Format, strip func(string) (string, bool)) {
 	t.Helper()
 	var got strings.Builder
 	for _, p := range check(t, text, limit, format) {
 		s, closed := strip(p)
 		if !closed {
-			t.Fatalf("not closed: %q", p)
+			t.Fatalf("got open markup in %q, want it closed", p)
 		}
 		got.WriteString(ink(s))
 	}
@@ -167,11 +166,11 @@ func checkMarkup(t *testing.T, text string, limit tasks.Length, format tasks.For
 		for i < min(got.Len(), len(ink(want))) && got.String()[i] == ink(want)[i] {
 			i++
 		}
-		t.Fatalf("not the same from %.40q and %.40q on", got.String()[i:], ink(want)[i:])
+		t.Fatalf("got a text that goes on with %.40q, want %.40q", got.String()[i:], ink(want)[i:])
 	}
 }
 
-// words are what random texts are made of.
+// words are the words of random texts.
 var words = []string{
 	"a", "word", "another", "sentence.", "really?", family, "e\u0301", "🇩🇪🇫🇷", "今日は良い天気です。明日も", "ไทยภาษา", "naïve—dash",
 	"https://example.com/a/b?c=d", "@name", "<@123>", "[label of](http://x.y/(z))", "`code span`", "**bold", "text**", "_it_", "&amp;",
@@ -206,7 +205,7 @@ func randomHTML(r *rand.Rand, depth int, in string) string {
 	for range r.IntN(5) + 1 {
 		if depth > 0 && r.IntN(2) == 0 {
 			tag := []string{"b", "i", "p", "ul", "li", "blockquote", "pre", "code", "a"}[r.IntN(9)]
-			if tag == in && (tag == "p" || tag == "li") { // It would end the outer one.
+			if tag == in && (tag == "p" || tag == "li") { // The tag would end the outer one.
 				tag = "ul"
 			}
 			attributes := ""
@@ -254,11 +253,11 @@ func FuzzCut(f *testing.F) {
 			if utf8.ValidString(text) {
 				checkPlain(t, text, l)
 			}
-			// Where there is no fence but whole lines of them, they are balanced.
+			// If every fence is a line of its own, each piece must be balanced.
 			if lines, _ := unfenced(text); l.Max > 300 && !strings.Contains(lines, "```") && !strings.Contains(lines, "~~~") {
 				for _, p := range check(t, text, l, tasks.Markdown) {
 					if _, closed := unfenced(p); !closed && p != text {
-						t.Fatalf("%q is not closed, in %q", p, text)
+						t.Fatalf("got an open fence in %q, want it closed, of %q", p, text)
 					}
 				}
 			}

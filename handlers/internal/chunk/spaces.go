@@ -8,7 +8,7 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// spaces makes boundaries of white space.
+// spaces adds the boundaries at white space.
 func (l *layout) spaces() {
 	code := cursor{spans: l.code}
 	for i := 0; i < len(l.text); {
@@ -32,8 +32,8 @@ func (l *layout) spaces() {
 	}
 }
 
-// space makes a boundary of white space in text. The next line keeps its indentation,
-// unless that would make code of a list.
+// space adds the boundary at white space in text. The next line keeps its indentation,
+// unless that would turn a list into code.
 func (l *layout) space(begin, end int) {
 	white := l.text[begin:end]
 	b := boundary{begin, end, word}
@@ -53,8 +53,8 @@ func (l *layout) space(begin, end int) {
 	l.cuts = append(l.cuts, b)
 }
 
-// codeSpace makes boundaries of white space in code: each line break, else the end of
-// the spaces, for none may be lost.
+// codeSpace adds the boundaries at white space in code: each line break, or else the end
+// of the spaces. None of them may be lost.
 func (l *layout) codeSpace(begin, end int) {
 	lines := false
 	for i := begin; i < end; i++ {
@@ -73,8 +73,8 @@ func (l *layout) codeSpace(begin, end int) {
 	}
 }
 
-// endsSentence is true for a text whose last sentence is over, closing quotes and
-// marks aside.
+// endsSentence is true if a text ends with the end of a sentence; closing quotes and marks
+// may follow it.
 func endsSentence(s string) bool {
 	for s != "" {
 		r, n := utf8.DecodeLastRuneInString(s)
@@ -89,8 +89,8 @@ func endsSentence(s string) bool {
 	return false
 }
 
-// clusters finds the grapheme clusters, and where a line may break without a space.
-// Only what is not ASCII needs a look, and the characters next to it.
+// clusters finds the grapheme clusters, and the places where a line may break without a
+// space. It looks only at text that is not ASCII, and the characters next to it.
 func (l *layout) clusters() {
 	for i := 0; i < len(l.text); {
 		if l.text[i] < utf8.RuneSelf {
@@ -129,7 +129,7 @@ func (l *layout) cluster(begin, end int) {
 	}
 }
 
-// whole keeps a part as whole as a grapheme cluster.
+// whole keeps a part of the text as whole as a grapheme cluster.
 func (l *layout) whole(begin, end int) {
 	for i := begin + 1; i < end; i++ {
 		l.split.set(i)

@@ -2,23 +2,23 @@ package chunk
 
 import "strings"
 
-// maxDepth is how many tags may be open.
+// maxDepth is the number of tags that may be open.
 const maxDepth = 256
 
-// ends are the tags that end a line or a paragraph, where they are closed.
+// ends are the tags whose end is also the end of a line or a paragraph.
 var ends = map[string]level{
 	"p": paragraph, "ul": paragraph, "ol": paragraph, "blockquote": paragraph, "pre": paragraph, "table": paragraph,
 	"h1": paragraph, "h2": paragraph, "h3": paragraph, "h4": paragraph, "h5": paragraph, "h6": paragraph,
 	"li": line, "div": line, "tr": line, "dd": line, "dt": line, "section": line, "details": line,
 }
 
-// implied are the tags that end one of their own that is open.
+// implied are the tags that end an open tag of the same name.
 var implied = map[string]bool{"p": true, "li": true, "tr": true, "dd": true, "dt": true}
 
-// unitTags are those whose content stays whole.
+// unitTags are the tags whose content stays whole.
 var unitTags = map[string]bool{"a": true, "code": true, "script": true, "style": true, "tg-emoji": true}
 
-// void are the tags without an end.
+// void are the tags that have no end tag.
 var void = map[string]bool{
 	"area": true, "base": true, "br": true, "col": true, "embed": true, "hr": true, "img": true,
 	"input": true, "link": true, "meta": true, "source": true, "track": true, "wbr": true,
@@ -34,7 +34,7 @@ type open struct {
 type tagger struct {
 	*layout
 	stack []open
-	// unclosed is true once a comment has no end.
+	// unclosed is true after a comment without an end.
 	unclosed bool
 }
 
@@ -48,7 +48,7 @@ func (l *layout) tagged() {
 	}
 }
 
-// step looks at one place and is how far it came.
+// step reads what stands at one place and returns its length.
 func (t *tagger) step(i int) int {
 	s := t.text[i:]
 	n := 0
@@ -71,7 +71,7 @@ func (t *tagger) step(i int) int {
 	return max(n, 1)
 }
 
-// length is that of a tag or a comment, zero if there is none.
+// length is the length of a tag or a comment, 0 if there is none.
 func (t *tagger) length(s string) int {
 	if strings.HasPrefix(s, "<!--") {
 		n := -1
@@ -86,7 +86,7 @@ func (t *tagger) length(s string) int {
 	return tag(s)
 }
 
-// tag is the length of a tag, zero if there is none.
+// tag is the length of a tag, 0 if there is none.
 func tag(s string) int {
 	if len(s) < 2 || s[1] != '/' && s[1] != '!' && (s[1]|0x20 < 'a' || 'z' < s[1]|0x20) {
 		return 0
@@ -123,7 +123,7 @@ func (t *tagger) tag(begin, end int) {
 	switch {
 	case raw[1] == '!':
 	case raw[1] == '/':
-		t.split.set(begin) // A tag with nothing in it would begin the next piece.
+		t.split.set(begin) // Else the next piece would begin with an empty tag.
 		t.close(name, begin, end)
 	case name == "br":
 		t.cuts = append(t.cuts, boundary{end, end, line})
@@ -134,7 +134,7 @@ func (t *tagger) tag(begin, end int) {
 		if n := len(t.stack); n > 0 && t.stack[n-1].frame.name == name && implied[name] {
 			t.pop(n-1, begin)
 		}
-		t.split.set(end) // Likewise, it would end the piece.
+		t.split.set(end) // Else the piece would end with an empty tag.
 		if ends[name] > 0 {
 			before := len(strings.TrimRight(t.text[:begin], " \t\r\n"))
 			t.cuts = append(t.cuts, boundary{before, begin, ends[name]})
@@ -150,7 +150,7 @@ func (t *tagger) tag(begin, end int) {
 	}
 }
 
-// close ends the innermost tag of a name, and all in it.
+// close ends the innermost tag of a name, and all tags inside it.
 func (t *tagger) close(name string, begin, end int) {
 	for n := len(t.stack) - 1; n >= 0; n-- {
 		if t.stack[n].frame.name != name {
@@ -173,7 +173,7 @@ func (t *tagger) pop(n, at int) {
 	t.stack = t.stack[:n]
 }
 
-// leave takes note of what a tag had in it.
+// leave notes the content of a tag as code or as a unit, if it is one.
 func (t *tagger) leave(o open, end int) {
 	name, s := o.frame.name, span{o.at, end}
 	switch {

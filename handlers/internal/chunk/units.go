@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// longestUnit is how far the end of a link, an address or a tag is looked for.
+// longestUnit is the longest link, address or tag that is recognized, in bytes.
 const longestUnit = 4096
 
 // words finds addresses and mentions in a part of the text.
@@ -21,7 +21,7 @@ func (l *layout) words(begin, end int) {
 	}
 }
 
-// word is the length of an address or a mention at a place.
+// word is the length of an address or a mention at a place, 0 if there is none.
 func (l *layout) word(i, end int) int {
 	switch s := l.text[i:end]; s[0] {
 	case 'h', 'H':
@@ -37,7 +37,7 @@ func (l *layout) word(i, end int) int {
 	return 0
 }
 
-// address is the length of a web address, without the punctuation behind it.
+// address is the length of a web address, without the punctuation at its end.
 func address(s string) int {
 	scheme := strings.ToLower(s[:min(len(s), len("https://"))])
 	if !strings.HasPrefix(scheme, "http://") && !strings.HasPrefix(scheme, "https://") {
@@ -54,7 +54,7 @@ func address(s string) int {
 	return len(strings.TrimRight(s[:end], ".,:;!?'"))
 }
 
-// mention is the length of an @name.
+// mention is the length of an @name, 0 if there is none.
 func mention(s string) int {
 	end := 1
 	for end < min(len(s), longestUnit) {
@@ -70,8 +70,8 @@ func mention(s string) int {
 	return end
 }
 
-// isName is true for what a name consists of. Ideographs are not: they may well be
-// the text behind it.
+// isName is true for the characters of a name. Ideographs are not among them: they are
+// more likely the text behind the name.
 func isName(r rune) bool {
 	return r == '_' || isDigit(byte(min(r, 0xff))) ||
 		unicode.IsLetter(r) && r != utf8.RuneError && !unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
@@ -91,7 +91,7 @@ func angle(s string) int {
 	return 0
 }
 
-// entity is the length of a character reference.
+// entity is the length of a character reference, 0 if there is none.
 func entity(s string) int {
 	for i := 1; i < min(len(s), 34); i++ {
 		switch c := s[i]; {
