@@ -14,7 +14,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// zeros serves n of them, and counts what it got rid of.
+// zeros serves n zero bytes, and counts those that were sent.
 func zeros(n int64, declared bool, served chan<- int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if declared {
@@ -31,7 +31,7 @@ func zeros(n int64, declared bool, served chan<- int64) http.HandlerFunc {
 	}
 }
 
-// allocated is how many bytes f allocates, kept or not, in the whole process.
+// allocated is the number of bytes that the whole process allocates during f.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -43,8 +43,8 @@ func allocated(f func()) uint64 {
 const (
 	mib = 1 << 20
 	gib = 1 << 30
-	// flat is what a fetch may allocate, whatever its size, the test server's part
-	// included.
+	// flat is the most that a fetch of any size may allocate, with the part of the test's
+	// server.
 	flat = 2 * mib
 )
 
@@ -52,18 +52,18 @@ func TestMemoryIsFlatAndAGigabyteIsRefused(t *testing.T) {
 	cases := map[string]struct {
 		size, limit int64
 		declared    bool
-		most        int64 // what the host may get rid of
+		most        int64 // the most bytes that the host may send
 		text        string
 	}{
 		"a declared gigabyte is refused unread": {
-			size: gib, declared: true, most: 16 * mib, text: "has 1073741824 bytes, more than the 52428800",
+			size: gib, declared: true, most: 16 * mib, text: "has 1073741824 bytes, want at most 52428800",
 		},
 		"a gigabyte of unknown size is cut off": {
 			size: gib, most: 80 * mib, text: "larger than the 52428800 bytes",
 		},
-		"a byte too much":                  {size: 4*mib + 1, limit: 4 * mib, most: 5 * mib, text: "larger than the 4194304 bytes"},
-		"as much as is taken":              {size: 64 * mib, limit: 64 * mib, most: 64 * mib},
-		"as much as is taken, and is said": {size: 64 * mib, limit: 64 * mib, declared: true, most: 64 * mib},
+		"one byte too many":           {size: 4*mib + 1, limit: 4 * mib, most: 5 * mib, text: "larger than the 4194304 bytes"},
+		"exactly the limit":           {size: 64 * mib, limit: 64 * mib, most: 64 * mib},
+		"exactly the limit, declared": {size: 64 * mib, limit: 64 * mib, declared: true, most: 64 * mib},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -81,23 +81,23 @@ func TestMemoryIsFlatAndAGigabyteIsRefused(t *testing.T) {
 				}
 			})
 			if bytes > flat {
-				t.Errorf("%d bytes were allocated", bytes)
+				t.Errorf("got %d bytes allocated, want at most %d", bytes, flat)
 			}
 			if n := <-served; n > c.most {
-				t.Errorf("the host served %d bytes, want at most %d", n, c.most)
+				t.Errorf("the host sent %d bytes, want at most %d", n, c.most)
 			}
 			if c.text != "" {
 				wantError(t, err, classify.ReasonMediaRejected, c.text)
 				return
 			}
 			if err != nil || content.Size != c.size || content.MediaType != "application/octet-stream" {
-				t.Errorf("got %+v, %v", content, err)
+				t.Errorf("got %+v, %v; want %d bytes of any data", content, err, c.size)
 			}
 		})
 	}
 }
 
-func TestFetchEndsByItsTime(t *testing.T) {
+func TestFetchEndsAtItsTimeout(t *testing.T) {
 	flush := func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }
 	cases := map[string]http.HandlerFunc{
 		"no header": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
@@ -130,15 +130,15 @@ func TestFetchEndsByItsTime(t *testing.T) {
 			t.Parallel()
 			f := fetcher(t, media.Policy{Timeout: 100 * time.Millisecond})
 			_, _, err := f.Fetch(t.Context(), &tasks.Media{Kind: tasks.File, URL: serve(t, h) + "/?t=" + secret})
-			wantError(t, err, classify.ReasonTimeout, "the media was not there after 100ms")
+			wantError(t, err, classify.ReasonTimeout, "the media did not arrive within 100ms")
 			if !classify.Classify(err).Retryable() {
-				t.Error("a host that is slow is not asked again")
+				t.Error("got a final error for a slow host, want a retryable one")
 			}
 		})
 	}
 }
 
-func TestEndlessBodyEndsByItsSize(t *testing.T) {
+func TestEndlessBodyIsCutAtItsLimit(t *testing.T) {
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			_, _ = w.Write(make([]byte, 4096))
@@ -148,8 +148,8 @@ func TestEndlessBodyEndsByItsSize(t *testing.T) {
 	wantError(t, err, classify.ReasonMediaRejected, "larger than the 100000 bytes")
 }
 
-// A bomb of many megabytes in a few kilobytes is its few kilobytes, if it is a
-// file, and is not taken, if the host says it packed what was asked for.
+// A compression bomb counts by its packed size if it is a file, and is refused if the host
+// declares it as a Content-Encoding.
 func TestNothingIsUnpacked(t *testing.T) {
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
@@ -170,8 +170,8 @@ func TestNothingIsUnpacked(t *testing.T) {
 	}
 	defer release()
 	if c.Size != int64(bomb.Len()) || c.MediaType != "application/gzip" {
-		t.Errorf("got %+v", c)
+		t.Errorf("got %+v, want an application/gzip of %d bytes", c, bomb.Len())
 	}
 	_, _, err = f.Fetch(t.Context(), &tasks.Media{Kind: tasks.File, URL: base + "/packed"})
-	wantError(t, err, classify.ReasonMediaRejected, "comes compressed")
+	wantError(t, err, classify.ReasonMediaRejected, "is compressed")
 }

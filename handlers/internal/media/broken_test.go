@@ -33,7 +33,7 @@ func TestFetchThatCannotBegin(t *testing.T) {
 		reason classify.Reason
 	}{
 		"nobody listens": {"http://" + nobody, classify.ReasonConnectionFailed},
-		// A name with an empty label cannot be asked for, so nobody is asked.
+		// A name with an empty label fails without a DNS query.
 		"the name is unknown":          {"http://media..test", classify.ReasonDNSFailed},
 		"the certificate is untrusted": {tls.URL, classify.ReasonTLSFailed},
 	} {
@@ -41,13 +41,13 @@ func TestFetchThatCannotBegin(t *testing.T) {
 			_, _, err := fetcher(t, media.Policy{}).Fetch(t.Context(), &tasks.Media{Kind: tasks.File, URL: c.url + "/?t=" + secret})
 			wantError(t, err, c.reason, "")
 			if !classify.Classify(err).Retryable() {
-				t.Error("it is not tried again")
+				t.Error("got a final error, want a retryable one")
 			}
 		})
 	}
 }
 
-func TestEndOfTheContextEndsAFetch(t *testing.T) {
+func TestFetchEndsWithItsContext(t *testing.T) {
 	stopped := errors.New("the gateway stops")
 	cases := map[string]struct {
 		end    func(context.Context) (context.Context, func())
@@ -59,7 +59,7 @@ func TestEndOfTheContextEndsAFetch(t *testing.T) {
 			classify.ReasonCanceled,
 			[]error{context.Canceled},
 		},
-		"canceled for a cause": {
+		"canceled with a cause": {
 			func(ctx context.Context) (context.Context, func()) {
 				c, f := context.WithCancelCause(ctx)
 				return c, func() { f(stopped) }

@@ -41,5 +41,5 @@ func ExamplePolicy_Check() {
 	fmt.Println(p.Check(&tasks.Media{Kind: tasks.Video, URL: "https://cdn.example.com/cat.mp4"}))
 	// Output:
 	// <nil>
-	// fetch: media_rejected: media of kind video is not taken
+	// fetch: media_rejected: the media is of kind video, the bridge takes only [image]
 }

@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	// maxRedirects is how many redirects are followed.
+	// maxRedirects is the number of redirects that are followed.
 	maxRedirects = 5
 	// maxHeader bounds the header of an answer.
 	maxHeader = 64 << 10
 )
 
-// errSlow is the cause of a context that ended with Policy.Timeout.
+// errSlow is the cause of a context that ended because of Policy.Timeout.
 var errSlow = errors.New("media timeout")
 
 // Fetcher gets the bytes of media. It is safe for concurrent use.
@@ -34,17 +34,18 @@ type Fetcher struct {
 	transport *http.Transport
 }
 
-// NewFetcher makes a Fetcher of the media that p takes.
+// NewFetcher makes a Fetcher for the media that p takes.
 func NewFetcher(p Policy) *Fetcher { return newFetcher(p, httpsend.Public) }
 
-// newFetcher makes a Fetcher that without AllowPrivate dials the allowed addresses.
+// newFetcher makes a Fetcher that dials only the allowed addresses, unless the policy has
+// AllowPrivate.
 func newFetcher(p Policy, allow func(netip.Addr) bool) *Fetcher {
 	dialer := &net.Dialer{}
 	transport := &http.Transport{
 		DialContext: dialer.DialContext,
-		// What is unpacked has no size that the header tells.
+		// Unpacked bytes would not have the size that the header declares.
 		DisableCompression: true,
-		// Media come from anywhere, seldom twice from the same host.
+		// Media seldom come twice from the same host.
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: maxHeader,
 		Protocols:              new(http.Protocols),
@@ -58,10 +59,9 @@ func newFetcher(p Policy, allow func(netip.Addr) bool) *Fetcher {
 	return &Fetcher{policy: p.withDefaults(), transport: transport}
 }
 
-// Fetch gives the bytes of media that the policy takes: from memory what an
-// envelope holds, from a file without a name what a URL stands for. Without an
-// error the caller calls release once the content is not needed any more; nothing
-// can be read after that. An error is a *classify.Error.
+// Fetch returns the bytes of media: in memory if the envelope holds them, in an unnamed file
+// if they come from a URL. Without an error, the caller must call release when it no longer
+// needs the content. An error is a *classify.Error.
 func (f *Fetcher) Fetch(ctx context.Context, m *tasks.Media) (c *tasks.Content, release func(), err error) {
 	if err := f.policy.check(m); err != nil {
 		return nil, nil, err
@@ -72,7 +72,7 @@ func (f *Fetcher) Fetch(ctx context.Context, m *tasks.Media) (c *tasks.Content, 
 	return f.download(ctx, m)
 }
 
-// decode is the bytes that the envelope holds.
+// decode returns the bytes that the envelope holds.
 func (f *Fetcher) decode(m *tasks.Media) (*tasks.Content, func(), error) {
 	data, err := base64.StdEncoding.DecodeString(m.Data)
 	if err != nil {
@@ -90,7 +90,7 @@ func (f *Fetcher) decode(m *tasks.Media) (*tasks.Content, func(), error) {
 	}, func() {}, nil
 }
 
-// download is the bytes that the URL stands for.
+// download returns the bytes at the URL.
 func (f *Fetcher) download(ctx context.Context, m *tasks.Media) (*tasks.Content, func(), error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.policy.Timeout, errSlow)
 	defer cancel()
@@ -109,7 +109,7 @@ func (f *Fetcher) download(ctx context.Context, m *tasks.Media) (*tasks.Content,
 	if len(head) == 0 {
 		return nil, nil, rejected("the media at %s is empty", resp.Request.URL.Hostname())
 	}
-	// Before the rest is read, for nothing perhaps.
+	// This comes before the rest is read, which may be in vain.
 	mediaType, err := f.policy.realType(m, head, resp.Header.Get("Content-Type"))
 	if err != nil {
 		return nil, nil, err
@@ -135,8 +135,8 @@ func (f *Fetcher) download(ctx context.Context, m *tasks.Media) (*tasks.Content,
 	}, s.close, nil
 }
 
-// get follows redirects to an answer. Each request is a new one: nothing of the
-// answers before it is in it but the address.
+// get requests the URL and follows redirects. Each request is new: it takes only the address
+// from the answer before it.
 func (f *Fetcher) get(ctx context.Context, raw string) (*http.Response, error) {
 	u, err := url.Parse(raw)
 	for range maxRedirects + 1 {
@@ -149,8 +149,8 @@ func (f *Fetcher) get(ctx context.Context, raw string) (*http.Response, error) {
 		req := (&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{
 			"User-Agent": {"outgate"}, "Accept": {"*/*"}, "Accept-Encoding": {"identity"},
 		}}).WithContext(ctx)
-		// The transport itself, not a client: it keeps no cookies, tells no host where
-		// it was sent from, and its errors do not hold the URL.
+		// This is the transport, not a client: it keeps no cookies, sends no Referer, and
+		// its errors do not hold the URL.
 		resp, failure := f.transport.RoundTrip(req)
 		if failure != nil {
 			return nil, f.failed(ctx, failure)
@@ -180,23 +180,23 @@ func (f *Fetcher) accept(resp *http.Response) error {
 	switch {
 	case status >= 500, status == http.StatusTooManyRequests,
 		status == http.StatusRequestTimeout, status == http.StatusTooEarly:
-		// Neither the status nor its Retry-After are the provider's, so they are text.
+		// The status and its Retry-After are not the provider's, so they stay text.
 		return &classify.Error{
 			Op: opFetch, Sent: classify.SentNo, Reason: classify.ReasonUnavailable,
 			Reply: classify.Reply{Message: fmt.Sprintf("%s answered with status %d", host, status)},
 		}
 	case status != http.StatusOK:
-		return rejected("%s answered with status %d", host, status)
+		return rejected("%s answered with status %d, want 200", host, status)
 	case resp.ContentLength > f.policy.MaxBytes:
-		return rejected("the media at %s has %d bytes, more than the %d that are taken", host, resp.ContentLength, f.policy.MaxBytes)
+		return rejected("the media at %s has %d bytes, want at most %d", host, resp.ContentLength, f.policy.MaxBytes)
 	}
 	if e := resp.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return rejected("the media at %s comes compressed, which was not asked for", host)
+		return rejected("the media at %s is compressed, want it uncompressed", host)
 	}
 	return nil
 }
 
-// failed is the error of a fetch that broke off.
+// failed makes the error for a fetch that broke off.
 func (f *Fetcher) failed(ctx context.Context, err error) error {
 	e := &classify.Error{Op: opFetch, Sent: classify.SentNo, Err: err}
 	cause := context.Cause(ctx)
@@ -208,7 +208,7 @@ func (f *Fetcher) failed(ctx context.Context, err error) error {
 	case cause == nil:
 	case errors.Is(cause, errSlow):
 		e.Reason, e.Err = classify.ReasonTimeout, context.DeadlineExceeded
-		e.Message = fmt.Sprintf("the media was not there after %s", f.policy.Timeout.Round(time.Millisecond))
+		e.Message = fmt.Sprintf("the media did not arrive within %s", f.policy.Timeout.Round(time.Millisecond))
 		return e
 	case errors.Is(cause, ctx.Err()):
 		e.Err = cause
@@ -218,7 +218,7 @@ func (f *Fetcher) failed(ctx context.Context, err error) error {
 		return e
 	}
 	if classify.Classify(e).Reason == classify.ReasonUnknown {
-		// net/http does not export what it says of an answer that is not HTTP.
+		// net/http has no exported error for an answer that is not HTTP.
 		e.Reason = classify.ReasonConnectionLost
 	}
 	return e

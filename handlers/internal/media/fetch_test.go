@@ -19,7 +19,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// png begins as a PNG does.
+// png begins like a PNG.
 var png = []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR, and so on")
 
 func serve(t testing.TB, h http.HandlerFunc) string {
@@ -29,14 +29,15 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 	return srv.URL
 }
 
-// fetcher may reach the loopback, and checks that its folder is empty at the end.
+// fetcher makes a Fetcher that may reach loopback addresses. At the end its folder must be
+// empty.
 func fetcher(t testing.TB, p media.Policy) *media.Fetcher {
 	t.Helper()
 	p.AllowPrivate, p.Dir = true, spoolDir(t)
 	return media.NewFetcher(p)
 }
 
-// read is all that a content gives.
+// read returns all bytes of a content.
 func read(t testing.TB, c *tasks.Content) []byte {
 	t.Helper()
 	r, err := c.Open()
@@ -70,11 +71,11 @@ func TestURLIsDownloaded(t *testing.T) {
 	}
 	defer release()
 	if c.Size != int64(len(png)) || c.MediaType != "image/png" || c.Filename != "my cat.png" {
-		t.Errorf("got %+v", c)
+		t.Errorf("got %+v, want the image/png my cat.png of %d bytes", c, len(png))
 	}
 	for range 2 {
 		if b := read(t, c); !bytes.Equal(b, png) {
-			t.Errorf("read %q", b)
+			t.Errorf("got %q, want %q", b, png)
 		}
 	}
 	want := request{"GET /a%20b/my%20cat.png?t=" + secret, http.Header{
@@ -93,11 +94,11 @@ func TestDataIsDecoded(t *testing.T) {
 	}
 	defer release()
 	if c.Size != int64(len(png)) || c.MediaType != "image/png" || c.Filename != "image.png" {
-		t.Errorf("got %+v", c)
+		t.Errorf("got %+v, want the image/png image.png of %d bytes", c, len(png))
 	}
 	for range 2 {
 		if b := read(t, c); !bytes.Equal(b, png) {
-			t.Errorf("read %q", b)
+			t.Errorf("got %q, want %q", b, png)
 		}
 	}
 }
@@ -105,7 +106,7 @@ func TestDataIsDecoded(t *testing.T) {
 func TestBadDataIsRefused(t *testing.T) {
 	for data, want := range map[string]string{
 		"a": "not base64", "====": "not base64", "a-_b": "not base64",
-		base64.StdEncoding.EncodeToString([]byte("<html>")): "lies about its type",
+		base64.StdEncoding.EncodeToString([]byte("<html>")): "its bytes are text/html",
 	} {
 		_, _, err := media.NewFetcher(media.Policy{}).Fetch(t.Context(), &tasks.Media{Kind: tasks.Image, Data: data})
 		wantError(t, err, classify.ReasonMediaRejected, want)
@@ -129,17 +130,17 @@ func TestReadersAreIndependent(t *testing.T) {
 				return
 			}
 			if b, err := io.ReadAll(r); err != nil || !bytes.Equal(b, body) {
-				t.Errorf("read %d bytes, %v", len(b), err)
+				t.Errorf("got %d bytes, %v; want all %d", len(b), err, len(body))
 			}
 		})
 	}
 	wg.Wait()
 	if c.Filename != "file.txt" || c.MediaType != "text/plain" {
-		t.Errorf("got %+v", c)
+		t.Errorf("got %+v, want the text/plain file.txt", c)
 	}
 }
 
-func TestAnswersThatHoldNoMedia(t *testing.T) {
+func TestAnswersWithoutMediaAreErrors(t *testing.T) {
 	answer := func(status int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			for i := 0; i < len(header); i += 2 {
@@ -164,33 +165,33 @@ func TestAnswersThatHoldNoMedia(t *testing.T) {
 		reason classify.Reason
 		text   string
 	}{
-		"204":                     {answer(204), classify.ReasonMediaRejected, "127.0.0.1 answered with status 204"},
-		"206":                     {answer(206), classify.ReasonMediaRejected, "status 206"},
-		"304":                     {answer(304, "Location", "/"), classify.ReasonMediaRejected, "status 304"},
-		"302 to nowhere":          {answer(302), classify.ReasonMediaRejected, "status 302"},
-		"401":                     {answer(401), classify.ReasonMediaRejected, "status 401"},
-		"404":                     {answer(404), classify.ReasonMediaRejected, "status 404"},
-		"410":                     {answer(410), classify.ReasonMediaRejected, "status 410"},
-		"101":                     {hijack("HTTP/1.1 101 Upgrade\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), classify.ReasonMediaRejected, "status 101"},
-		"408":                     {answer(408), classify.ReasonUnavailable, "status 408"},
-		"425":                     {answer(425), classify.ReasonUnavailable, "status 425"},
-		"429":                     {answer(429, "Retry-After", "30"), classify.ReasonUnavailable, "status 429"},
-		"500":                     {answer(500), classify.ReasonUnavailable, "status 500"},
-		"503":                     {answer(503, "Retry-After", "30"), classify.ReasonUnavailable, "status 503"},
-		"nothing":                 {answer(200), classify.ReasonMediaRejected, "is empty"},
-		"what is compressed":      {answer(200, "Content-Encoding", "gzip"), classify.ReasonMediaRejected, "compressed"},
-		"a redirect nobody reads": {answer(302, "Location", "http://%zz/"+secret), classify.ReasonMediaRejected, "cannot be read"},
-		"a redirect to a file":    {answer(302, "Location", "file:///etc/passwd"), classify.ReasonMediaRejected, "neither http nor https"},
-		"a redirect to a user":    {answer(302, "Location", "http://u:"+secret+"@127.0.0.1/"), classify.ReasonMediaRejected, "user or a password"},
-		"a redirect in disguise":  {answer(302, "Location", "http://0x7f.1/"), classify.ReasonMediaRejected, "0x7f.1 is neither"},
-		"a redirect to itself":    {answer(307, "Location", "?t="+secret), classify.ReasonMediaRejected, "more than 5 times"},
-		"no HTTP":                 {hijack("220 smtp ready\r\n"), classify.ReasonConnectionLost, "malformed HTTP"},
-		"nothing at all":          {hijack(""), classify.ReasonConnectionLost, "EOF"},
-		"too long a header":       {hijack("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\n"), classify.ReasonConnectionLost, "exceeded"},
-		"a head cut off":          {hijack("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc"), classify.ReasonConnectionLost, "unexpected EOF"},
-		"a body cut off":          {hijack("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + long), classify.ReasonConnectionLost, "unexpected EOF"},
-		"a chunk cut off":         {hijack("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" + long), classify.ReasonConnectionLost, "unexpected EOF"},
-		"a chunk that is none":    {hijack("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n258\r\n" + long + "\r\nzz\r\n"), classify.ReasonConnectionLost, "invalid byte"},
+		"204":                    {answer(204), classify.ReasonMediaRejected, "127.0.0.1 answered with status 204"},
+		"206":                    {answer(206), classify.ReasonMediaRejected, "status 206"},
+		"304":                    {answer(304, "Location", "/"), classify.ReasonMediaRejected, "status 304"},
+		"302 to nowhere":         {answer(302), classify.ReasonMediaRejected, "status 302"},
+		"401":                    {answer(401), classify.ReasonMediaRejected, "status 401"},
+		"404":                    {answer(404), classify.ReasonMediaRejected, "status 404"},
+		"410":                    {answer(410), classify.ReasonMediaRejected, "status 410"},
+		"101":                    {hijack("HTTP/1.1 101 Upgrade\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), classify.ReasonMediaRejected, "status 101"},
+		"408":                    {answer(408), classify.ReasonUnavailable, "status 408"},
+		"425":                    {answer(425), classify.ReasonUnavailable, "status 425"},
+		"429":                    {answer(429, "Retry-After", "30"), classify.ReasonUnavailable, "status 429"},
+		"500":                    {answer(500), classify.ReasonUnavailable, "status 500"},
+		"503":                    {answer(503, "Retry-After", "30"), classify.ReasonUnavailable, "status 503"},
+		"no body":                {answer(200), classify.ReasonMediaRejected, "is empty"},
+		"a compressed body":      {answer(200, "Content-Encoding", "gzip"), classify.ReasonMediaRejected, "compressed"},
+		"a redirect to no URL":   {answer(302, "Location", "http://%zz/"+secret), classify.ReasonMediaRejected, "cannot be read"},
+		"a redirect to a file":   {answer(302, "Location", "file:///etc/passwd"), classify.ReasonMediaRejected, "neither http nor https"},
+		"a redirect to a user":   {answer(302, "Location", "http://u:"+secret+"@127.0.0.1/"), classify.ReasonMediaRejected, "user or a password"},
+		"a redirect in disguise": {answer(302, "Location", "http://0x7f.1/"), classify.ReasonMediaRejected, "0x7f.1 is neither"},
+		"a redirect to itself":   {answer(307, "Location", "?t="+secret), classify.ReasonMediaRejected, "more than 5 times"},
+		"no HTTP":                {hijack("220 smtp ready\r\n"), classify.ReasonConnectionLost, "malformed HTTP"},
+		"no answer":              {hijack(""), classify.ReasonConnectionLost, "EOF"},
+		"a header too long":      {hijack("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\n"), classify.ReasonConnectionLost, "exceeded"},
+		"a head cut off":         {hijack("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc"), classify.ReasonConnectionLost, "unexpected EOF"},
+		"a body cut off":         {hijack("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + long), classify.ReasonConnectionLost, "unexpected EOF"},
+		"a chunk cut off":        {hijack("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" + long), classify.ReasonConnectionLost, "unexpected EOF"},
+		"a chunk that is none":   {hijack("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n258\r\n" + long + "\r\nzz\r\n"), classify.ReasonConnectionLost, "invalid byte"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -198,7 +199,7 @@ func TestAnswersThatHoldNoMedia(t *testing.T) {
 			_, release, err := fetcher(t, media.Policy{}).Fetch(t.Context(), m)
 			wantError(t, err, c.reason, c.text)
 			if release != nil {
-				t.Error("there is something to release beside an error")
+				t.Error("got a release function with an error, want nil")
 			}
 		})
 	}
@@ -222,9 +223,9 @@ func TestRedirectsAreFollowed(t *testing.T) {
 	}
 	defer release()
 	if c.Filename != "first.png" || len(headers) != 6 {
-		t.Errorf("got %q after %d requests", c.Filename, len(headers))
+		t.Errorf("got %q after %d requests, want first.png after 6", c.Filename, len(headers))
 	}
 	if diff := cmp.Diff(headers[0], headers[5]); diff != "" {
-		t.Errorf("the last request has other headers than the first (-first +last):\n%s", diff)
+		t.Errorf("got other headers in the last request, want those of the first (-first +last):\n%s", diff)
 	}
 }

@@ -18,15 +18,15 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// wantForbidden checks that err is final, for an address.
+// wantForbidden checks that err refuses an address for good.
 func wantForbidden(t *testing.T, err error) {
 	t.Helper()
 	wantError(t, err, classify.ReasonAddressForbidden, "is not public")
 	if _, ok := errors.AsType[*httpsend.AddressError](err); !ok {
-		t.Errorf("no AddressError in %v", err)
+		t.Errorf("got %v, want an AddressError in it", err)
 	}
 	if classify.Classify(err).Retryable() {
-		t.Error("a forbidden address is tried again")
+		t.Error("got a retryable error, want a final one")
 	}
 }
 
@@ -53,17 +53,17 @@ func TestPrivateAddressIsNotReached(t *testing.T) {
 			wantForbidden(t, err)
 		})
 	}
-	// These are names for Go, and addresses for some resolvers: nobody is asked.
+	// These are names for Go and addresses for some resolvers, so they are not resolved.
 	for _, host := range []string{"2130706433", "0x7f000001", "0177.0.0.1", "127.1"} {
 		_, _, err := f.Fetch(t.Context(), &tasks.Media{Kind: tasks.File, URL: "http://" + host + ":" + p})
 		wantError(t, err, classify.ReasonMediaRejected, host)
 	}
 	if reached.Load() {
-		t.Error("a private address was reached")
+		t.Error("got a request at a private address, want none")
 	}
 }
 
-func TestProxyIsNotAsked(t *testing.T) {
+func TestProxyIsNotUsed(t *testing.T) {
 	var reached atomic.Bool
 	proxy := serve(t, func(http.ResponseWriter, *http.Request) { reached.Store(true) })
 	t.Setenv("HTTP_PROXY", proxy)
@@ -72,17 +72,17 @@ func TestProxyIsNotAsked(t *testing.T) {
 	_, _, err := f.Fetch(t.Context(), &tasks.Media{Kind: tasks.File, URL: "http://10.0.0.1/"})
 	wantForbidden(t, err)
 	if reached.Load() {
-		t.Error("the proxy was asked")
+		t.Error("got a request at the proxy, want none")
 	}
 }
 
-// listenOn starts a server on another address of the loopback.
+// listenOn starts a server on another loopback address.
 func listenOn(t *testing.T, addr string, h http.HandlerFunc) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr+":0")
 	if err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatalf("this machine has no %s: %v", addr, err)
+			t.Fatalf("got %v, want a machine with the address %s", err, addr)
 		}
 		t.Skipf("this machine has no %s: %v", addr, err)
 	}
@@ -113,12 +113,12 @@ func TestRedirectToAPrivateAddressIsNotFollowed(t *testing.T) {
 		t.Errorf("got %v, want the second host's address", err)
 	}
 	if reached.Load() {
-		t.Error("the private address was reached")
+		t.Error("got a request at the private address, want none")
 	}
 }
 
-// A name that stands for a public address first, and for a private one once it
-// was looked at, is looked at again each time it is dialed.
+// A name may resolve to a public address first and to a private one later, so the guard
+// checks every dial.
 func TestEveryDialIsGuarded(t *testing.T) {
 	var dials, requests atomic.Int32
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -129,6 +129,6 @@ func TestEveryDialIsGuarded(t *testing.T) {
 	_, _, err := f.Fetch(t.Context(), &tasks.Media{Kind: tasks.File, URL: base})
 	wantForbidden(t, err)
 	if n := requests.Load(); n != 1 {
-		t.Errorf("%d requests were made, want 1", n)
+		t.Errorf("got %d requests, want 1", n)
 	}
 }

@@ -1,11 +1,13 @@
-// Package media says which media may be sent, and gets their bytes: decoded from
-// an envelope, or downloaded from a URL.
+// Package media decides which media may be sent and gets their bytes: decoded from an
+// envelope, or downloaded from a URL.
 //
-// Whoever writes an envelope chooses the URL, and whoever owns the URL chooses the
-// answer; neither is trusted. So a fetch ends by its time or by its size, whatever
-// is served; it is never whole in memory; it reaches no private address, by no
-// redirect and no name; and the bytes are taken for what they are, not for what
-// they are called.
+// It trusts neither the producer, who chooses the URL, nor the host, which chooses the
+// answer:
+//
+//   - A fetch is bounded in time and in size.
+//   - A download is never held in memory as a whole.
+//   - An SSRF guard refuses private addresses, also after a redirect and for any name.
+//   - The bytes decide the type, not what the envelope or the host says.
 package media
 
 import (
@@ -24,41 +26,38 @@ import (
 )
 
 const (
-	// DefaultMaxBytes is how large an item may be: 50 MiB.
+	// DefaultMaxBytes is the largest size of an item: 50 MiB.
 	DefaultMaxBytes = 50 << 20
-	// DefaultTimeout is how long fetching an item may take.
+	// DefaultTimeout is how long the fetch of an item may take.
 	DefaultTimeout = 30 * time.Second
 )
 
-// Policy says which media a bridge takes. An envelope holds one item, so the
-// bounds of an item are those of an envelope.
+// Policy says which media a bridge takes. An envelope holds one item, so the bounds of an
+// item are the bounds of an envelope.
 type Policy struct {
-	// Kinds are the kinds that are taken; empty is all. An item must be of one by
-	// what it is called and by what it is: without Video, a video is refused as a
-	// file too.
+	// Kinds are the kinds that are taken; empty means all. The kind that the envelope
+	// declares must be one of them.
 	Kinds []tasks.MediaKind
-	// Types are the media types that are taken, "image/png" or "image/*"; empty is
-	// all.
+	// Types are the media types that are taken, "image/png" or "image/*"; empty means all.
 	Types []string
-	// MaxBytes bounds one item; zero is DefaultMaxBytes.
+	// MaxBytes bounds one item; zero means DefaultMaxBytes.
 	MaxBytes int64
-	// Timeout bounds the fetch of one item, from the name's lookup to the last byte;
-	// zero is DefaultTimeout.
+	// Timeout bounds the fetch of one item, from the DNS lookup to the last byte; zero
+	// means DefaultTimeout.
 	Timeout time.Duration
-	// AllowPrivate lets a URL stand for any address, and lets the proxy of the
-	// environment be used.
+	// AllowPrivate allows any address, and the proxy of the environment.
 	AllowPrivate bool
-	// Dir is where downloads are kept while they are in use; empty is os.TempDir().
+	// Dir is the folder of downloads in use; empty means os.TempDir().
 	Dir string
 }
 
-// withDefaults is the policy with every zero filled in.
+// withDefaults returns the policy with its defaults filled in.
 func (p *Policy) withDefaults() Policy {
 	out := *p
 	if out.MaxBytes <= 0 {
 		out.MaxBytes = DefaultMaxBytes
 	}
-	out.MaxBytes = min(out.MaxBytes, math.MaxInt64-1) // one more must be countable
+	out.MaxBytes = min(out.MaxBytes, math.MaxInt64-1) // MaxBytes+1 must not overflow
 	if out.Timeout <= 0 {
 		out.Timeout = DefaultTimeout
 	}
@@ -72,9 +71,8 @@ func (p *Policy) withDefaults() Policy {
 	return out
 }
 
-// Check refuses what the envelope itself shows to be refused: by its kind, the
-// type and the size it declares, and its URLs. What it does not declare is seen
-// only by a Fetcher. An error is a *classify.Error.
+// Check refuses media by what the envelope declares: kind, type, size and URLs. Only a
+// Fetcher can check the bytes. An error is a *classify.Error.
 func (p *Policy) Check(m *tasks.Media) error {
 	full := p.withDefaults()
 	return full.check(m)
@@ -89,14 +87,14 @@ func (p *Policy) check(m *tasks.Media) error {
 	}
 	if t := parseType(m.Kind, m.MediaType); t != "" {
 		if !agrees(m.Kind, t) {
-			return rejected("%s is not a type of kind %s", t, m.Kind)
+			return rejected("the media_type is %s, want a type of kind %s", t, m.Kind)
 		}
 		if err := p.takesType(t); err != nil {
 			return err
 		}
 	}
 	if size := max(m.SizeBytes, leastSize(m.Data)); size > p.MaxBytes {
-		return rejected("media of %d bytes is larger than the %d that are taken", size, p.MaxBytes)
+		return rejected("the media has %d bytes, want at most %d", size, p.MaxBytes)
 	}
 	for _, raw := range []string{m.URL, m.ThumbnailURL} {
 		if raw == "" {
@@ -113,7 +111,7 @@ func (p *Policy) check(m *tasks.Media) error {
 	return nil
 }
 
-// leastSize is how many bytes base64 stands for at least.
+// leastSize is the smallest number of bytes that base64 can decode to.
 func leastSize(data string) int64 {
 	return int64(base64.RawStdEncoding.DecodedLen(len(strings.TrimRight(data, "="))))
 }
@@ -122,7 +120,7 @@ func (p *Policy) takesKind(k tasks.MediaKind) error {
 	if len(p.Kinds) == 0 || slices.Contains(p.Kinds, k) {
 		return nil
 	}
-	return rejected("media of kind %s is not taken", k)
+	return rejected("the media is of kind %s, the bridge takes only %s", k, fmt.Sprint(p.Kinds))
 }
 
 func (p *Policy) takesType(mediaType string) error {
@@ -135,10 +133,10 @@ func (p *Policy) takesType(mediaType string) error {
 			return nil
 		}
 	}
-	return rejected("media of type %s is not taken", mediaType)
+	return rejected("the media is of type %s, the bridge takes only %s", mediaType, strings.Join(p.Types, ", "))
 }
 
-// checkURL refuses a URL that must not be fetched, whatever it stands for.
+// checkURL refuses a URL that must not be fetched, before its name is resolved.
 func checkURL(u *url.URL) error {
 	host := u.Hostname()
 	switch {
@@ -149,14 +147,14 @@ func checkURL(u *url.URL) error {
 	case u.User != nil:
 		return rejected("the media's URL holds a user or a password")
 	case disguised(host):
-		return rejected("%s is neither a name nor an IP address as it is usually written", host)
+		return rejected("%s is neither a host name nor an IP address in its usual form", host)
 	}
 	return nil
 }
 
-// disguised is true for a host that ends in a number and yet is no IP address as
-// Go reads it: 2130706433, 0x7f.1, 0177.0.0.1. Some resolvers take it for one, and
-// no name on the internet ends so.
+// disguised is true for a host that ends in a number but is not an IP address for Go, like
+// 2130706433, 0x7f.1 or 0177.0.0.1. Some resolvers read it as one, and no name on the
+// internet ends in a number.
 func disguised(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return false
@@ -169,10 +167,10 @@ func disguised(host string) bool {
 	return last != "" && strings.Trim(last, "0123456789") == ""
 }
 
-// opFetch names the step in errors.
+// opFetch names the operation in errors.
 const opFetch = "fetch"
 
-// rejected is the error of media that will not do, whoever tries again.
+// rejected makes the error for media that a retry cannot help.
 func rejected(format string, args ...any) error {
 	return &classify.Error{
 		Op:     opFetch,

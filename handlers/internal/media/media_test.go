@@ -11,11 +11,11 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// secret stands where errors must not look: in queries and passwords.
+// secret stands in queries and passwords, which errors must not quote.
 const secret = "s3cret"
 
-// wantError checks that err is a fetch's error of a reason, with a part of a text,
-// not ambiguous, and without the secret.
+// wantError checks that err is the error of a fetch with this reason and this part of its
+// text, not ambiguous and without the secret.
 func wantError(t testing.TB, err error, reason classify.Reason, part string) {
 	t.Helper()
 	e, ok := errors.AsType[*classify.Error](err)
@@ -25,22 +25,22 @@ func wantError(t testing.TB, err error, reason classify.Reason, part string) {
 	}
 	v := classify.Classify(err)
 	if v.Reason != reason || v.Ambiguous {
-		t.Errorf("%v is judged %+v, want %s and no doubt", err, v, reason)
+		t.Errorf("%v: got %+v, want %s and not ambiguous", err, v, reason)
 	}
 	if e.Op != "fetch" || e.Sent != classify.SentNo || e.Status != 0 || e.RetryAfter != 0 {
-		t.Errorf("got %+v", e)
+		t.Errorf("got %+v, want the operation fetch, SentNo and no status", e)
 	}
 	if !strings.Contains(err.Error(), part) {
 		t.Errorf("got %q, want %q in it", err, part)
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if strings.Contains(e.Error(), secret) {
-			t.Errorf("%T tells the secret: %v", e, e)
+			t.Errorf("got the %T %v, want it without the secret", e, e)
 		}
 	}
 }
 
-func TestCheckRefusesWhatTheEnvelopeShows(t *testing.T) {
+func TestCheckRefusesWhatTheEnvelopeDeclares(t *testing.T) {
 	const mib = 1 << 20
 	image := tasks.Media{Kind: tasks.Image, URL: "https://cdn.example.com/a.png?t=" + secret}
 	cases := map[string]struct {
@@ -50,39 +50,39 @@ func TestCheckRefusesWhatTheEnvelopeShows(t *testing.T) {
 	}{
 		"a kind that is not taken": {
 			policy: media.Policy{Kinds: []tasks.MediaKind{tasks.Audio, tasks.File}},
-			want:   "kind image is not taken",
+			want:   "of kind image, the bridge takes only [audio file]",
 		},
 		"a type that is not taken": {
 			policy: media.Policy{Types: []string{"image/png", "audio/*"}},
 			change: func(m *tasks.Media) { m.MediaType = "image/gif" },
-			want:   "type image/gif is not taken",
+			want:   "of type image/gif, the bridge takes only image/png, audio/*",
 		},
 		"a type of another kind": {
-			change: func(m *tasks.Media) { m.MediaType = "text/html" }, want: "text/html is not a type of kind image",
+			change: func(m *tasks.Media) { m.MediaType = "text/html" }, want: "the media_type is text/html, want a type of kind image",
 		},
 		"a size over the default": {
-			change: func(m *tasks.Media) { m.SizeBytes = 50*mib + 1 }, want: "52428801 bytes is larger than the 52428800",
+			change: func(m *tasks.Media) { m.SizeBytes = 50*mib + 1 }, want: "52428801 bytes, want at most 52428800",
 		},
 		"a size over the bound": {
 			policy: media.Policy{MaxBytes: 10},
-			change: func(m *tasks.Media) { m.SizeBytes = 11 }, want: "11 bytes is larger than the 10",
+			change: func(m *tasks.Media) { m.SizeBytes = 11 }, want: "11 bytes, want at most 10",
 		},
 		"data over the bound": {
 			policy: media.Policy{MaxBytes: 10},
 			change: func(m *tasks.Media) { m.URL, m.Data = "", base64.StdEncoding.EncodeToString(make([]byte, 11)) },
-			want:   "11 bytes is larger than the 10",
+			want:   "11 bytes, want at most 10",
 		},
 		"another scheme":        {change: setURL("ftp://example.com/a?t=" + secret), want: "neither http nor https"},
 		"a file":                {change: setURL("file:///etc/passwd"), want: "neither http nor https"},
 		"no host":               {change: setURL("http:///a?t=" + secret), want: "no host"},
 		"no URL at all":         {change: setURL("http://e\n.com/" + secret), want: "cannot be read"},
 		"a user in the URL":     {change: setURL("https://u:" + secret + "@example.com/a"), want: "holds a user or a password"},
-		"a decimal address":     {change: setURL("http://2130706433/a"), want: "2130706433 is neither a name nor"},
-		"a hexadecimal address": {change: setURL("http://0x7F000001/a"), want: "neither a name nor"},
-		"hexadecimal parts":     {change: setURL("http://127.0.0.0x1./a"), want: "neither a name nor"},
-		"an octal address":      {change: setURL("http://0177.0.0.1/a"), want: "neither a name nor"},
-		"a short address":       {change: setURL("http://127.1/a"), want: "neither a name nor"},
-		"an address with a dot": {change: setURL("http://127.0.0.1./a"), want: "neither a name nor"},
+		"a decimal address":     {change: setURL("http://2130706433/a"), want: "2130706433 is neither a host name nor"},
+		"a hexadecimal address": {change: setURL("http://0x7F000001/a"), want: "neither a host name nor"},
+		"hexadecimal parts":     {change: setURL("http://127.0.0.0x1./a"), want: "neither a host name nor"},
+		"an octal address":      {change: setURL("http://0177.0.0.1/a"), want: "neither a host name nor"},
+		"a short address":       {change: setURL("http://127.1/a"), want: "neither a host name nor"},
+		"an address with a dot": {change: setURL("http://127.0.0.1./a"), want: "neither a host name nor"},
 		"a user in the thumbnail's URL": {
 			change: func(m *tasks.Media) { m.ThumbnailURL = "https://" + secret + "@example.com/t" },
 			want:   "holds a user or a password",
@@ -108,22 +108,22 @@ func setURL(raw string) func(*tasks.Media) {
 	return func(m *tasks.Media) { m.URL = raw }
 }
 
-func TestCheckLeavesTheRestToTheBytes(t *testing.T) {
+func TestCheckAcceptsWhatOnlyTheBytesCanShow(t *testing.T) {
 	image := tasks.Media{Kind: tasks.Image, URL: "https://cdn.example.com/a.png", ThumbnailURL: "http://[2001:db8::1]:8080/t"}
 	cases := map[string]struct {
 		policy media.Policy
 		change func(*tasks.Media)
 	}{
-		"all that is declared is taken": {
+		"everything declared is taken": {
 			policy: media.Policy{Kinds: []tasks.MediaKind{tasks.Image}, Types: []string{" Image/JPG "}, MaxBytes: 10},
 			change: func(m *tasks.Media) { m.MediaType, m.SizeBytes = "IMAGE/pjpeg; q=1", 10 },
 		},
-		"a family of types":  {media.Policy{Types: []string{"image/*"}}, func(m *tasks.Media) { m.MediaType = "image/avif" }},
-		"all types":          {media.Policy{Types: []string{"*/*"}}, func(m *tasks.Media) { m.MediaType = "image/avif" }},
-		"nothing declared":   {media.Policy{Types: []string{"image/gif"}}, func(*tasks.Media) {}},
-		"a type of nothing":  {media.Policy{Types: []string{"image/gif"}}, func(m *tasks.Media) { m.MediaType = "application/octet-stream" }},
-		"what is no type":    {media.Policy{Types: []string{"image/gif"}}, func(m *tasks.Media) { m.MediaType = "png" }},
-		"anything as a file": {media.Policy{}, func(m *tasks.Media) { m.Kind, m.MediaType = tasks.File, "image/png" }},
+		"a family of types":      {media.Policy{Types: []string{"image/*"}}, func(m *tasks.Media) { m.MediaType = "image/avif" }},
+		"all types":              {media.Policy{Types: []string{"*/*"}}, func(m *tasks.Media) { m.MediaType = "image/avif" }},
+		"nothing declared":       {media.Policy{Types: []string{"image/gif"}}, func(*tasks.Media) {}},
+		"a type for any data":    {media.Policy{Types: []string{"image/gif"}}, func(m *tasks.Media) { m.MediaType = "application/octet-stream" }},
+		"a text that is no type": {media.Policy{Types: []string{"image/gif"}}, func(m *tasks.Media) { m.MediaType = "png" }},
+		"anything as a file":     {media.Policy{}, func(m *tasks.Media) { m.Kind, m.MediaType = tasks.File, "image/png" }},
 		"sound in a container": {
 			media.Policy{Types: []string{"audio/ogg"}},
 			func(m *tasks.Media) { m.Kind, m.MediaType = tasks.Audio, "application/ogg" },

@@ -10,11 +10,11 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// maxName bounds a filename, in bytes: what file systems take.
+// maxName bounds a filename, in bytes, as file systems do.
 const maxName = 255
 
-// extensions of the usual types. Package mime knows more, but not the same on
-// every machine, and not the usual one first.
+// extensions has the file extension of usual types. Package mime differs between machines,
+// and does not put the usual extension first.
 var extensions = map[string]string{
 	"image/avif": ".avif", "image/bmp": ".bmp", "image/gif": ".gif", "image/heic": ".heic", "image/jpeg": ".jpg",
 	"image/png": ".png", "image/svg+xml": ".svg", "image/tiff": ".tiff", "image/webp": ".webp",
@@ -26,8 +26,8 @@ var extensions = map[string]string{
 	"text/csv": ".csv", "text/html": ".html", "text/plain": ".txt", "text/xml": ".xml",
 }
 
-// filename is the name of media as it is sent: the given one, the URL's, or one
-// made of kind and type.
+// filename is the name to send: that of the envelope, or that of the URL, or one made from
+// kind and type.
 func filename(m *tasks.Media, mediaType string) string {
 	if name := cleanName(m.Filename); name != "" {
 		return name
@@ -44,9 +44,9 @@ func filename(m *tasks.Media, mediaType string) string {
 	return string(m.Kind) + ext
 }
 
-// cleanName is a name without folders and without what nobody sees: control
-// characters, line separators, and the marks that turn the direction of a text,
-// which make "gpj.exe" of "exe.jpg". It is empty if nothing is left.
+// cleanName removes folders and invisible characters from a name: control characters, line
+// separators, and the marks that change the direction of text, so that "gpj.exe" cannot
+// look like "exe.jpg". The result may be empty.
 func cleanName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
@@ -59,8 +59,8 @@ func cleanName(name string) string {
 	return trimName(cut(trimName(name)))
 }
 
-// trimName drops spaces at both ends, and dots at the end, which some systems
-// drop themselves. Of the folders "." and ".." nothing is left.
+// trimName drops spaces at both ends, and dots at the end, as some systems do themselves.
+// The folders "." and ".." become empty.
 func trimName(name string) string {
 	return strings.TrimRightFunc(strings.TrimSpace(name), func(r rune) bool {
 		return r == '.' || unicode.IsSpace(r)

@@ -38,7 +38,7 @@ func TestNameIsClean(t *testing.T) {
 	}
 }
 
-func TestMediaHaveAName(t *testing.T) {
+func TestContentHasAFilename(t *testing.T) {
 	data := base64.StdEncoding.EncodeToString(png)
 	for want, m := range map[string]tasks.Media{
 		"given.png":  {Kind: tasks.Image, Data: data, Filename: "a/given.png"},
@@ -67,10 +67,10 @@ func FuzzCleanName(f *testing.F) {
 		got := media.CleanName(name)
 		if !utf8.ValidString(got) || len(got) > 255 || strings.ContainsAny(got, `/\`) || got == "." || got == ".." ||
 			strings.ContainsFunc(got, unicode.IsControl) || got != strings.TrimSpace(got) {
-			t.Errorf("%q: got %q", name, got)
+			t.Errorf("%q: got %q, want a clean name of at most 255 bytes", name, got)
 		}
 		if again := media.CleanName(got); again != got {
-			t.Errorf("%q is cleaned to %q, and that to %q", name, got, again)
+			t.Errorf("%q: got %q for the clean name, want %q again", name, again, got)
 		}
 	})
 }

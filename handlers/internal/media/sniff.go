@@ -10,10 +10,10 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// headSize is how many bytes tell a type.
+// headSize is the number of bytes from which the type is recognized.
 const headSize = 512
 
-// Types that rules below speak of.
+// The types of the rules below.
 const (
 	typeBinary = "application/octet-stream" // anything
 	typeText   = "text/plain"               // any text
@@ -23,7 +23,7 @@ const (
 	typeExec   = "application/x-executable"
 )
 
-// aliases gives types of many names their usual one.
+// aliases maps the other names of a type to its usual name.
 var aliases = map[string]string{
 	"application/x-gzip":           "application/gzip",
 	"application/x-rar-compressed": "application/vnd.rar",
@@ -53,7 +53,7 @@ func usual(t string) string {
 	return t
 }
 
-// signatures are the beginnings of types that net/http does not know.
+// signatures are the first bytes of types that net/http does not know.
 var signatures = []struct {
 	offset int
 	prefix string
@@ -65,7 +65,7 @@ var signatures = []struct {
 	{0, "\xfe\xed\xfa\xcf", typeExec},
 	{0, "\xce\xfa\xed\xfe", typeExec},
 	{0, "\xcf\xfa\xed\xfe", typeExec},
-	{0, "\xca\xfe\xba\xbe", typeExec}, // Java, Mach-O of several machines
+	{0, "\xca\xfe\xba\xbe", typeExec}, // Java, universal Mach-O
 	{0, "fLaC", "audio/flac"},
 	{0, "#!AMR", "audio/amr"},
 	{0, "\xff\xfb", "audio/mpeg"}, // MPEG frames without ID3
@@ -88,15 +88,15 @@ var signatures = []struct {
 	{4, "ftypM4V", "video/mp4"},
 }
 
-// certain are the types whose bytes are always recognized: nothing else is one of
-// them, whatever it is called.
+// certain are the types whose bytes are always recognized: other bytes are never one of
+// them, whatever is declared.
 var certain = []string{
 	"image/png", "image/jpeg", "image/gif", "image/webp",
 	"application/pdf", "application/zip", "application/gzip", "text/html", typeOgg, typeExec,
 }
 
-// containers are types that hold sound or pictures, which the first bytes do not
-// tell, and what they may turn out to be, in the first place for audio and video.
+// containers are the types that hold sound or pictures; the first bytes do not say which.
+// audio and video are the types for these kinds, others are types that may be claimed.
 var containers = map[string]struct {
 	audio, video string
 	others       []string
@@ -107,7 +107,7 @@ var containers = map[string]struct {
 	"video/3gpp": {"audio/3gpp", "video/3gpp", []string{"video/3gpp2", "audio/3gpp2"}},
 }
 
-// sniff tells a type by its first bytes.
+// sniff recognizes a type by its first bytes.
 func sniff(head []byte) string {
 	t, _, _ := strings.Cut(http.DetectContentType(head), ";")
 	t = usual(t)
@@ -128,9 +128,9 @@ func sniff(head []byte) string {
 	return t
 }
 
-// realType is what media are, by their bytes first, then by what the envelope and
-// the host say, as far as the bytes do not contradict it. It refuses media that
-// are not of their kind, and those that the policy does not take.
+// realType is the type of media: that of the bytes, or a more exact one that the envelope or
+// the host declares, if the bytes do not contradict it. It refuses media that are not of
+// their kind, or that the policy does not take.
 func (p *Policy) realType(m *tasks.Media, head []byte, served string) (string, error) {
 	sniffed := sniff(head)
 	actual := forKind(m.Kind, sniffed)
@@ -143,14 +143,14 @@ func (p *Policy) realType(m *tasks.Media, head []byte, served string) (string, e
 	switch {
 	case agrees(m.Kind, actual):
 	case actual == typeBinary:
-		return "", rejected("nothing shows that the media is of kind %s", m.Kind)
+		return "", rejected("the bytes of the media do not show that it is of kind %s", m.Kind)
 	default:
-		return "", rejected("the media lies about its type: it is of kind %s, its bytes are %s", m.Kind, actual)
+		return "", rejected("the media is declared as kind %s, but its bytes are %s", m.Kind, actual)
 	}
 	return actual, p.takesType(actual)
 }
 
-// parseType is a declared type without its parameters, empty if it says nothing.
+// parseType is a declared type without its parameters; it is empty if it says nothing.
 func parseType(kind tasks.MediaKind, declared string) string {
 	t, _, err := mime.ParseMediaType(declared)
 	if err != nil || !strings.Contains(t, "/") || len(t) > maxName {
@@ -162,7 +162,7 @@ func parseType(kind tasks.MediaKind, declared string) string {
 	return forKind(kind, t)
 }
 
-// forKind is what a container holds in media of a kind.
+// forKind is the type of a container in media of a kind.
 func forKind(kind tasks.MediaKind, t string) string {
 	c, ok := containers[t]
 	switch {
@@ -174,7 +174,7 @@ func forKind(kind tasks.MediaKind, t string) string {
 	return t
 }
 
-// kindOf is the kind of media of a type.
+// kindOf is the kind that a type belongs to.
 func kindOf(t string) tasks.MediaKind {
 	switch family, _, _ := strings.Cut(t, "/"); family {
 	case "image":
@@ -187,12 +187,12 @@ func kindOf(t string) tasks.MediaKind {
 	return tasks.File
 }
 
-// agrees is true if media of a type can be of a kind. Anything can be a file.
+// agrees is true if media of a type can be of a kind. Any type can be a file.
 func agrees(kind tasks.MediaKind, t string) bool {
 	return kind == tasks.File || kind == kindOf(t)
 }
 
-// refines is true if bytes that look like sniffed can be what is claimed.
+// refines is true if bytes of the sniffed type can be of the claimed type.
 func refines(claim, sniffed string) bool {
 	if claim == sniffed {
 		return true

@@ -11,8 +11,8 @@ import (
 	"github.com/outgate/outgate/classify"
 )
 
-// spool is a file that is gone when nobody has it open, where the system allows
-// that: so a crash leaves nothing behind.
+// spool is a file without a name, if the system allows that: it is gone when it is closed,
+// so a crash leaves nothing behind.
 type spool struct {
 	file  *os.File
 	size  int64
@@ -33,25 +33,25 @@ func newSpool(dir string) (*spool, error) {
 	})}, nil
 }
 
-// fill writes what is read, which must not be more than limit.
+// fill writes what it reads. More than limit bytes are an error.
 func (s *spool) fill(r io.Reader, limit int64) error {
 	n, err := io.Copy(s.file, io.LimitReader(r, limit+1))
 	if err != nil {
 		return diskError(err)
 	}
 	if n > limit {
-		return rejected("the media is larger than the %d bytes that are taken", limit)
+		return rejected("the media is larger than the %d bytes that the bridge takes", limit)
 	}
 	s.size = n
 	return nil
 }
 
-// open reads from the start, beside all other readers.
+// open returns a reader from the start that is independent of other readers.
 func (s *spool) open() (io.ReadCloser, error) {
 	return io.NopCloser(io.NewSectionReader(s.file, 0, s.size)), nil
 }
 
-// source remembers why a reader failed, to tell that from a failed write.
+// source remembers why a reader failed, to tell a failed read from a failed write.
 type source struct {
 	r   io.Reader
 	err error
@@ -65,11 +65,10 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// diskError may be another one, or none, a moment later. It does not tell where
-// the file was.
+// diskError makes a retryable error. It does not hold the path of the file.
 func diskError(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}
-	return &classify.Error{Op: opFetch, Sent: classify.SentNo, Err: fmt.Errorf("keep media on disk: %w", err)}
+	return &classify.Error{Op: opFetch, Sent: classify.SentNo, Err: fmt.Errorf("store media on disk: %w", err)}
 }

@@ -28,7 +28,7 @@ func wantEmpty(t testing.TB, dir string) {
 	t.Helper()
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) > 0 {
-		t.Errorf("left in the folder: %v, %v", files, err)
+		t.Errorf("got %v, %v; want an empty folder", files, err)
 	}
 }
 
@@ -41,7 +41,7 @@ func TestDownloadLeavesNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if runtime.GOOS != "windows" {
-		wantEmpty(t, dir) // while it is in use: a crash leaves nothing
+		wantEmpty(t, dir) // Also while it is in use, so a crash leaves nothing.
 	}
 	r, err := c.Open()
 	if err != nil {
@@ -51,18 +51,18 @@ func TestDownloadLeavesNoFile(t *testing.T) {
 	release()
 	wantEmpty(t, dir)
 	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, fs.ErrClosed) {
-		t.Errorf("read after the release: %v", err)
+		t.Errorf("got %v for a read after the release, want %v", err, fs.ErrClosed)
 	}
 }
 
-func TestFailureOfTheDiskIsTriedAgain(t *testing.T) {
+func TestFailureOfTheDiskIsRetryable(t *testing.T) {
 	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(png) })
 	dir := filepath.Join(t.TempDir(), secret)
 	f := media.NewFetcher(media.Policy{AllowPrivate: true, Dir: dir})
 	_, _, err := f.Fetch(t.Context(), &tasks.Media{Kind: tasks.Image, URL: base})
-	wantError(t, err, classify.ReasonUnknown, "keep media on disk: no such file or directory")
+	wantError(t, err, classify.ReasonUnknown, "store media on disk: no such file or directory")
 	if !classify.Classify(err).Retryable() {
-		t.Error("a folder that is missing is final")
+		t.Error("got a final error for a missing folder, want a retryable one")
 	}
 
 	readOnly, err := os.Open(os.DevNull)
@@ -71,8 +71,8 @@ func TestFailureOfTheDiskIsTriedAgain(t *testing.T) {
 	}
 	defer readOnly.Close()
 	err = media.FillFile(readOnly, strings.NewReader("media"), 10)
-	wantError(t, err, classify.ReasonUnknown, "keep media on disk: ")
+	wantError(t, err, classify.ReasonUnknown, "store media on disk: ")
 	if strings.Contains(err.Error(), os.DevNull) || errors.Is(err, io.EOF) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want the error of the write without a path", err)
 	}
 }
