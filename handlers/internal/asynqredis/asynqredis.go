@@ -13,22 +13,22 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// Config says what a client is for.
+// Config configures a Client.
 type Config struct {
 	Scheme partition.Scheme
-	// Concurrency is how many handlers the server of one partition has.
+	// Concurrency is the number of handlers in the server of one partition.
 	Concurrency int
-	// Worker names this worker, and Attempt makes a new name for an attempt.
+	// Worker names this worker; Attempt makes a new token for an attempt.
 	Worker  string
 	Attempt func() string
-	// Exact is true if fresh envelopes must not be begun as they are taken.
+	// Exact is true if a fresh envelope must not be marked as in flight when it is taken.
 	Exact bool
 }
 
 // Client is the Redis client of all asynq servers of one worker.
 type Client struct {
 	redis.UniversalClient
-	// Partitions are the prefetch buffers, by partition.
+	// Partitions has the prefetch buffer of each partition.
 	Partitions []Partition
 
 	queues  map[string]int // pending key -> partition
@@ -42,14 +42,15 @@ type Client struct {
 	released map[string]time.Time // by task id
 }
 
-// maxPrefetch bounds how many tasks one worker takes before another may.
+// maxPrefetch is the largest number of tasks that a worker takes at a time, so that other
+// workers get some too.
 const maxPrefetch = 32
 
-// scheduledPoll is how often asynq's forwarder may look at scheduled tasks. Parked ones
-// are never due, so it can only find what somebody scheduled by hand.
+// scheduledPoll is how often asynq's forwarder may look at scheduled tasks. Parked tasks
+// are never due, so it finds only tasks that somebody scheduled by hand.
 const scheduledPoll = 10 * time.Second
 
-// IdlePoll bounds how long an empty queue is taken to be empty without a wake.
+// IdlePoll is how long a fetch waits for a wake before it reports an empty queue.
 const IdlePoll = time.Second
 
 // New returns a client that passes commands on to rdb.
@@ -67,17 +68,17 @@ func New(rdb redis.UniversalClient, cfg Config) *Client {
 	return c
 }
 
-// SetExact says whether fresh envelopes must not be begun as they are taken.
+// SetExact sets Config.Exact.
 func (c *Client) SetExact(exact bool) { c.exact.Store(exact) }
 
-// Release has asynq's next acknowledgement of a task answered here.
+// Release makes the client answer asynq's next acknowledgement of a task itself.
 func (c *Client) Release(id string) {
 	c.mu.Lock()
 	c.released[id] = time.Now()
 	c.mu.Unlock()
 }
 
-// Forget drops releases that asynq never acknowledged: it had lost the lease.
+// Forget drops releases from before a time: asynq lost the lease and never acknowledged.
 func (c *Client) Forget(before time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +89,7 @@ func (c *Client) Forget(before time.Time) {
 	}
 }
 
-// Wake tells the fetcher of a partition that there is something to fetch.
+// Wake tells the fetcher of a partition that there is a task to fetch.
 func (c *Client) Wake(index int) {
 	select {
 	case c.Partitions[index].wake <- struct{}{}:
@@ -96,10 +97,10 @@ func (c *Client) Wake(index int) {
 	}
 }
 
-// StopFetching lets waiting fetchers go, so that the servers can stop.
+// StopFetching ends the wait of all fetchers, so that the servers can stop.
 func (c *Client) StopFetching() { c.once.Do(func() { close(c.stop) }) }
 
-// EvalSha implements redis.Scripter; all of asynq's scripts come this way.
+// EvalSha implements redis.Scripter; all of asynq's scripts run through it.
 func (c *Client) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	if index, ok := c.dequeues(keys); ok {
 		return c.fetch(ctx, &c.Partitions[index])
@@ -120,7 +121,7 @@ func (c *Client) EvalSha(ctx context.Context, sha string, keys []string, args ..
 	return cmd
 }
 
-// dequeues knows asynq's dequeue by its keys: pending, paused, active, lease.
+// dequeues recognizes asynq's dequeue by its keys: pending, paused, active, lease.
 func (c *Client) dequeues(keys []string) (int, bool) {
 	if len(keys) != 4 || !strings.HasSuffix(keys[1], ":paused") {
 		return 0, false
@@ -129,7 +130,7 @@ func (c *Client) dequeues(keys []string) (int, bool) {
 	return index, ok
 }
 
-// forwards knows asynq's forwarder by its keys: retry or scheduled, pending.
+// forwards recognizes asynq's forwarder by its keys: retry or scheduled, pending.
 func (c *Client) forwards(keys []string) (int, bool) {
 	if len(keys) != 2 {
 		return 0, false
@@ -138,6 +139,7 @@ func (c *Client) forwards(keys []string) (int, bool) {
 	return index, ok
 }
 
+// acknowledges recognizes the acknowledgement of a released task by the task's key.
 func (c *Client) acknowledges(keys []string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,8 +158,8 @@ func (c *Client) acknowledges(keys []string) bool {
 	return false
 }
 
-// fetch answers asynq's dequeue with the next task of the buffer. It takes more if the
-// buffer is empty, and waits, bounded, if there are none to take.
+// fetch answers asynq's dequeue with the next task of the buffer. If the buffer is empty,
+// it takes more; if there are none to take, it waits for at most IdlePoll.
 func (c *Client) fetch(ctx context.Context, p *Partition) *redis.Cmd {
 	timer := time.NewTimer(IdlePoll)
 	defer timer.Stop()
@@ -173,7 +175,7 @@ func (c *Client) fetch(ctx context.Context, p *Partition) *redis.Cmd {
 			continue
 		}
 		if err != nil {
-			timer.Reset(100 * time.Millisecond) // asynq would ask an absent Redis in a busy loop
+			timer.Reset(100 * time.Millisecond) // else asynq would retry in a busy loop
 		}
 		select {
 		case <-p.wake:
@@ -195,7 +197,7 @@ func answer(ctx context.Context, value any, err error) *redis.Cmd {
 	return cmd
 }
 
-// Requeue gives back what asynq, now stopped, did not fetch.
+// Requeue gives back the buffered tasks that asynq did not fetch before it stopped.
 func (c *Client) Requeue(ctx context.Context) error {
 	var all error
 	for i := range c.Partitions {

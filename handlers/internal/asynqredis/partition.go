@@ -9,15 +9,15 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// Partition is the prefetch buffer of one partition. Only the fetcher of its asynq
-// server takes from it.
+// Partition is the prefetch buffer of one partition. Only the fetcher of its asynq server
+// takes from it.
 type Partition struct {
 	Lines *partition.Lines
-	// Free is how many handlers of the server are free.
+	// Free is the number of free handlers of the server.
 	Free atomic.Int64
 
 	wake chan struct{}
-	// asked names the take that got no answer yet. Only the fetcher uses it.
+	// asked names the take that has no answer yet. Only the fetcher uses it.
 	asked   string
 	askedAt time.Time
 	// scheduledAt is when asynq last looked at scheduled tasks. Only the forwarder uses it.
@@ -25,7 +25,7 @@ type Partition struct {
 
 	mu     sync.Mutex
 	buffer []partition.Taken
-	tokens map[string]string // by task id: attempts begun as they were taken
+	tokens map[string]string // by task id: the attempts that were marked when taken
 }
 
 func (p *Partition) init(lines *partition.Lines, concurrency int) {
@@ -42,11 +42,12 @@ func (p *Partition) looksAtScheduled() bool {
 	return true
 }
 
-// askAgain is how long a worker asks again for what it may have been given. It ends
-// well before the leases do, when another worker may have it.
+// askAgain is how long a worker repeats a take that got no answer. It is well shorter than
+// a lease: after that another worker may have the tasks.
 const askAgain = 15 * time.Second
 
-// request names a take: anew, or as the last one that got no answer.
+// request returns a new name for a take, or the name of the last one if that got no
+// answer.
 func (p *Partition) request(name func() string) string {
 	if p.asked == "" || time.Since(p.askedAt) > askAgain {
 		p.asked, p.askedAt = name()+".", time.Now()
@@ -82,7 +83,8 @@ func (p *Partition) next() (string, bool) {
 	return message, true
 }
 
-// Token is the attempt that was begun as the task was taken; empty means none was.
+// Token returns, once, the token of the attempt that was marked when the task was taken;
+// empty means none was.
 func (p *Partition) Token(id string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
