@@ -1,6 +1,6 @@
-// Package breaker is the circuit breaker of bridges: three fatal errors in a row
-// suspend a bridge on all workers. Its heads are then held, but for a probe at
-// intervals; the first probe that is delivered, or an operator, resumes it.
+// Package breaker is the circuit breaker of bridges: three fatal errors in a row suspend a
+// bridge on all workers. While it is suspended its heads wait, and one head at intervals
+// is sent as a probe. The first probe that is delivered, or an operator, resumes the bridge.
 package breaker
 
 import (
@@ -21,18 +21,18 @@ import (
 )
 
 const (
-	suspendAfter = 3
+	suspendAfter = 3 // fatal errors in a row
 	probeEvery   = 15 * time.Second
-	probeTold    = time.Hour
+	probeTold    = time.Hour // between two events of failed probes
 	holdAtLeast  = 5 * time.Second
 	holdSpread   = 5000 // ms
 )
 
-// Breaker holds the heads of bridges whose credential broke.
+// Breaker is the circuit breaker of all bridges of a worker.
 type Breaker struct {
 	rdb redis.UniversalClient
 	log *zap.Logger
-	// up tells the metrics whether a bridge delivers.
+	// up reports to the metrics whether a bridge delivers.
 	up func(bridge string, up bool)
 
 	mu        sync.RWMutex
@@ -40,14 +40,14 @@ type Breaker struct {
 	fatals    map[string]bool
 }
 
-// New returns a breaker. Until Refresh nothing is suspended.
+// New returns a breaker. No bridge is suspended until Refresh.
 func New(rdb redis.UniversalClient, log *zap.Logger, up func(bridge string, up bool)) *Breaker {
 	return &Breaker{
 		rdb: rdb, log: log, up: up, suspended: make(map[string]ops.Suspension), fatals: make(map[string]bool),
 	}
 }
 
-// Refresh reads what all workers know of these bridges.
+// Refresh reads the suspensions, which all workers share.
 func (b *Breaker) Refresh(ctx context.Context, bridges []string) error {
 	suspended, fatals, err := ops.ReadSuspensions(ctx, b.rdb)
 	if err != nil {
@@ -63,8 +63,8 @@ func (b *Breaker) Refresh(ctx context.Context, bridges []string) error {
 	return nil
 }
 
-// Hold says how long a head of a bridge has to wait, zero for not at all, and
-// whether it is the probe of a suspended bridge.
+// Hold returns how long a head of a bridge must wait, zero if it need not, and whether it
+// is the probe of a suspended bridge.
 func (b *Breaker) Hold(ctx context.Context, bridge, id string) (time.Duration, bool) {
 	b.mu.RLock()
 	s, suspended := b.suspended[bridge]
@@ -80,19 +80,18 @@ func (b *Breaker) Hold(ctx context.Context, bridge, id string) (time.Duration, b
 	return HoldFor(id), false
 }
 
-// HoldFor spreads the heads of a suspended bridge over time.
+// HoldFor is how long a head of a suspended bridge waits; it spreads the heads over time.
 func HoldFor(id string) time.Duration { return holdAtLeast + Jitter(id, holdSpread) }
 
-// Jitter spreads n milliseconds over ids, the same for the same id.
+// Jitter is a delay below n milliseconds that depends on the id only.
 func Jitter(id string, n int64) time.Duration {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
 	return time.Duration(int64(h.Sum32())%n) * time.Millisecond
 }
 
-// Fatal counts a fatal error, and suspends the bridge after three in a row. It
-// answers true if the envelope has to be held: its send was under way as the bridge
-// was suspended.
+// Fatal counts a fatal error, and suspends the bridge after three in a row. It returns true
+// if the envelope must be held, because the bridge was suspended during its send.
 func (b *Breaker) Fatal(ctx context.Context, bridge string, v classify.Verdict) bool {
 	b.mu.Lock()
 	b.fatals[bridge] = true
@@ -110,8 +109,8 @@ func (b *Breaker) Fatal(ctx context.Context, bridge string, v classify.Verdict) 
 	return n > suspendAfter
 }
 
-// ProbeFailed tells that a probe showed that the bridge is still broken. The first
-// probe follows the suspension at once, and is no news.
+// ProbeFailed publishes an event: the bridge is still broken. It skips the first probe,
+// which follows the suspension at once.
 func (b *Breaker) ProbeFailed(ctx context.Context, bridge string, v classify.Verdict) {
 	b.mu.RLock()
 	since := b.suspended[bridge].SinceMS
@@ -125,15 +124,15 @@ func (b *Breaker) ProbeFailed(ctx context.Context, bridge string, v classify.Ver
 	}
 }
 
-// ProbeNow lets the next head of a bridge be its probe: its credential may be new.
+// ProbeNow makes the next head of a bridge its probe, since its credential may be new.
 func (b *Breaker) ProbeNow(ctx context.Context, bridge string) error {
 	if err := b.rdb.Del(ctx, ops.ProbeKey(bridge)).Err(); err != nil {
-		return fmt.Errorf("let bridge %s be probed: %w", bridge, err)
+		return fmt.Errorf("probe bridge %s: %w", bridge, err)
 	}
 	return nil
 }
 
-// Delivered ends a row of fatal errors, and a suspension if this was its probe.
+// Delivered ends a row of fatal errors, and a suspension by the gateway.
 func (b *Breaker) Delivered(ctx context.Context, bridge string) {
 	b.mu.RLock()
 	s, suspended := b.suspended[bridge]
@@ -159,7 +158,7 @@ func (b *Breaker) Delivered(ctx context.Context, bridge string) {
 	}
 }
 
-// suspend leaves a suspension that stands as it is: an operator's has no probes.
+// suspend does not replace an existing suspension: one by an operator has no probes.
 func (b *Breaker) suspend(ctx context.Context, bridge string, s ops.Suspension) (bool, error) {
 	record, err := json.Marshal(s)
 	if err != nil {
@@ -184,7 +183,7 @@ func (b *Breaker) tell(ctx context.Context, e ops.Event) {
 	}
 }
 
-// inWords is a verdict in the words of an event.
+// inWords is a verdict as the text of an event.
 func inWords(v classify.Verdict) string {
 	text := v.Provider.Message
 	if v.Provider.Status > 0 {

@@ -1,7 +1,6 @@
-// Package fakes is what the fake providers of the channels have in common: the
-// rooms with what stands in them, limits that are enforced, and replies that are
-// lost. A fake is an http.Handler; it stands in for a provider in tests and in
-// "outgate dev --fake".
+// Package fakes is the common part of the fake providers of the channels: rooms with
+// their messages, enforced limits, and lost replies. A fake is an http.Handler. It
+// stands in for a provider in tests and in "outgate dev --fake".
 package fakes
 
 import (
@@ -13,25 +12,25 @@ import (
 	"time"
 )
 
-// Message is what stands in a room.
+// Message is a message in a room.
 type Message struct {
 	ID, Room, Thread, ReplyTo string
 	Text, Format              string
-	// Token is the idempotency token it was sent with, empty for none.
+	// Token is the idempotency token that it was sent with; it may be empty.
 	Token string
-	// Media is the name of a file or its address, and Bytes how large a file is.
+	// Media is the name or the address of a file, and Bytes is the file's size.
 	Media string
 	Bytes int64
-	// Edits counts the changes, and Deleted is true once it was taken back.
+	// Edits counts the changes; Deleted is true after the message was deleted.
 	Edits   int
 	Deleted bool
 	At      time.Time
 }
 
-// Counts is what became of the requests.
+// Counts counts requests by their result.
 type Counts struct {
-	// Requests are all of them; Throttled those answered "too many", Refused those
-	// answered with another error, Lost those accepted whose reply was lost.
+	// Requests are all requests. Throttled were answered with "too many requests", Refused
+	// with another error; Lost were accepted, but their reply was lost.
 	Requests, Throttled, Refused, Lost int
 }
 
@@ -41,8 +40,8 @@ type Limit struct {
 	Window time.Duration
 }
 
-// Base is the part of a fake that all have. The zero value is ready. Its methods
-// may be called from many goroutines.
+// Base is the common part of all fakes. The zero value is ready. Its methods are safe for
+// concurrent use.
 type Base struct {
 	mu     sync.Mutex
 	next   int64
@@ -53,8 +52,8 @@ type Base struct {
 	lose   int
 }
 
-// Post adds a message to its room, gives it a number, "1" for the first of all, and
-// returns it. Where id is not nil it makes the id of the number.
+// Post adds a message to its room and returns it. Its id is a number that counts all
+// messages from "1" on, or what id makes of the number if id is not nil.
 func (b *Base) Post(m Message, id func(n int64) string) Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,8 +70,8 @@ func (b *Base) Post(m Message, id func(n int64) string) Message {
 	return m
 }
 
-// Change finds a message and changes it; the answer is false where the room has
-// none of that id, or it was deleted.
+// Change finds a message and changes it. It returns false if the room has no message with
+// this id, or if that was deleted.
 func (b *Base) Change(room, id string, change func(*Message)) (Message, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,7 +95,7 @@ func (b *Base) Find(room string, is func(*Message) bool) (Message, bool) {
 	return Message{}, false
 }
 
-// Messages are what stands in a room, in order, without what was deleted.
+// Messages are the messages of a room in order, without the deleted ones.
 func (b *Base) Messages(room string) []Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,7 +108,7 @@ func (b *Base) Messages(room string) []Message {
 	return messages
 }
 
-// Lines are what stands in a room, for people.
+// Lines are the messages of a room as lines for people to read.
 func (b *Base) Lines(room string) []string {
 	var lines []string
 	for _, m := range b.Messages(room) {
@@ -125,7 +124,7 @@ func (b *Base) Lines(room string) []string {
 	return lines
 }
 
-// Rooms are the rooms that were written to, sorted.
+// Rooms are the rooms that have had messages, sorted.
 func (b *Base) Rooms() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -137,7 +136,7 @@ func (b *Base) Rooms() []string {
 	return rooms
 }
 
-// Counts is what became of the requests so far.
+// Counts are the counts so far.
 func (b *Base) Counts() Counts {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -151,8 +150,8 @@ func (b *Base) Count(change func(*Counts)) {
 	change(&b.counts)
 }
 
-// Take asks for a place in every window of a key, and takes it in all or in none.
-// Where one is full it answers how long until it is not.
+// Take takes a place in every window of a key, or in none. If a window is full, it returns
+// how long to wait.
 func (b *Base) Take(key string, limits []Limit) (wait time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -183,8 +182,8 @@ func (b *Base) Lose(n int) {
 	b.lose = n
 }
 
-// Lost ends the connection of an accepted request whose reply is to be lost; it
-// answers false for one that is to be answered.
+// Lost ends the connection of an accepted request if its reply must be lost. It returns
+// false if the request must be answered.
 func (b *Base) Lost(w http.ResponseWriter) bool {
 	b.mu.Lock()
 	lost := b.lose > 0

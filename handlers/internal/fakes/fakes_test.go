@@ -12,33 +12,33 @@ import (
 	"github.com/outgate/outgate/handlers/internal/fakes"
 )
 
-func TestARoomHoldsWhatWasPostedAndNotTakenBack(t *testing.T) {
+func TestARoomHoldsTheMessagesThatWereNotDeleted(t *testing.T) {
 	t.Parallel()
 	var b fakes.Base
 	first := b.Post(fakes.Message{Room: "b", Text: "one"}, nil)
 	second := b.Post(fakes.Message{Room: "b", Text: "two", Media: "a.gif"}, func(int64) string { return "m2" })
 	b.Post(fakes.Message{Room: "a", Text: "three"}, nil)
 	if first.ID != "1" || second.ID != "m2" {
-		t.Errorf("ids %s, %s", first.ID, second.ID)
+		t.Errorf("got the ids %s and %s, want 1 and m2", first.ID, second.ID)
 	}
 	if _, ok := b.Change("a", "m2", func(*fakes.Message) {}); ok {
-		t.Error("a message is found in another room")
+		t.Error("got a message of another room, want none")
 	}
 	if m, ok := b.Change("b", "m2", func(m *fakes.Message) { m.Edits++ }); !ok || m.Edits != 1 {
-		t.Errorf("changed %+v, %t", m, ok)
+		t.Errorf("got %+v, %t, want one edit", m, ok)
 	}
 	if diff := cmp.Diff([]string{`1  "one"`, `m2  "two"  with "a.gif"  (edited)`}, b.Lines("b")); diff != "" {
 		t.Error(diff)
 	}
 	b.Change("b", "1", func(m *fakes.Message) { m.Deleted = true })
 	if _, ok := b.Change("b", "1", func(*fakes.Message) {}); ok || len(b.Messages("b")) != 1 {
-		t.Error("a message that was taken back is there")
+		t.Errorf("got a change %t and %d messages after a delete, want false and 1", ok, len(b.Messages("b")))
 	}
 	if m, ok := b.Find("b", func(m *fakes.Message) bool { return m.Text == "two" }); !ok || m.ID != "m2" {
-		t.Errorf("found %+v, %t", m, ok)
+		t.Errorf("got %+v, %t, want m2", m, ok)
 	}
 	if _, ok := b.Find("c", func(*fakes.Message) bool { return true }); ok {
-		t.Error("something is found in an empty room")
+		t.Error("got a message in an empty room, want none")
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, b.Rooms()); diff != "" {
 		t.Error(diff)
@@ -53,7 +53,7 @@ func TestALimitIsKeptInAnyWindow(t *testing.T) {
 		for i, want := range []time.Duration{0, 0, 600 * time.Millisecond, 0, 58 * time.Second} {
 			wait, ok := b.Take("k", limits)
 			if wait != want || ok != (want == 0) {
-				t.Errorf("place %d: wait %s, %t, want %s", i, wait, ok, want)
+				t.Errorf("place %d: got a wait of %s, %t, want %s", i, wait, ok, want)
 			}
 			switch i {
 			case 1:
@@ -63,7 +63,7 @@ func TestALimitIsKeptInAnyWindow(t *testing.T) {
 			}
 		}
 		if wait, ok := b.Take("other", limits); wait != 0 || !ok {
-			t.Errorf("another key waits %s", wait)
+			t.Errorf("got a wait of %s, %t for another key, want none", wait, ok)
 		}
 	})
 }
@@ -80,7 +80,7 @@ func TestALostReplyEndsItsConnection(t *testing.T) {
 	defer server.Close()
 	if resp, err := http.Get(server.URL); err == nil {
 		_ = resp.Body.Close()
-		t.Error("the first is answered")
+		t.Error("got an answer to the first request, want none")
 	}
 	resp, err := http.Get(server.URL)
 	if err != nil {
@@ -89,6 +89,6 @@ func TestALostReplyEndsItsConnection(t *testing.T) {
 	_ = resp.Body.Close()
 	b.Count(func(c *fakes.Counts) { c.Requests = 2 })
 	if got := b.Counts(); got != (fakes.Counts{Requests: 2, Lost: 1}) {
-		t.Errorf("counts %+v", got)
+		t.Errorf("got the counts %+v, want 2 requests, 1 lost", got)
 	}
 }

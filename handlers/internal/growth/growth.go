@@ -1,8 +1,8 @@
 //go:build unix
 
-// Package growth tells whether work takes as much longer as its input is, or far longer.
+// Package growth checks whether the time of some work is linear in the size of its input.
 //
-// It is imported from tests only.
+// Only tests import it.
 package growth
 
 import (
@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// Steep is true if sixteen times the work takes far more than sixteen times as long:
-// with its square it would be 256 times.
-// The shortest of a few times counts.
+// Steep is true if sixteen times the input takes far more than sixteen times as long; work
+// of quadratic time would take 256 times as long. The shortest of a few runs counts.
 func Steep(work func(size int)) bool {
 	const size = 4 << 10
 	once, more := time.Hour, time.Hour
@@ -30,7 +29,7 @@ func Steep(work func(size int)) bool {
 	return true
 }
 
-// spent is the processor time of this process, which other processes do not change.
+// spent is the CPU time of this process: other processes do not change it.
 func spent() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {

@@ -8,15 +8,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Slots says what the places of this worker are used for. It is counted as a delivery
-// comes and goes, by partition, so that no two of them share a number.
+// Slots says what the handlers of this worker do. Each partition has its own counters, so
+// that partitions do not contend for one.
 type Slots struct {
 	desc *prometheus.Desc
 	uses []slotUse // by partition
 }
 
-// slotUse counts the deliveries of one partition that are being sent, and those that
-// wait for a limit.
+// slotUse counts the deliveries of one partition: calling counts those that are being sent,
+// waiting those that wait for a limit.
 type slotUse struct {
 	free             *atomic.Int64
 	all              int64
@@ -46,42 +46,41 @@ func (g *Slots) Collect(ch chan<- prometheus.Metric) {
 		idle, all = idle+u.free.Load(), all+u.all
 		calling, waiting = calling+u.calling.Load(), waiting+u.waiting.Load()
 	}
-	// They are not read in one moment.
+	// The counters are not read at the same moment, so the sum may be off.
 	other := max(0, all-idle-calling-waiting)
 	for state, n := range map[string]int64{"idle": idle, "calling": calling, "waiting": waiting, "other": other} {
 		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(n), state)
 	}
 }
 
-// Calling counts a request to a provider; its answer ends it.
+// Calling counts a request to a provider until done is called.
 func (g *Slots) Calling(index int) (done func()) {
 	calling := &g.uses[index].calling
 	calling.Add(1)
 	return func() { calling.Add(-1) }
 }
 
-// Waiting counts a wait for the limiter, until it is done.
+// Waiting counts a wait for the limiter until done is called.
 func (g *Slots) Waiting(index int) (done func()) {
 	waiting := &g.uses[index].waiting
 	waiting.Add(1)
 	return func() { waiting.Add(-1) }
 }
 
-// Ahead says how far ahead the limiter gives out slots, as this worker was last
-// told: by itself it comes to zero.
+// Ahead says how far ahead the limiter gives out slots, as this worker last heard. It falls
+// to zero by itself.
 type Ahead struct {
 	desc *prometheus.Desc
-	// bridges holds an *ahead each.
+	// bridges has an *ahead for each bridge.
 	bridges sync.Map
 }
 
-// ahead is the latest time that a send over a bridge was told to wait for, in unix
-// nanoseconds.
+// ahead is the latest time that a send over a bridge must wait for, in unix nanoseconds.
 type ahead struct{ until atomic.Int64 }
 
 func newAhead() *Ahead {
 	return &Ahead{desc: prometheus.NewDesc("outgate_ratelimit_ahead_seconds",
-		"How long a send over the bridge has to wait for its limits, as this worker was last told.", []string{"bridge"}, nil)}
+		"How long a send over the bridge must wait for its limits, as this worker last heard.", []string{"bridge"}, nil)}
 }
 
 func (g *Ahead) of(bridge string) *ahead {
@@ -92,7 +91,7 @@ func (g *Ahead) of(bridge string) *ahead {
 	return a.(*ahead)
 }
 
-// Note notes how long a send over a bridge was told to wait.
+// Note notes how long a send over a bridge must wait.
 func (g *Ahead) Note(bridge string, wait time.Duration) { g.of(bridge).note(wait) }
 
 func (a *ahead) note(wait time.Duration) {

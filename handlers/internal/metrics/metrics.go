@@ -1,6 +1,6 @@
-// Package metrics is what one worker counts itself. The figures add up over workers;
-// what is read from Redis is in package collector, and docs/telemetry.md says what
-// both mean.
+// Package metrics has the metrics that one worker counts itself; they add up over workers.
+// Package collector has the metrics that are read from Redis. docs/telemetry.md describes
+// both.
 package metrics
 
 import (
@@ -16,12 +16,12 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// Metrics are the figures of one worker.
+// Metrics are the metrics of one worker.
 type Metrics struct {
 	Retries, Ambiguous, LimitWaits, Slowed *prometheus.CounterVec
 	Fenced                                 *prometheus.CounterVec
 	LimitWait                              prometheus.Observer
-	// QueueWait is by partition.
+	// QueueWait has one histogram for each partition.
 	QueueWait []prometheus.Observer
 	Slots     *Slots
 	Ahead     *Ahead
@@ -37,7 +37,7 @@ type Metrics struct {
 var (
 	categories = []classify.Category{classify.Retryable, classify.Terminal, classify.Fatal}
 	mendings   = []string{"recovered", "ghost", "head", "line"}
-	// retried are the reasons that what is made again fails for, but for rare ones.
+	// retried are the frequent reasons of retries.
 	retried = []classify.Reason{
 		classify.ReasonRateLimited, classify.ReasonTimeout, classify.ReasonConnectionFailed,
 		classify.ReasonConnectionLost, classify.ReasonUnavailable,
@@ -45,16 +45,15 @@ var (
 )
 
 var (
-	// Seconds from a millisecond to hours: a queue may be long, a retry far.
+	// From a millisecond to hours: queues may be long, and retries late.
 	seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200}
-	// A call to Redis takes a fraction of a millisecond, and seconds where it is in
-	// trouble.
+	// A call to Redis takes a fraction of a millisecond, or seconds if Redis is in trouble.
 	callSeconds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
 	triesUpTo   = []float64{1, 2, 3, 5, 8, 13, 21}
 )
 
-// Native says how a histogram is kept as a native one beside its classic buckets:
-// each bucket a tenth wider than the one before it, no more than a hundred of them.
+// Native makes a histogram native beside its classic buckets: at most a hundred buckets,
+// each a tenth wider than the one before it.
 func Native(o prometheus.HistogramOpts) prometheus.HistogramOpts {
 	o.NativeHistogramBucketFactor = 1.1
 	o.NativeHistogramMaxBucketNumber = 100
@@ -62,7 +61,7 @@ func Native(o prometheus.HistogramOpts) prometheus.HistogramOpts {
 	return o
 }
 
-// made makes metrics, and keeps them for the registry.
+// made makes metrics and keeps them for the registry.
 type made struct{ all []prometheus.Collector }
 
 func (r *made) counter(name, help string, labels ...string) *prometheus.CounterVec {
@@ -79,37 +78,37 @@ func (r *made) histogram(name, help string, buckets []float64, labels ...string)
 	return h
 }
 
-// Config says what is counted.
+// Config says what to count.
 type Config struct {
-	// Partitions are the free handlers of each partition, of Concurrency each.
+	// Partitions has the number of free handlers of each partition, out of Concurrency.
 	Partitions  []*atomic.Int64
 	Concurrency int
-	// Bridges begin their series at zero.
+	// Bridges are the bridges whose series begin at zero.
 	Bridges []string
 }
 
-// New makes the figures. They are one prometheus.Collector.
+// New makes the metrics. They are one prometheus.Collector.
 func New(cfg Config) *Metrics {
 	r := &made{}
 	m := &Metrics{
 		deliveries:      r.counter("deliveries_total", "Envelopes settled by this worker.", "bridge", "operation", "disposition", "category"),
 		attempts:        r.counter("attempts_total", "Requests sent to providers; the category is empty for success.", "bridge", "operation", "category"),
-		Retries:         r.counter("retries_total", "Attempts that will be made again.", "bridge", "reason"),
+		Retries:         r.counter("retries_total", "Failed attempts that will be repeated.", "bridge", "reason"),
 		failures:        r.counter("failures_total", "Envelopes settled as errors.", "bridge", "reason"),
-		Ambiguous:       r.counter("ambiguous_total", "Attempts that the provider may have accepted without our knowing.", "bridge"),
+		Ambiguous:       r.counter("ambiguous_total", "Attempts that the provider may have accepted although no reply came.", "bridge"),
 		deadLetters:     r.counter("dead_letters_total", "Envelopes set aside as dead letters.", "partition", "category"),
 		LimitWaits:      r.counter("ratelimit_waits_total", "Sends that had to wait for a limit.", "bridge"),
-		Slowed:          r.counter("ratelimit_slowed_total", "Refusals after which less of the limits is used.", "bridge"),
+		Slowed:          r.counter("ratelimit_slowed_total", "Refusals after which a smaller share of the limits is used.", "bridge"),
 		slow:            r.counter("slow_attempts_total", "Requests that took more than half of their timeout.", "bridge"),
 		Fenced:          r.counter("fenced_total", "Settlements refused because another worker had taken the envelope over.", "partition"),
-		mended:          r.counter("mended_total", "What this worker's sweeper put right.", "kind"),
+		mended:          r.counter("mended_total", "Faults that this worker's sweeper mended.", "kind"),
 		attemptSeconds:  r.histogram("attempt_seconds", "Time of one request to a provider.", seconds, "bridge"),
 		deliverySeconds: r.histogram("delivery_seconds", "Time from admission to the outcome.", seconds, "bridge"),
 		tries:           r.histogram("delivery_attempts", "Attempts that a settled envelope took.", triesUpTo, "bridge"),
-		LimitWait:       r.histogram("ratelimit_wait_seconds", "Time a send waited in hand for its slot.", seconds).WithLabelValues(),
+		LimitWait:       r.histogram("ratelimit_wait_seconds", "Time that a send waited in a handler for its slot.", seconds).WithLabelValues(),
 		roundTrip:       r.histogram("redis_call_seconds", "Time of one call to Redis on behalf of a delivery.", callSeconds).WithLabelValues(),
-		redisErrors:     r.counter("redis_errors_total", "Calls to Redis on behalf of deliveries that failed and were made again.").WithLabelValues(),
-		bridgeUp:        prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "outgate", Name: "bridge_up", Help: "0 where a bridge is suspended."}, []string{"bridge"}),
+		redisErrors:     r.counter("redis_errors_total", "Failed calls to Redis on behalf of deliveries; they were repeated.").WithLabelValues(),
+		bridgeUp:        prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "outgate", Name: "bridge_up", Help: "0 while a bridge is suspended."}, []string{"bridge"}),
 		Slots:           newSlots(cfg.Partitions, cfg.Concurrency),
 		Ahead:           newAhead(),
 	}
@@ -170,7 +169,7 @@ func (m *Metrics) Zero(bridge string) {
 	}
 }
 
-// BridgeUp says whether a bridge delivers.
+// BridgeUp sets whether a bridge delivers.
 func (m *Metrics) BridgeUp(bridge string, up bool) {
 	value := 0.0
 	if up {
@@ -184,9 +183,9 @@ type Attempt struct {
 	Bridge    string
 	Operation tasks.Operation
 	Verdict   classify.Verdict
-	// Took is its time, and Timeout how long the provider had to answer.
+	// Took is the time of the request, and Timeout is how long the provider had to answer.
 	Took, Timeout time.Duration
-	// Span is the request's, nil for none.
+	// Span is the span of the request; it may be nil.
 	Span trace.Span
 }
 
@@ -199,8 +198,8 @@ func (m *Metrics) Attempted(a Attempt) {
 	}
 }
 
-// Settled counts an envelope that ended, as its outcome says. Span is that of its last
-// request, nil for none.
+// Settled counts a settled envelope by its outcome. span is the span of its last request; it
+// may be nil.
 func (m *Metrics) Settled(bridge string, op tasks.Operation, admitted time.Time, o tasks.Outcome, span trace.Span) {
 	disposition, category, tries := "delivered", "", 0
 	switch {
@@ -214,17 +213,17 @@ func (m *Metrics) Settled(bridge string, op tasks.Operation, admitted time.Time,
 	}
 	m.deliveries.WithLabelValues(bridge, string(op), disposition, category).Inc()
 	observe(span, m.deliverySeconds.WithLabelValues(bridge), max(0, time.Since(admitted)))
-	if tries > 0 { // one that never got so far took none
+	if tries > 0 { // an envelope may end without an attempt
 		m.tries.WithLabelValues(bridge).Observe(float64(tries))
 	}
 }
 
-// DeadLetter counts an envelope that was set aside.
+// DeadLetter counts an envelope that became a dead letter.
 func (m *Metrics) DeadLetter(index int, c classify.Category) {
 	m.deadLetters.WithLabelValues(strconv.Itoa(index), string(c)).Inc()
 }
 
-// Swept counts what a pass of a sweeper put right.
+// Swept counts what one pass of a sweeper mended.
 func (m *Metrics) Swept(s partition.Swept) {
 	for i, n := range [...]int64{s.Recovered, s.Ghosts, s.Heads, s.Lines} {
 		if n > 0 {
@@ -242,8 +241,7 @@ func (m *Metrics) RedisCalled(start time.Time, err error) {
 	m.roundTrip.Observe(time.Since(start).Seconds())
 }
 
-// observe puts a time into a histogram, with the trace as its exemplar if the trace is
-// kept.
+// observe adds a time to a histogram, with the trace as its exemplar if it is sampled.
 func observe(span trace.Span, o prometheus.Observer, d time.Duration) {
 	if span != nil && span.SpanContext().IsSampled() {
 		if e, ok := o.(prometheus.ExemplarObserver); ok {

@@ -9,7 +9,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// What all the counting of one delivery costs, from any number of partitions at once.
+// BenchmarkCounting measures all counting of one delivery, from many goroutines at once.
 func BenchmarkCounting(b *testing.B) {
 	free := make([]*atomic.Int64, 16)
 	for i := range free {
