@@ -4,5 +4,5 @@ package bench
 
 import "math"
 
-// processCPU is not known here: the figures that need it are left out.
+// processCPU is unknown on this system: figures that need it are left out.
 func processCPU() float64 { return math.NaN() }

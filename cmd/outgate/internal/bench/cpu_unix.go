@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// processCPU is the CPU time this process has used, in seconds.
+// processCPU is the CPU time that this process has used, in seconds.
 func processCPU() float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

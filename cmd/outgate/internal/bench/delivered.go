@@ -8,8 +8,8 @@ import (
 	"github.com/outgate/outgate/handlers/ledger"
 )
 
-// delivered drains a full store: one worker, and with Compare one asynq server
-// right after it; then a worker of two bridges, which have half of the rooms each.
+// delivered drains a full store with one worker, with Compare also with one asynq server
+// right after it, and then with a worker of two bridges that have half of the rooms each.
 func (h *harness) delivered(ctx context.Context, _ int) (Figures, error) {
 	ours, err := h.drain(ctx, drain{partitions: h.Partitions, rooms: h.rooms(), messages: h.Messages})
 	if err != nil {
@@ -46,7 +46,7 @@ func (h *harness) compareDelivered(ctx context.Context, ours spent, f Figures) e
 	return nil
 }
 
-// processed is what the same number of tasks costs plain asynq.
+// processed measures the cost of the same number of tasks with plain asynq.
 func (h *harness) processed(ctx context.Context) (_ spent, err error) {
 	p, err := h.newPlain(ctx)
 	if err != nil {
@@ -63,21 +63,21 @@ func (h *harness) processed(ctx context.Context) (_ spent, err error) {
 	return h.drainPlain(ctx, p, h.Messages)
 }
 
-// drain is a store that is filled and then drained by one worker.
+// drain describes a store that is filled and then drained by one worker.
 type drain struct {
 	partitions, rooms, messages int
 	// divided gives every other room to a second bridge.
 	divided bool
 	// takes is how long each send takes.
 	takes time.Duration
-	// warm starts the meter when a tenth is delivered, so that the start of the
-	// worker does not count.
+	// warm starts the meter when a tenth is delivered, so that the start of the worker does
+	// not count.
 	warm bool
-	// load, if not nil, is given the call that fills the store, and makes it.
+	// load, if not nil, gets the function that fills the store, and must call it.
 	load func(load func() error) error
 }
 
-// metered is what a part of a drain cost.
+// metered is the cost of the measured part of a drain.
 type metered struct {
 	spent
 	messages int
@@ -88,7 +88,7 @@ func (h *harness) drain(ctx context.Context, d drain) (spent, error) {
 	return m.spent, err
 }
 
-// metered drains, and checks the record.
+// metered drains and checks the record.
 func (h *harness) metered(ctx context.Context, d drain) (m metered, err error) {
 	g, err := h.newGateway(ctx, d.partitions, d.messages)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// detach keeps the terminal's interrupt from the child, which goes last, and ends
-// it where this process is killed.
+// detach keeps the terminal's interrupt from the child, which must end last, and ends the
+// child if this process is killed.
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// enqueue admits envelopes from 16 goroutines: one by one, with Compare through
-// asynq's client, and then in batches of one partition.
+// enqueue admits envelopes from 16 goroutines: one by one, then with Compare through asynq's
+// client, then in batches of one partition.
 func (h *harness) enqueue(ctx context.Context, _ int) (Figures, error) {
 	f := Figures{}
 	single, err := h.admitting(ctx, (*gateway).singles)
@@ -40,11 +40,11 @@ func (h *harness) enqueue(ctx context.Context, _ int) (Figures, error) {
 	return f, nil
 }
 
-// producer is what one goroutine does.
+// producer is the work of one goroutine.
 type producer func(context.Context) error
 
-// admitting is what it costs to admit everything. Nothing is delivered; that all
-// were admitted is seen in Redis.
+// admitting measures the cost of admitting all messages. Nothing is delivered; the queues in
+// Redis show that all were admitted.
 func (h *harness) admitting(ctx context.Context, prepare func(*gateway, int, int) []producer) (_ spent, err error) {
 	g, err := h.newGateway(ctx, h.Partitions, h.Messages)
 	if err != nil {
@@ -81,10 +81,10 @@ func (g *gateway) singles(rooms, n int) []producer {
 	return work
 }
 
-// batchSize is how many envelopes, all of one partition, make a batch.
+// batchSize is the number of envelopes in a batch; all are of one partition.
 const batchSize = 100
 
-// batches enqueues hundreds of one partition.
+// batches enqueues batches of one partition each.
 func (g *gateway) batches(rooms, n int) []producer {
 	hands := deal(g.fill(rooms), n)
 	work := make([]producer, len(hands))

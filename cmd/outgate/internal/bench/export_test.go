@@ -11,7 +11,7 @@ import (
 // Promised are the figures that the JSON always has.
 var Promised = promised
 
-// ErrStandstill is what a measurement ends with that goes nowhere.
+// ErrStandstill is the error of a measurement that makes no progress.
 var ErrStandstill = errStandstill
 
 func (o Options) Samples() int        { return o.samples() }
@@ -20,10 +20,10 @@ func (o Options) Rest() time.Duration { return o.rest() }
 func (f *Faults) Add(r ledger.Report) { f.add(r) }
 func (f *Faults) Missing(n int)       { f.missing(n) }
 
-// Spread is how many times the smallest goes into the largest.
+// Spread calls spread.
 func Spread(values []float64) float64 { return spread(values) }
 
-// Deal gives n envelopes to so many rooms and collects each producer's.
+// Deal divides n envelopes among that many rooms, and collects those of each producer.
 func Deal(rooms, n int) [][]tasks.Envelope {
 	var all [][]tasks.Envelope
 	for _, hand := range deal(newRooms(rooms), n) {
@@ -36,18 +36,18 @@ func Deal(rooms, n int) [][]tasks.Envelope {
 	return all
 }
 
-// Harness is a small one on a Redis.
+// Harness is a small harness.
 type Harness struct{ *harness }
 
-// NewHarness makes one with so much patience.
+// NewHarness makes a small harness with this patience.
 func NewHarness(s *Store, patience time.Duration) Harness {
 	return Harness{&harness{
 		Options: Options{Messages: 100, Rooms: 10, Partitions: 2, Concurrency: 2, Runs: 1}, store: s, patience: patience,
 	}}
 }
 
-// Drain fills a gateway with 100 envelopes, lets meddle change it, drains it, and
-// answers what the record shows.
+// Drain fills a gateway with 100 envelopes, lets meddle change it, drains it, and returns
+// the faults of the record.
 func (h Harness) Drain(ctx context.Context, meddle func(*Meddler)) (Faults, error) {
 	g, err := h.newGateway(ctx, h.Partitions, h.Messages)
 	if err != nil {
@@ -70,7 +70,7 @@ func (h Harness) Drain(ctx context.Context, meddle func(*Meddler)) (Faults, erro
 	return h.faults, nil
 }
 
-// Latency waits for a message that nobody delivers.
+// Latency waits for a message that no worker delivers.
 func (h Harness) Latency(ctx context.Context) error {
 	g, err := h.newGateway(ctx, h.Partitions, h.Messages)
 	if err != nil {
@@ -81,17 +81,17 @@ func (h Harness) Latency(ctx context.Context) error {
 	return err
 }
 
-// Meddler spoils a loaded gateway.
+// Meddler changes a loaded gateway so that faults appear.
 type Meddler struct {
-	// Expect is how many deliveries are waited for.
+	// Expect is the number of deliveries to wait for.
 	Expect int
 	g      *gateway
 }
 
-// Forget takes n envelopes off the record of a room, so that they come unexpected.
+// Forget removes n envelopes from the count of a room, so that they come unexpected.
 func (m *Meddler) Forget(n int) { m.g.rooms[0].given -= n }
 
-// Invent puts n envelopes on the record of a room that were never admitted.
+// Invent adds n envelopes that were never admitted to the count of a room.
 func (m *Meddler) Invent(n int) { m.g.rooms[0].given += n }
 
 // Again admits the first envelope of a room once more.

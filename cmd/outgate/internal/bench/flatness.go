@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// size is a size of the flatness measurement, and how many messages the options
-// must name for it to be made.
+// size is a size of the flatness measurement; it is measured if Options.Messages is at least
+// from.
 type size struct{ n, from int }
 
 var (
@@ -14,11 +14,11 @@ var (
 	roomSizes    = []size{{1, 1}, {100, 100}, {10_000, 10_000}, {100_000, 50_000}}
 )
 
-// million is what Long adds to the waiting sizes.
+// million is the waiting size that Options.Long adds.
 const million = 1_000_000
 
-// flatness measures what a message costs with few and with many waiting, and in
-// few and in many rooms, and what it takes of Redis' memory while it waits.
+// flatness measures the cost of a message with few and with many waiting, in few and in many
+// rooms, and the memory of Redis that a waiting message takes.
 func (h *harness) flatness(ctx context.Context, _ int) (Figures, error) {
 	f := Figures{}
 	if err := h.flatWaiting(ctx, f); err != nil {
@@ -65,7 +65,7 @@ func (h *harness) flatRooms(ctx context.Context, f Figures) error {
 			return err
 		}
 		cpus = append(cpus, cpu)
-		if n > 1 { // one room is one message at a time: its wall time is that of the round trips
+		if n > 1 { // in one room, the wall time is that of the round trips
 			walls = append(walls, wall)
 		}
 	}
@@ -73,8 +73,8 @@ func (h *harness) flatRooms(ctx context.Context, f Figures) error {
 	return nil
 }
 
-// cost is what one message of a drain costs, in microseconds of wall time and of
-// CPU time, this process's and Redis'. A short drain is repeated.
+// cost is the cost of one message of a drain, in microseconds of wall time and of CPU time of
+// this process and Redis. A short drain is repeated.
 func (h *harness) cost(ctx context.Context, d drain, f Figures, key string) (wall, cpu float64, err error) {
 	h.say("  %d messages in %d rooms", d.messages, d.rooms)
 	var total metered
@@ -100,7 +100,7 @@ func fitting(sizes []size, messages int) []int {
 	return fit
 }
 
-// envelopeBytes is how long the JSON of n envelopes in so many rooms is on average.
+// envelopeBytes is the average length of the JSON of n envelopes in that many rooms.
 func envelopeBytes(rooms, n int) float64 {
 	total := 0
 	for _, hand := range deal(newRooms(rooms), n) {

@@ -18,17 +18,17 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// Every gateway here has the first bridge; the others where they are measured.
+// Every gateway has the first bridge; the others are added if they are measured.
 const (
 	fast   = "bench"
 	second = "second"
 	slow   = "slow"
 )
 
-// producers is how many goroutines enqueue at once.
+// producers is the number of goroutines that enqueue at once.
 const producers = 16
 
-// gateway is an outgate on an emptied Redis, with the record of what it delivers.
+// gateway is an outgate on an empty Redis, with a record of its deliveries.
 type gateway struct {
 	cfg    handlers.Config
 	store  *Store
@@ -41,7 +41,7 @@ type gateway struct {
 	rooms []*room
 }
 
-// room is one room, and how many envelopes it was given.
+// room is one room, with the number of envelopes it was given.
 type room struct {
 	bridge, id string
 	given      int
@@ -50,7 +50,7 @@ type room struct {
 // filler makes the text of an envelope as long as a short chat message.
 const filler = " The quick brown fox jumps over the lazy dog."
 
-// next is the room's next envelope.
+// next makes the room's next envelope.
 func (r *room) next() tasks.Envelope {
 	r.given++
 	return tasks.Envelope{
@@ -58,7 +58,7 @@ func (r *room) next() tasks.Envelope {
 	}
 }
 
-// newGateway empties Redis and sets it up for so many envelopes. No worker runs yet.
+// newGateway empties Redis and sets it up for that many envelopes. It starts no worker.
 func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*gateway, error) {
 	if err := h.store.flush(ctx); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*ga
 	scheme.Count = partitions
 	g.cfg = handlers.Config{
 		Scheme: scheme,
-		// So large that nobody is ever under pressure.
+		// The capacity is so large that there is never pressure.
 		Capacity: 2*messages + 1000,
 		Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95, ShedPriorities: []string{"low"}},
 		MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
@@ -92,14 +92,14 @@ func (h *harness) newGateway(ctx context.Context, partitions, messages int) (*ga
 	return g, nil
 }
 
-// bridge adds a bridge. No worker runs yet.
+// bridge adds a bridge. Call it before start.
 func (g *gateway) bridge(id string, perRoom ...ratelimit.Limit) {
 	g.cfg.Bridges = append(g.cfg.Bridges, &handlers.Bridge{
 		ID: id, Channel: &sink{ledger: g.ledger}, Policy: g.cfg.Policy, RoomLimits: perRoom,
 	})
 }
 
-// room makes a room of a bridge.
+// room adds a room of a bridge.
 func (g *gateway) room(bridge, id string) *room {
 	r := &room{bridge: bridge, id: id}
 	g.rooms = append(g.rooms, r)
@@ -120,7 +120,7 @@ func newRooms(n int) []*room {
 	return rooms
 }
 
-// admitted is how many envelopes each room was given, by routing key.
+// admitted is the number of envelopes that each room was given, by routing key.
 func (g *gateway) admitted() map[string]int {
 	counts := make(map[string]int, len(g.rooms))
 	for _, r := range g.rooms {
@@ -129,9 +129,8 @@ func (g *gateway) admitted() map[string]int {
 	return counts
 }
 
-// deal divides n envelopes over the rooms, and the rooms over the producers: each
-// room has one, so that it is admitted in its order. A producer goes round its
-// rooms.
+// deal divides n envelopes among the rooms, and the rooms among the producers. Each room
+// has one producer, so that its envelopes are admitted in order.
 func deal(rooms []*room, n int) []iter.Seq[tasks.Envelope] {
 	hands := make([]iter.Seq[tasks.Envelope], min(producers, len(rooms)))
 	for hand := range hands {
@@ -148,11 +147,11 @@ func deal(rooms []*room, n int) []iter.Seq[tasks.Envelope] {
 	return hands
 }
 
-// loadBatch is how many envelopes are given to the client at once while loading.
+// loadBatch is the number of envelopes in a batch of load.
 const loadBatch = 500
 
-// load admits n envelopes. Its connections are closed again, so that their buffers
-// count in no figure.
+// load admits n envelopes. It closes its connections, so that their buffers count in no
+// figure.
 func (g *gateway) load(ctx context.Context, rooms []*room, n int) error {
 	rdb := g.store.Client()
 	defer func() { _ = rdb.Close() }()
@@ -186,7 +185,7 @@ func chunk[T any](seq iter.Seq[T], n int) iter.Seq[[]T] {
 	}
 }
 
-// start runs a worker.
+// start starts a worker.
 func (g *gateway) start(ctx context.Context) error {
 	worker, err := handlers.New(g.rdb, g.cfg)
 	if err == nil {
@@ -199,21 +198,21 @@ func (g *gateway) start(ctx context.Context) error {
 	return nil
 }
 
-// stop stops the worker. It hands back what it holds.
+// stop stops the worker, which requeues what it has not begun.
 func (g *gateway) stop() {
 	if g.worker != nil {
-		_ = g.worker.Stop(context.Background()) // its own timeout bounds it
+		_ = g.worker.Stop(context.Background()) // ShutdownTimeout bounds it
 		g.worker = nil
 	}
 }
 
-// close ends everything.
+// close stops the worker and closes the clients.
 func (g *gateway) close() error {
 	g.stop()
 	return errors.Join(g.client.Close(), g.rdb.Close())
 }
 
-// waiting is how many tasks the queues of a scheme hold that are not settled.
+// waiting is the number of unsettled tasks in the queues of a scheme.
 func waiting(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme) (int, error) {
 	pipe := rdb.Pipeline()
 	var lengths []*redis.IntCmd
@@ -223,7 +222,7 @@ func waiting(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme)
 			pipe.ZCard(ctx, k.Asynq("retry")), pipe.ZCard(ctx, k.Asynq("scheduled")))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, fmt.Errorf("count what waits: %w", err)
+		return 0, fmt.Errorf("count the waiting tasks: %w", err)
 	}
 	total := 0
 	for _, n := range lengths {
@@ -232,7 +231,7 @@ func waiting(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme)
 	return total, nil
 }
 
-// settle waits until n envelopes are delivered, and nothing is left to settle.
+// settle waits until n envelopes are delivered and all tasks are settled.
 func (h *harness) settle(ctx context.Context, g *gateway, n int) error {
 	if err := h.await(ctx, "envelopes delivered", n, g.delivered); err != nil {
 		return err
@@ -242,7 +241,7 @@ func (h *harness) settle(ctx context.Context, g *gateway, n int) error {
 
 func (g *gateway) delivered() (int, error) { return g.ledger.Delivered(), nil }
 
-// empty waits until the queues of a scheme hold nothing.
+// empty waits until the queues of a scheme are empty.
 func (h *harness) empty(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme) error {
 	return h.await(ctx, "tasks settled", 0, func() (int, error) {
 		n, err := waiting(ctx, rdb, s)

@@ -11,17 +11,17 @@ import (
 	"github.com/outgate/outgate/handlers/ledger"
 )
 
-// harness is what the measurements share: the options, the Redis, and the faults
-// found so far.
+// harness has what the measurements share: the options, the Redis, and the faults found so
+// far.
 type harness struct {
 	Options
 	store  *Store
 	faults Faults
-	// patience is how long a measurement may stand still.
+	// patience is how long a measurement may make no progress.
 	patience time.Duration
 }
 
-// measurement is one file of this package. Each call is one run.
+// measurement is one measurement; each call of run is one run of it.
 type measurement struct {
 	name string
 	run  func(h *harness, ctx context.Context, run int) (Figures, error)
@@ -36,7 +36,7 @@ var measurements = []measurement{
 	{"partitions", (*harness).partitions},
 }
 
-// Names lists the measurements.
+// Names lists the names of the measurements.
 func Names() []string {
 	names := make([]string, len(measurements))
 	for i, m := range measurements {
@@ -45,8 +45,8 @@ func Names() []string {
 	return names
 }
 
-// Run makes the measurements on a Redis that it empties before each. What the
-// ledger found is in the result: see Result.Err.
+// Run runs the measurements on a Redis, which it empties before each. The result has the
+// faults that the ledger found: see Result.Err.
 func Run(ctx context.Context, s *Store, o Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func Run(ctx context.Context, s *Store, o Options) (*Result, error) {
 	return result, nil
 }
 
-// say tells of the progress.
+// say reports progress.
 func (h *harness) say(format string, args ...any) {
 	if h.Progress != nil {
 		_, _ = fmt.Fprintf(h.Progress, "bench: "+format+"\n", args...)
@@ -91,8 +91,8 @@ func (h *harness) check(g *gateway, e ledger.Expect) {
 	h.faults.add(g.ledger.Check(e))
 }
 
-// await waits until count has reached the goal. It gives up where the count stands
-// still.
+// await waits until count has reached the goal. It fails if the count does not change for
+// the harness's patience.
 func (h *harness) await(ctx context.Context, what string, goal int, count func() (int, error)) error {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -10,8 +10,8 @@ import (
 	"github.com/outgate/outgate/handlers/ledger"
 )
 
-// idle measures how long one message takes through a gateway that has nothing else
-// to do, and what the gateway costs while it has nothing at all to do.
+// idle measures the latency of single messages through an idle gateway, and the CPU time of
+// the gateway without any message.
 func (h *harness) idle(ctx context.Context, run int) (_ Figures, err error) {
 	g, err := h.newGateway(ctx, h.Partitions, h.samples())
 	if err != nil {
@@ -41,15 +41,15 @@ func (h *harness) idle(ctx context.Context, run int) (_ Figures, err error) {
 	}, nil
 }
 
-// The time between two messages of an otherwise idle room is drawn from this range.
+// The time between two messages of an idle gateway is a random value in this range.
 const (
 	shortest = 20 * time.Millisecond
 	longest  = 120 * time.Millisecond
 )
 
-// latencies sends one message at a time, each to one of the rooms, at random
-// intervals, and measures from the call of Enqueue to the arrival in the channel.
-// The same run draws the same.
+// latencies sends one message at a time to a random room, at random intervals. It measures
+// from the call of Enqueue to the arrival in the channel. A run always draws the same
+// values.
 func (h *harness) latencies(ctx context.Context, g *gateway, rooms []*room, run int) ([]time.Duration, error) {
 	draw := rand.New(rand.NewPCG(1, uint64(run)))
 	var all []time.Duration

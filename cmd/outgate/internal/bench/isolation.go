@@ -10,8 +10,8 @@ import (
 	"github.com/outgate/outgate/ratelimit"
 )
 
-// isolation measures a quiet room alone, and again beside a room of the same
-// partition that holds thousands of messages behind a limit of one a second.
+// isolation measures a quiet room alone, and again beside a room of the same partition in
+// which thousands of messages wait for a limit of one a second.
 func (h *harness) isolation(ctx context.Context, run int) (_ Figures, err error) {
 	flood := min(h.Messages, 10_000)
 	g, err := h.newGateway(ctx, h.Partitions, flood+h.samples())
@@ -55,7 +55,7 @@ func (h *harness) isolation(ctx context.Context, run int) (_ Figures, err error)
 
 var slowLimit = ratelimit.Limit{N: 1, Window: time.Second}
 
-// roomBeside makes a room of the slow bridge in the same partition.
+// roomBeside adds a room of the slow bridge in the same partition.
 func (g *gateway) roomBeside(r *room) *room {
 	want := g.cfg.Scheme.Route(r.bridge, r.id)
 	for i := 0; ; i++ {
@@ -66,8 +66,8 @@ func (g *gateway) roomBeside(r *room) *room {
 	}
 }
 
-// checkFlood checks the record of a run that left most of one room waiting: what
-// was not delivered must still be there, and the limit must have held.
+// checkFlood checks the record of a run that left most of one room waiting: the messages
+// that were not delivered must still wait, and the limit must have held.
 func (h *harness) checkFlood(ctx context.Context, g *gateway, quiet, flooded *room) error {
 	left, err := waiting(ctx, g.rdb, g.cfg.Scheme)
 	if err != nil {

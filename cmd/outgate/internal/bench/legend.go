@@ -2,10 +2,10 @@ package bench
 
 import "fmt"
 
-// Legend says of each figure what it is. Its order is that of the table.
+// Legend describes one figure.
 type Legend struct {
-	// Of is the measurement, Key the figure's name.
-	Of, Key, Unit, Text string
+	// Measurement is the name of the measurement, and Key is that of the figure.
+	Measurement, Key, Unit, Text string
 }
 
 // Units of the figures.
@@ -18,7 +18,7 @@ const (
 	bytes     = "B"
 )
 
-// Legends lists every figure that there can be.
+// Legends describes every figure, in the order of the table.
 func Legends() []Legend {
 	all := []Legend{
 		{"delivered", "delivered_per_s", perSecond, "envelopes delivered and settled"},
@@ -28,7 +28,7 @@ func Legends() []Legend {
 		{"delivered", "asynq_cpu_us", micro, "CPU of this process, each"},
 		{"delivered", "asynq_redis_us", micro, "CPU of Redis, each"},
 		{"delivered", "delivered_ratio", times, "delivered, against asynq in the same run"},
-		{"delivered", "two_bridges_per_s", perSecond, "delivered where two bridges share the rooms"},
+		{"delivered", "two_bridges_per_s", perSecond, "delivered if two bridges share the rooms"},
 		{"delivered", "two_bridges_ratio", times, "two bridges against one"},
 		{"enqueue", "enqueue_per_s", perSecond, "admitted one by one by 16 goroutines"},
 		{"enqueue", "enqueue_cpu_us", micro, "CPU of this process, each"},
@@ -40,8 +40,8 @@ func Legends() []Legend {
 		{"idle", "idle_p50_ms", milli, "enqueued to sent through an idle gateway, median"},
 		{"idle", "idle_p99_ms", milli, "the same, 99th percentile"},
 		{"idle", "idle_cpu_percent", percent, "of one core without traffic, process and Redis"},
-		{"idle", "idle_process_cpu_percent", percent, "of it this process"},
-		{"idle", "idle_redis_cpu_percent", percent, "of it Redis"},
+		{"idle", "idle_process_cpu_percent", percent, "of this, the process"},
+		{"idle", "idle_redis_cpu_percent", percent, "of this, Redis"},
 		{"isolation", "quiet_alone_p50_ms", milli, "a quiet room alone, median"},
 		{"isolation", "quiet_alone_p99_ms", milli, "the same, 99th percentile"},
 		{"isolation", "quiet_beside_p50_ms", milli, "beside a flooded room of its partition, median"},
@@ -69,9 +69,9 @@ func flatnessLegends() []Legend {
 		cost(fmt.Sprintf("rooms_%d", n), fmt.Sprintf("%d rooms", n))
 	}
 	return append(all,
-		Legend{"flatness", "rooms_wall_ratio", times, "largest wall time against smallest, but for one room"},
+		Legend{"flatness", "rooms_wall_ratio", times, "largest wall time against smallest, without the one room"},
 		Legend{"flatness", "rooms_cpu_ratio", times, "largest CPU against smallest"},
-		Legend{"flatness", "memory_per_waiting_bytes", bytes, "of Redis a waiting message, beside its JSON"},
+		Legend{"flatness", "memory_per_waiting_bytes", bytes, "of Redis for a waiting message, without its JSON"},
 		Legend{"flatness", "waiting_envelope_bytes", bytes, "its JSON"})
 }
 

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// meter is a reading of the clock and of the CPU time used so far, in seconds.
-// What cannot be known is NaN, and so is every figure that comes of it.
+// meter is a reading of the clock and of the CPU time used so far, in seconds. A value that
+// is unknown is NaN, and so is every figure that needs it.
 type meter struct {
 	at             time.Time
 	process, redis float64
 }
 
-// spent is what lies between two readings, in seconds.
+// spent is the difference of two readings, in seconds.
 type spent struct{ wall, process, redis float64 }
 
-// begin collects the garbage of what came before, and reads the meter.
+// begin collects garbage and reads the meter.
 func (s *Store) begin(ctx context.Context) meter {
 	runtime.GC()
 	return s.read(ctx)
@@ -28,7 +28,7 @@ func (s *Store) read(ctx context.Context) meter {
 	return meter{redis: s.redisCPU(ctx), process: processCPU(), at: time.Now()}
 }
 
-// since is what was spent since an earlier reading.
+// since is the time spent since an earlier reading.
 func (s *Store) since(ctx context.Context, m meter) spent {
 	now := meter{at: time.Now(), process: processCPU(), redis: s.redisCPU(ctx)}
 	return spent{wall: now.at.Sub(m.at).Seconds(), process: now.process - m.process, redis: now.redis - m.redis}
@@ -38,19 +38,19 @@ func (s spent) plus(t spent) spent {
 	return spent{wall: s.wall + t.wall, process: s.process + t.process, redis: s.redis + t.redis}
 }
 
-// micros is what one of n cost of a part, in microseconds.
+// micros is the cost of one of n messages, in microseconds.
 func micros(seconds float64, n int) float64 { return seconds * 1e6 / float64(n) }
 
-// redisCPU is the CPU time Redis has used, in seconds.
+// redisCPU is the CPU time that Redis has used, in seconds.
 func (s *Store) redisCPU(ctx context.Context) float64 {
 	return s.sum(ctx, "cpu", "used_cpu_sys", "used_cpu_user")
 }
 
-// memory is how many bytes Redis holds.
+// memory is the memory that Redis uses, in bytes.
 func (s *Store) memory(ctx context.Context) float64 { return s.sum(ctx, "memory", "used_memory") }
 
-// sum adds up numbers that Redis tells of itself. It is NaN where there is none;
-// the embedded one's would be this process's own.
+// sum adds numbers of Redis' INFO. It is NaN if one is missing, and for the embedded Redis,
+// whose numbers would be those of this process.
 func (s *Store) sum(ctx context.Context, section string, names ...string) float64 {
 	if s.Kind == Embedded {
 		return math.NaN()

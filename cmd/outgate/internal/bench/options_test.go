@@ -13,15 +13,15 @@ func TestOptionsValidate(t *testing.T) {
 		change func(*bench.Options)
 		option string
 	}{
-		"the defaults are fine":                     {func(*bench.Options) {}, ""},
-		"every measurement can be named":            {func(o *bench.Options) { o.Only = bench.Names() }, ""},
-		"no message is too few":                     {func(o *bench.Options) { o.Messages = 0 }, "messages"},
-		"a room's numbers end at ten million":       {func(o *bench.Options) { o.Messages = 10_000_001 }, "messages"},
-		"no room is too few":                        {func(o *bench.Options) { o.Rooms = 0 }, "rooms"},
-		"a partition more than there can be":        {func(o *bench.Options) { o.Partitions = 257 }, "partitions"},
-		"nothing at once is no concurrency":         {func(o *bench.Options) { o.Concurrency = 0 }, "concurrency"},
-		"no run has no median":                      {func(o *bench.Options) { o.Runs = 0 }, "runs"},
-		"an unknown measurement is not passed over": {func(o *bench.Options) { o.Only = []string{"idle", "speed"} }, "only"},
+		"the defaults are fine":              {func(*bench.Options) {}, ""},
+		"every measurement can be named":     {func(o *bench.Options) { o.Only = bench.Names() }, ""},
+		"no message is too few":              {func(o *bench.Options) { o.Messages = 0 }, "messages"},
+		"more than ten million messages":     {func(o *bench.Options) { o.Messages = 10_000_001 }, "messages"},
+		"no room is too few":                 {func(o *bench.Options) { o.Rooms = 0 }, "rooms"},
+		"more than 256 partitions":           {func(o *bench.Options) { o.Partitions = 257 }, "partitions"},
+		"nothing at once is no concurrency":  {func(o *bench.Options) { o.Concurrency = 0 }, "concurrency"},
+		"no run has no median":               {func(o *bench.Options) { o.Runs = 0 }, "runs"},
+		"an unknown measurement is an error": {func(o *bench.Options) { o.Only = []string{"idle", "speed"} }, "only"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := bench.DefaultOptions()
@@ -30,9 +30,9 @@ func TestOptionsValidate(t *testing.T) {
 			var option *bench.OptionError
 			switch {
 			case tc.option == "" && err != nil:
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want none", err)
 			case tc.option != "" && (!errors.As(err, &option) || option.Option != tc.option):
-				t.Errorf("error %v, want one of --%s", err, tc.option)
+				t.Errorf("got error %v, want one of --%s", err, tc.option)
 			}
 		})
 	}
@@ -41,7 +41,7 @@ func TestOptionsValidate(t *testing.T) {
 func TestRunRefusesBadOptions(t *testing.T) {
 	var option *bench.OptionError
 	if _, err := bench.Run(t.Context(), nil, bench.Options{}); !errors.As(err, &option) {
-		t.Errorf("error %v, want an OptionError", err)
+		t.Errorf("got error %v, want an OptionError", err)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestSmallRunsTakeLess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := bench.Options{Messages: tc.messages}
 			if o.Samples() != tc.samples || o.Rest() != tc.rest {
-				t.Errorf("%d samples and %s, want %d and %s", o.Samples(), o.Rest(), tc.samples, tc.rest)
+				t.Errorf("got %d samples and %s, want %d and %s", o.Samples(), o.Rest(), tc.samples, tc.rest)
 			}
 		})
 	}

@@ -8,12 +8,12 @@ import (
 
 var partitionCounts = []size{{1, 1}, {2, 10_000}, {4, 1}, {8, 10_000}, {16, 1}, {32, 10_000}}
 
-// farAway is how long a send takes to a provider that is far away.
+// farAway is the time of a send to a provider that is far away.
 const farAway = 20 * time.Millisecond
 
-// partitions drains with more and more partitions, once as fast as Redis and this
-// machine allow, and once with sends that take their time: were there anything that
-// all partitions share, that rate would not grow with their number.
+// partitions drains with more and more partitions: once as fast as possible, and once with
+// slow sends. If all partitions shared a bottleneck, the second rate would not grow with
+// their number.
 func (h *harness) partitions(ctx context.Context, _ int) (Figures, error) {
 	f := Figures{}
 	for _, n := range fitting(partitionCounts, h.Messages) {
@@ -23,7 +23,7 @@ func (h *harness) partitions(ctx context.Context, _ int) (Figures, error) {
 			return nil, err
 		}
 		f[fmt.Sprintf("partitions_%d_per_s", n)] = float64(h.Messages) / cost.wall
-		// As many as take about a second.
+		// This many messages take about a second.
 		messages := min(h.Messages, n*h.Concurrency*int(time.Second/farAway))
 		cost, err = h.drain(ctx, drain{partitions: n, rooms: min(h.Rooms, messages), messages: messages, takes: farAway})
 		if err != nil {

@@ -12,16 +12,15 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// plain is asynq as it comes: one client, and one server of as many queues as
-// outgate has partitions.
+// plain is plain asynq: one client, and one server with as many queues as outgate has
+// partitions.
 type plain struct {
 	rdb    *redis.Client
 	client *asynq.Client
 	scheme partition.Scheme
 }
 
-// plainTask is an envelope as asynq gets it: the same JSON, in the queue of the
-// same number.
+// plainTask is an envelope for asynq: the same JSON, in the queue of the same number.
 type plainTask struct {
 	queue   string
 	payload []byte
@@ -39,7 +38,7 @@ func (h *harness) newPlain(ctx context.Context) (*plain, error) {
 
 func (p *plain) close() error { return p.rdb.Close() }
 
-// tasks makes the tasks of n envelopes, for each producer its own.
+// tasks makes the tasks of n envelopes, in one list for each producer.
 func (p *plain) tasks(rooms, n int) ([][]plainTask, error) {
 	hands := deal(newRooms(rooms), n)
 	dealt := make([][]plainTask, len(hands))
@@ -56,7 +55,7 @@ func (p *plain) tasks(rooms, n int) ([][]plainTask, error) {
 	return dealt, nil
 }
 
-// enqueue admits them one by one.
+// enqueue enqueues the tasks one by one.
 func (p *plain) enqueue(ctx context.Context, dealt [][]plainTask) error {
 	return each(len(dealt), func(i int) error {
 		for _, t := range dealt[i] {
@@ -69,7 +68,7 @@ func (p *plain) enqueue(ctx context.Context, dealt [][]plainTask) error {
 	})
 }
 
-// drain processes n tasks with a handler that does nothing.
+// drainPlain processes n tasks with a handler that does nothing.
 func (h *harness) drainPlain(ctx context.Context, p *plain, n int) (spent, error) {
 	queues := make(map[string]int)
 	for i := range p.scheme.Count {

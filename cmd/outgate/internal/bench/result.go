@@ -10,19 +10,19 @@ import (
 	"github.com/outgate/outgate/handlers/ledger"
 )
 
-// Figures are what was measured, by the names of Legend.
+// Figures are the measured values, by the keys of the Legends.
 type Figures map[string]float64
 
-// Faults are the promises that the record shows as broken. All must be zero.
+// Faults count the broken promises in the record. All but Checked must be zero.
 type Faults struct {
-	// Checked is how many envelopes were looked for.
+	// Checked is the number of envelopes that were checked.
 	Checked int `json:"ledger_checked"`
-	// OrderViolations are deliveries out of their room's order, Overlaps those that
-	// began while another of their room was in flight.
+	// OrderViolations are deliveries out of the order of their room; Overlaps are those
+	// that began while another delivery of their room was in flight.
 	OrderViolations int `json:"order_violations"`
 	Overlaps        int `json:"overlaps"`
-	// Lost were admitted and never delivered, Duplicates delivered more than once,
-	// Unexpected never admitted.
+	// Lost are envelopes that were never delivered; Duplicates were delivered more than
+	// once; Unexpected were delivered and never admitted.
 	Lost       int `json:"lost"`
 	Duplicates int `json:"duplicates"`
 	Unexpected int `json:"unexpected"`
@@ -30,7 +30,7 @@ type Faults struct {
 	PaceViolations int `json:"pace_violations"`
 }
 
-// add adds what a check found.
+// add adds the faults of a report.
 func (f *Faults) add(r ledger.Report) {
 	f.Checked += r.Delivered + len(r.Lost)
 	f.OrderViolations += len(r.OrderViolations)
@@ -45,14 +45,14 @@ func (f *Faults) add(r ledger.Report) {
 	}
 }
 
-// missing adds envelopes that are neither delivered nor waiting. A negative number
-// are those that are both: they would be delivered again.
+// missing adds n envelopes that are neither delivered nor waiting. If n is negative, -n
+// envelopes are both, and would be delivered again.
 func (f *Faults) missing(n int) {
 	f.Lost += max(0, n)
 	f.Duplicates += max(0, -n)
 }
 
-// Settings are under what circumstances the figures were measured.
+// Settings are the conditions of the measurement.
 type Settings struct {
 	Messages     int    `json:"messages"`
 	Rooms        int    `json:"rooms"`
@@ -65,10 +65,10 @@ type Settings struct {
 	CPUs         int    `json:"cpus"`
 }
 
-// Result is what a benchmark found.
+// Result is the result of a benchmark.
 type Result struct {
 	Settings Settings
-	// Figures are the medians of the runs. One that could not be measured is absent.
+	// Figures are the medians of the runs. A figure that could not be measured is absent.
 	Figures Figures
 	Faults  Faults
 }
@@ -83,12 +83,12 @@ func newResult(s *Store, o Options) *Result {
 	}
 }
 
-// promised are the figures that the JSON always has: null where not measured.
+// promised are the figures that the JSON always has; null if not measured.
 var promised = []string{
 	"delivered_per_s", "asynq_processed_per_s", "delivered_ratio", "enqueue_ratio", "batch_ratio", "idle_p50_ms", "idle_p99_ms",
 }
 
-// MarshalJSON writes one object of all figures and faults, and the settings.
+// MarshalJSON writes one object with all figures and faults, and the settings.
 func (r *Result) MarshalJSON() ([]byte, error) {
 	out := map[string]any{"settings": r.Settings}
 	for _, key := range promised {
@@ -103,7 +103,7 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// round keeps four significant digits; more would only look exact.
+// round keeps four significant digits; more would look more exact than they are.
 func round(v float64) float64 {
 	if v == 0 {
 		return 0
@@ -119,20 +119,20 @@ type count struct {
 
 func (f Faults) counts() []count {
 	return []count{
-		{"ledger_checked", "envelopes looked for in the record", f.Checked},
+		{"ledger_checked", "envelopes checked in the record", f.Checked},
 		{"order_violations", "deliveries out of their room's order", f.OrderViolations},
 		{"overlaps", "deliveries while another of their room was in flight", f.Overlaps},
 		{"lost", "envelopes never delivered", f.Lost},
 		{"duplicates", "envelopes delivered more than once", f.Duplicates},
-		{"unexpected", "deliveries of envelopes nobody admitted", f.Unexpected},
+		{"unexpected", "deliveries of envelopes that were not admitted", f.Unexpected},
 		{"pace_violations", "limits exceeded", f.PaceViolations},
 	}
 }
 
-// BrokenError says that the record breaks promises.
+// BrokenError says that the record breaks the promises.
 type BrokenError struct{ Faults Faults }
 
-// Error lists what was found.
+// Error lists the faults.
 func (e *BrokenError) Error() string {
 	var found []string
 	for _, c := range e.Faults.counts()[1:] {
@@ -143,7 +143,7 @@ func (e *BrokenError) Error() string {
 	return "the record breaks its promises: " + strings.Join(found, ", ")
 }
 
-// Err is nil if every promise was kept, else a *BrokenError.
+// Err is nil if every promise was kept; else it is a *BrokenError.
 func (r *Result) Err() error {
 	clean := r.Faults
 	clean.Checked = 0

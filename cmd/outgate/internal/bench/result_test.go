@@ -32,11 +32,11 @@ func TestJSONHasThePromisedKeys(t *testing.T) {
 	got := decode(t, &bench.Result{Figures: bench.Figures{"idle_p50_ms": 1.23456789, "delivered_per_s": 12345.678}})
 	settings, ok := got["settings"].(map[string]any)
 	if !ok {
-		t.Fatalf("settings are %v", got["settings"])
+		t.Fatalf("got the settings %v, want an object", got["settings"])
 	}
 	for _, key := range []string{"messages", "rooms", "partitions", "concurrency", "runs", "redis", "redis_version", "go", "cpus"} {
 		if _, ok := settings[key]; !ok {
-			t.Errorf("settings have no %s", key)
+			t.Errorf("got settings without %s, want it", key)
 		}
 	}
 	delete(got, "settings")
@@ -53,11 +53,11 @@ func TestJSONHasThePromisedKeys(t *testing.T) {
 
 func TestJSONRoundsZero(t *testing.T) {
 	if got := decode(t, &bench.Result{Figures: bench.Figures{"idle_cpu_percent": 0}})["idle_cpu_percent"]; got != 0.0 {
-		t.Errorf("zero is written as %v", got)
+		t.Errorf("got %v, want 0", got)
 	}
 }
 
-// report is the check of a record with one fault of each kind.
+// report is the report on a record with one fault of each kind.
 func report() ledger.Report {
 	l := ledger.New()
 	at := time.Now()
@@ -67,7 +67,7 @@ func report() ledger.Report {
 	add(2, 0, 2) // before 1, and 1 overlaps it
 	add(1, 1, 3) //
 	add(1, 4, 5) // a duplicate
-	add(4, 6, 7) // nobody admitted it; 3 is lost
+	add(4, 6, 7) // not admitted; 3 is lost
 	return l.Check(ledger.Expect{
 		Rooms: map[string]int{"r": 3}, Paces: []ledger.Pace{{Count: 1, Window: time.Second}, {Count: 9, Window: time.Second}},
 	})
@@ -84,7 +84,7 @@ func TestEveryFaultIsCounted(t *testing.T) {
 		t.Errorf("faults (-want +got):\n%s", diff)
 	}
 	if f.OrderViolations < 2 {
-		t.Errorf("%d order violations, want 1 after 2 and 4 before 3", f.OrderViolations)
+		t.Errorf("got %d order violations, want 1 after 2 and 4 before 3", f.OrderViolations)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestAnyFaultBreaksTheResult(t *testing.T) {
 		"an order violation":                      {bench.Faults{Checked: 9, OrderViolations: 1}, "order_violations 1"},
 		"an overlap":                              {bench.Faults{Overlaps: 2}, "overlaps 2"},
 		"a loss and a duplicate":                  {bench.Faults{Lost: 3, Duplicates: 4}, "lost 3, duplicates 4"},
-		"something nobody admitted":               {bench.Faults{Unexpected: 5}, "unexpected 5"},
+		"an unexpected envelope":                  {bench.Faults{Unexpected: 5}, "unexpected 5"},
 		"a limit exceeded":                        {bench.Faults{PaceViolations: 6}, "pace_violations 6"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,11 +105,11 @@ func TestAnyFaultBreaksTheResult(t *testing.T) {
 			var broken *bench.BrokenError
 			switch {
 			case tc.want == "" && err != nil:
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want none", err)
 			case tc.want != "" && !errors.As(err, &broken):
-				t.Errorf("error %v, want a BrokenError", err)
+				t.Errorf("got error %v, want a BrokenError", err)
 			case tc.want != "" && !strings.HasSuffix(err.Error(), ": "+tc.want):
-				t.Errorf("error %q, want it to end with %q", err, tc.want)
+				t.Errorf("got error %q, want it to end with %q", err, tc.want)
 			}
 		})
 	}
@@ -132,13 +132,13 @@ func TestTable(t *testing.T) {
 		"delivered_per_s 12346 /s envelopes delivered and settled",
 		"idle_p50_ms 1.24 ms enqueued to sent through an idle gateway, median",
 		"idle_cpu_percent 2.3 % of one core without traffic, process and Redis",
-		"memory_per_waiting_bytes 545 B of Redis a waiting message, beside its JSON",
-		"ledger_checked 2000 envelopes looked for in the record",
+		"memory_per_waiting_bytes 545 B of Redis for a waiting message, without its JSON",
+		"ledger_checked 2000 envelopes checked in the record",
 		"order_violations 0 deliveries out of their room's order",
 		"overlaps 0 deliveries while another of their room was in flight",
 		"lost 1 envelopes never delivered",
 		"duplicates 0 envelopes delivered more than once",
-		"unexpected 0 deliveries of envelopes nobody admitted",
+		"unexpected 0 deliveries of envelopes that were not admitted",
 		"pace_violations 0 limits exceeded",
 	}
 	var got []string
@@ -156,15 +156,15 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
-func TestTableToNowhere(t *testing.T) {
+func TestWriteTableReturnsTheErrorOfItsWriter(t *testing.T) {
 	if err := (&bench.Result{}).WriteTable(brokenWriter{}); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v, want %v", err, os.ErrClosed)
 	}
 }
 
-func TestEmbeddedFiguresSaySo(t *testing.T) {
+func TestSettingsSayThatRedisIsEmbedded(t *testing.T) {
 	if s := (bench.Settings{Redis: bench.Embedded}).String(); !strings.Contains(s, "say nothing about Redis") {
-		t.Errorf("the settings say %q", s)
+		t.Errorf("got %q, want a warning about the figures", s)
 	}
 }
 
@@ -178,17 +178,17 @@ func TestLegends(t *testing.T) {
 	known := make(map[string]bool)
 	for _, l := range bench.Legends() {
 		if known[l.Key] {
-			t.Errorf("%s stands in the legend twice", l.Key)
+			t.Errorf("got %s twice in the legend, want it once", l.Key)
 		}
 		known[l.Key] = true
 		generic := number.ReplaceAllString(l.Key, "_<n>")
 		if !strings.Contains(string(manual), "`"+l.Key+"`") && !strings.Contains(string(manual), "`"+generic+"`") {
-			t.Errorf("docs/benchmarks.md does not explain %s", l.Key)
+			t.Errorf("got docs/benchmarks.md without %s, want it explained", l.Key)
 		}
 	}
 	for _, key := range bench.Promised {
 		if !known[key] {
-			t.Errorf("%s is promised and not in the legend", key)
+			t.Errorf("got no legend of %s, want one", key)
 		}
 	}
 }

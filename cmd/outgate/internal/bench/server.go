@@ -15,8 +15,8 @@ import (
 
 var errNotInstalled = errors.New("redis-server is not installed")
 
-// startServer starts a redis-server without persistence on a free port of the
-// loopback interface. stop ends it and removes its folder.
+// startServer starts a redis-server without persistence on a free loopback port. stop ends
+// it and removes its folder.
 func startServer(ctx context.Context) (addr string, stop func(), err error) {
 	bin, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -31,8 +31,8 @@ func startServer(ctx context.Context) (addr string, stop func(), err error) {
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	logFile := filepath.Join(dir, "redis.log")
-	// Not CommandContext: after an interrupt the worker still has to hand back what
-	// it holds, so the server goes last.
+	// This is not CommandContext: after an interrupt the worker must still requeue its tasks,
+	// so the server ends last.
 	cmd := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--dir", dir, //nolint:noctx // see above
 		"--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", logFile, "--maxmemory-policy", "noeviction")
 	detach(cmd)
@@ -61,7 +61,7 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// answers waits until a Redis answers.
+// answers waits until the Redis at addr answers.
 func answers(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, fmt.Errorf("no answer in %s", startPatience))
 	defer cancel()

@@ -10,12 +10,12 @@ import (
 
 const channelType = "bench"
 
-// sink is a channel that sends nothing and writes everything down.
+// sink is a channel that sends nothing and records everything.
 type sink struct {
 	ledger *ledger.Ledger
-	// heard, if not nil, gets the time of each arrival that somebody waits for.
+	// heard, if not nil, gets the time of an arrival if its buffer is empty.
 	heard chan time.Time
-	// takes is how long a send takes, as with a provider far away.
+	// takes is how long a send takes.
 	takes time.Duration
 }
 
@@ -30,12 +30,12 @@ func (s *sink) Capabilities() tasks.Capabilities {
 // Send implements handlers.Channel.
 func (s *sink) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
 	at := time.Now()
-	seq, _ := ledger.ParseSeq(m.Text) // 0 is a fault that the ledger finds
+	seq, _ := ledger.ParseSeq(m.Text) // the ledger reports 0 as a fault
 	span := s.ledger.Begin(m.RoutingKey(), seq, m.ID, m.Attempt)
 	if s.heard != nil {
 		select {
 		case s.heard <- at:
-		default: // nobody waits for one
+		default: // the last time was not read
 		}
 	}
 	var err error

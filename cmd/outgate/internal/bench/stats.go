@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Median is the middle of the values, the mean of the two middle ones where their
-// number is even, and NaN where there are none.
+// Median is the middle value, the mean of the two middle values if their number is even, and
+// NaN if there are none.
 func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -21,8 +21,8 @@ func Median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Percentile is the smallest of the values that p percent of them do not exceed
-// (nearest rank), and zero where there are none.
+// Percentile is the smallest value that p percent of the values do not exceed (nearest
+// rank), and zero if there are none.
 func Percentile[T cmp.Ordered](values []T, p float64) T {
 	var none T
 	if len(values) == 0 {
@@ -38,7 +38,7 @@ func percentileMS(values []time.Duration, p float64) float64 {
 	return float64(Percentile(values, p)) / float64(time.Millisecond)
 }
 
-// spread is how many times the smallest of the values goes into the largest.
+// spread is the largest value divided by the smallest.
 func spread(values []float64) float64 {
 	if len(values) < 2 {
 		return math.NaN()

@@ -16,7 +16,7 @@ func TestMedian(t *testing.T) {
 		"an odd number has a middle":                   {[]float64{9, 1, 5}, 5},
 		"an even number has the mean of the two":       {[]float64{4, 1, 3, 2}, 2.5},
 		"an outlier does not move it":                  {[]float64{1, 2, 1e9}, 2},
-		"nothing has none":                             {nil, math.NaN()},
+		"no values have no median":                     {nil, math.NaN()},
 		"negative values are values":                   {[]float64{-3, -1, -2}, -2},
 		"the same value twice is the median of itself": {[]float64{2, 2}, 2},
 	} {
@@ -33,7 +33,7 @@ func TestMedianLeavesItsArgument(t *testing.T) {
 	values := []float64{3, 1, 2}
 	bench.Median(values)
 	if values[0] != 3 || values[1] != 1 || values[2] != 2 {
-		t.Errorf("the values are now %v", values)
+		t.Errorf("got the values %v, want [3 1 2] unchanged", values)
 	}
 }
 
@@ -53,7 +53,7 @@ func TestPercentile(t *testing.T) {
 		"the 0th is the smallest":                    {hundred, 0, 1},
 		"the 99th of few is the largest":             {[]int{1, 5, 3}, 99, 5},
 		"the 50th of three is the middle":            {[]int{1, 5, 3}, 50, 3},
-		"nothing has zero":                           {nil, 50, 0},
+		"no values have zero":                        {nil, 50, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := bench.Percentile(tc.values, tc.p); got != tc.want {
@@ -65,9 +65,9 @@ func TestPercentile(t *testing.T) {
 
 func TestSpread(t *testing.T) {
 	if got := bench.Spread([]float64{4, 2, 5}); got != 2.5 {
-		t.Errorf("the spread of 2 to 5 is %v, want 2.5", got)
+		t.Errorf("got a spread of %v for 2 to 5, want 2.5", got)
 	}
 	if got := bench.Spread([]float64{4}); !math.IsNaN(got) {
-		t.Errorf("one value has a spread of %v", got)
+		t.Errorf("got a spread of %v for one value, want NaN", got)
 	}
 }

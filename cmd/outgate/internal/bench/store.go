@@ -11,23 +11,23 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Kind says where the Redis that is measured on comes from.
+// Kind says where the Redis of a benchmark comes from.
 type Kind string
 
 // The kinds of Redis.
 const (
 	// Own is a redis-server started for the benchmark.
 	Own Kind = "own"
-	// Given is one that was named by its URL.
+	// Given is a Redis that was named by its URL.
 	Given Kind = "given"
 	// Embedded is miniredis in this process. Its figures say nothing about Redis.
 	Embedded Kind = "embedded"
 )
 
-// Store is the Redis that is measured on. The benchmark has it for itself.
+// Store is the Redis of a benchmark, which nothing else may use.
 type Store struct {
 	Kind Kind
-	// Version is what Redis says it is, empty where it does not.
+	// Version is the version that Redis reports; it is empty if it reports none.
 	Version string
 
 	opt   redis.Options
@@ -35,18 +35,18 @@ type Store struct {
 	stop  func()
 }
 
-// NotEmptyError says that a Redis holds what the benchmark would delete.
+// NotEmptyError says that a Redis holds keys, which the benchmark would delete.
 type NotEmptyError struct{ Keyspace string }
 
-// Error says what is there and what to do.
+// Error says what Redis holds and what to do.
 func (e *NotEmptyError) Error() string {
 	return "this Redis is not empty (" + e.Keyspace + "): the benchmark deletes every key of its database, before and after; " +
 		"name an empty Redis, or none to have one started, or give --force"
 }
 
-// Open finds the Redis to measure on: the one at url, or, where url is empty, an
-// own redis-server, or, where that is not installed, an embedded one. Without
-// force it refuses one that holds anything, with a *NotEmptyError.
+// Open opens the Redis at url. If url is empty, it starts a redis-server or, if that is not
+// installed, an embedded Redis. Without force it refuses a Redis that holds keys, with a
+// *NotEmptyError.
 func Open(ctx context.Context, url string, force bool) (*Store, error) {
 	if url == "" {
 		return start(ctx)
@@ -91,12 +91,12 @@ func connect(kind Kind, opt *redis.Options) *Store {
 	opt.DisableIdentity = true
 	s := &Store{Kind: kind, opt: *opt, stop: func() {}}
 	patient := *opt
-	patient.ReadTimeout = time.Minute // to flush millions of keys takes a while
+	patient.ReadTimeout = time.Minute // a flush of millions of keys takes a while
 	s.admin = redis.NewClient(&patient)
 	return s
 }
 
-// Client opens a client with the options that all sides of a comparison have.
+// Client opens a client; all sides of a comparison have the same options.
 func (s *Store) Client() *redis.Client {
 	opt := s.opt
 	return redis.NewClient(&opt)
@@ -110,7 +110,7 @@ func (s *Store) flush(ctx context.Context) error {
 	return nil
 }
 
-// Close deletes what the benchmark wrote, or the Redis with it.
+// Close deletes what the benchmark wrote, and ends a Redis that Open started.
 func (s *Store) Close() error {
 	var err error
 	if s.Kind == Given {
@@ -121,11 +121,11 @@ func (s *Store) Close() error {
 	return err
 }
 
-// keyspace is what Redis holds in any of its databases, empty for nothing.
+// keyspace describes the keys of all databases; it is empty if there are none.
 func (s *Store) keyspace(ctx context.Context) string {
 	text, err := s.admin.Info(ctx, "keyspace").Result()
 	if err != nil {
-		return "it does not say what it holds"
+		return "INFO keyspace failed, so its keys are unknown"
 	}
 	var held []string
 	for line := range strings.Lines(text) {
@@ -136,7 +136,7 @@ func (s *Store) keyspace(ctx context.Context) string {
 	return strings.Join(held, " ")
 }
 
-// info is a section of what Redis tells of itself, empty where it does not.
+// info is a section of Redis' INFO; it is empty if the command fails.
 func (s *Store) info(ctx context.Context, section string) map[string]string {
 	fields := make(map[string]string)
 	for line := range strings.Lines(s.admin.Info(ctx, section).Val()) {

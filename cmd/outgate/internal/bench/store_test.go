@@ -30,7 +30,7 @@ func TestOpenStartsARedisOfItsOwn(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	addr := c.Options().Addr
 	if s.Kind != bench.Own || s.Version == "" || strings.HasSuffix(addr, ":6379") || !strings.HasPrefix(addr, "127.0.0.1:") {
-		t.Errorf("a Redis %q of kind %s at %s", s.Version, s.Kind, addr)
+		t.Errorf("got a Redis %q of kind %s at %s, want an own one on a free loopback port", s.Version, s.Kind, addr)
 	}
 	if err := c.Set(t.Context(), "a", "b", 0).Err(); err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestOpenStartsARedisOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Ping(t.Context()).Err(); err == nil {
-		t.Error("it still answers after Close")
+		t.Error("got an answer after Close, want an error")
 	}
 }
 
@@ -47,7 +47,7 @@ func TestOpenFallsBackToTheEmbeddedRedis(t *testing.T) {
 	t.Setenv("PATH", "")
 	s := open(t)
 	if s.Kind != bench.Embedded || s.Version != "" {
-		t.Errorf("kind %s, version %q", s.Kind, s.Version)
+		t.Errorf("got kind %s, version %q; want %s without a version", s.Kind, s.Version, bench.Embedded)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestOpenGivesUpWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := bench.Open(ctx, "", false); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v, want %v", err, context.Canceled)
 	}
 }
 
@@ -67,7 +67,7 @@ func TestOpenAGivenRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Kind != bench.Given || s.Version == "" {
-		t.Errorf("kind %s, version %q", s.Kind, s.Version)
+		t.Errorf("got kind %s, version %q; want %s with a version", s.Kind, s.Version, bench.Given)
 	}
 	if err := c.Set(t.Context(), "left", "over", 0).Err(); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestOpenAGivenRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := c.DBSize(t.Context()).Val(); n != 0 {
-		t.Errorf("%d keys are left", n)
+		t.Errorf("got %d keys, want 0", n)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestOpenRefusesARedisThatIsNotEmpty(t *testing.T) {
 	var notEmpty *bench.NotEmptyError
 	_, err := bench.Open(t.Context(), server.URL(), false)
 	if !errors.As(err, &notEmpty) || !strings.Contains(err.Error(), "db3") || !strings.Contains(err.Error(), "--force") {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v, want a NotEmptyError that names db3 and --force", err)
 	}
 	s, err := bench.Open(t.Context(), server.URL(), true)
 	if err != nil {
@@ -100,11 +100,11 @@ func TestOpenRefusesARedisThatIsNotEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	if v := elsewhere.Get(t.Context(), "precious").Val(); v != "1" {
-		t.Error("the other database was flushed")
+		t.Errorf("got %q in the other database, want 1", v)
 	}
 }
 
-func TestOpenRefusesWhatIsNoRedis(t *testing.T) {
+func TestOpenRefusesAWrongAddress(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	nobody := server.URL()
@@ -113,28 +113,28 @@ func TestOpenRefusesWhatIsNoRedis(t *testing.T) {
 		address string
 		option  bool
 	}{
-		"another protocol is no option":   {"http://:hunter2@127.0.0.1:1", true},
-		"no URL is no option":             {"hunter2:%zz", true},
-		"a Redis that is not there fails": {strings.Replace(nobody, "//", "//:hunter2@", 1), false},
+		"another protocol":             {"http://:hunter2@127.0.0.1:1", true},
+		"a text that is no URL":        {"hunter2:%zz", true},
+		"a Redis that does not answer": {strings.Replace(nobody, "//", "//:hunter2@", 1), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := bench.Open(t.Context(), tc.address, false)
 			var option *bench.OptionError
 			var parsing *url.Error
 			if err == nil || errors.As(err, &option) != tc.option || errors.As(err, &parsing) {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want one, an OptionError: %v", err, tc.option)
 			}
 			if err != nil && strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("error %q tells the password", err)
+				t.Errorf("got error %q, want it without the password", err)
 			}
 		})
 	}
 }
 
-func TestOpenAsksARedisThatSaysNothing(t *testing.T) {
+func TestOpenRefusesARedisThatHidesItsKeyspace(t *testing.T) {
 	server := redistest.Start(t, "--rename-command", "INFO", "")
 	var notEmpty *bench.NotEmptyError
 	if _, err := bench.Open(t.Context(), server.URL(), false); !errors.As(err, &notEmpty) {
-		t.Errorf("error %v: what does not say that it is empty may not be", err)
+		t.Errorf("got error %v, want a NotEmptyError", err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTable writes the result for people: a line a figure, with its unit.
+// WriteTable writes the result as a table: a line for each figure, with its unit.
 func (r *Result) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(r.Settings.String() + "\n")
@@ -18,8 +18,8 @@ func (r *Result) WriteTable(w io.Writer) error {
 		if !ok {
 			continue
 		}
-		if l.Of != section {
-			section = l.Of
+		if l.Measurement != section {
+			section = l.Measurement
 			_, _ = fmt.Fprintf(t, "\n")
 		}
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t  %s\n", l.Key, format(v, l.Unit), l.Unit, l.Text)
@@ -35,7 +35,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	return err
 }
 
-// String is one line.
+// String returns the settings in one line.
 func (s Settings) String() string {
 	where := fmt.Sprintf("%s Redis %s", s.Redis, s.RedisVersion)
 	if s.Redis == Embedded {
@@ -45,7 +45,7 @@ func (s Settings) String() string {
 		s.Messages, s.Rooms, s.Partitions, s.Concurrency, s.Runs, where, s.Go, s.CPUs)
 }
 
-// format writes as many digits as mean something.
+// format writes a value with its significant digits.
 func format(v float64, unit string) string {
 	switch unit {
 	case perSecond, bytes:
