@@ -1,11 +1,11 @@
-// Package autoscale says how many workers a load needs. It is arithmetic alone: no
-// clock, no Redis.
+// Package autoscale computes how many workers a load needs. It is pure arithmetic: it reads
+// no clock and no Redis.
 //
-// By Little's law as many deliveries are in hand at once as arrive a second, times
-// the seconds that each takes. What waits has to be worked off too, within a time
-// that is to be said. But what may not be sent needs nobody to send it: a bridge
-// that its limits, its provider or an operator hold back asks for no worker,
-// however much waits for it. A length of a queue cannot tell the two apart.
+// By Little's law, the number of deliveries in progress is the number of arrivals a second
+// times the seconds that each takes. The backlog must be delivered too, within the time
+// that State.Drain gives. But envelopes that may not be sent need no worker: if its limits,
+// its provider or an operator hold a bridge back, the bridge needs none for its backlog. The
+// length of a queue does not show this difference.
 package autoscale
 
 import (
@@ -13,79 +13,75 @@ import (
 	"time"
 )
 
-// State is what waits, and what may be sent of it.
+// State is the load, and what limits it.
 type State struct {
 	Loads []Load
-	// Paces are what limits each bridge. Of one that is missing nothing may be sent.
+	// Paces has the limits of each bridge. A bridge that is missing may send nothing.
 	Paces map[string]Pace
-	// Drain is how soon a backlog is to be gone; zero is 45 s.
+	// Drain is the time in which a backlog must be gone; zero means 45 s.
 	Drain time.Duration
-	// Concurrency is how many envelopes of one partition a worker delivers at once;
-	// zero is 16. Every worker delivers of all partitions.
+	// Concurrency is the number of envelopes of one partition that a worker delivers at
+	// once; zero means 16. Every worker serves all partitions.
 	Concurrency int
-	// Share is how much of it one bridge can have, above 0 to 1; zero is all of it.
+	// Share is the part of Concurrency that one bridge can use, above 0 to 1; zero means 1.
 	Share float64
-	// PerWorker is how many envelopes a second one worker can deliver however fast
-	// the provider is; zero is any number.
+	// PerWorker is the largest number of envelopes a second that one worker can deliver,
+	// with any provider; zero means no bound.
 	PerWorker float64
 }
 
-// Load is what waits for one bridge in one partition.
+// Load is the load of one bridge in one partition.
 type Load struct {
 	Partition int
 	Bridge    string
-	// Arrivals is how many envelopes are admitted a second.
+	// Arrivals is the number of envelopes admitted a second.
 	Arrivals float64
-	// Backlog counts the envelopes of lines that could go on now: none that waits for
-	// a failure to pass, for an operator, or for as long as a provider said.
+	// Backlog counts the envelopes of lines that can go on now, and not those that wait
+	// for a retry, for an operator, or for a provider's "retry after".
 	Backlog float64
-	// Lines counts these lines. Each has one envelope in delivery at a time.
+	// Lines counts these lines. Each line delivers one envelope at a time.
 	Lines float64
-	// Paused is true where the partition is.
+	// Paused is true if the partition is paused.
 	Paused bool
 }
 
-// Pace is what limits a bridge.
+// Pace has the limits of a bridge.
 type Pace struct {
-	// Permitted is how many sends a second it may make now: 0 where it is suspended or
-	// closed, +Inf where nothing limits it.
+	// Permitted is the number of sends a second that it may make now: 0 if it is suspended
+	// or closed, +Inf if nothing limits it.
 	Permitted float64
-	// Room is the same for each of its rooms.
+	// Room is the same number for each of its rooms.
 	Room float64
-	// Seconds is how long an attempt takes, without waiting for a limit.
+	// Seconds is how long an attempt takes, without the wait for a limit.
 	Seconds float64
 }
 
-// Need is how much a state needs.
+// Need is what a state needs.
 type Need struct {
-	// Slots is how many envelopes are to be in delivery at once.
+	// Slots is the number of envelopes that must be in delivery at once.
 	Slots float64
-	// Workers is how many workers that takes.
+	// Workers is the number of workers for that many slots.
 	Workers int
-	// Exact is the same before it is rounded up. A scaler that lets small differences
-	// pass, as Kubernetes' does, is to be given this one: a load on the edge between
-	// four workers and five would have it go back and forth.
+	// Exact is Workers before it is rounded up. Give it to a scaler that tolerates small
+	// differences, as that of Kubernetes does: with Workers, a load on the edge between
+	// four and five workers would make it flap.
 	Exact float64
 }
 
 const (
 	defaultDrain       = 45 * time.Second
 	defaultConcurrency = 16
-	// spare is what is let pass: figures are estimates, and a thousandth of a worker
-	// is no reason for another.
+	// spare is the part of a worker that is ignored: the figures are estimates, and a
+	// thousandth of a worker is no reason for another worker.
 	spare = 0.001
 )
 
-// Required is how many workers the state needs, 0 where there is nothing to send.
+// Required is the number of workers that the state needs, 0 if there is nothing to send.
 func Required(s State) int { return Assess(s).Workers }
 
-// Assess says how much the state needs:
-//
-//	slots = Σ min(arrivals + backlog/drain, permitted) × seconds
-//
-// The minimum is taken of each bridge over all its partitions. A backlog counts no
-// faster than its lines can use: one long line asks for one slot. The fullest
-// partition decides, for a worker gives each partition the same number of slots.
+// Assess computes slots = Σ min(arrivals + backlog/drain, permitted) × seconds, with the
+// minimum of each bridge over all its partitions. A line needs at most one slot. The fullest
+// partition decides, since a worker gives each partition the same number of slots.
 func Assess(s State) Need {
 	s = s.defaults()
 	wants, asked := make([]float64, len(s.Loads)), make(map[string]float64)
@@ -138,7 +134,7 @@ func (s State) defaults() State {
 	return s
 }
 
-// want is how many sends a second a load asks for.
+// want is the number of sends a second that a load needs.
 func (l Load) want(p Pace, drain float64) float64 {
 	if l.Paused || p.Permitted <= 0 {
 		return 0
@@ -148,7 +144,7 @@ func (l Load) want(p Pace, drain float64) float64 {
 		each = min(each, 1/p.Seconds)
 	}
 	backlog := l.Backlog / drain
-	if usable := l.Lines * each; backlog > usable { // no lines times no limit is no number
+	if usable := l.Lines * each; backlog > usable { // false if usable is NaN: no lines times no limit
 		backlog = usable
 	}
 	return l.Arrivals + backlog

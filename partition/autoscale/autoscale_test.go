@@ -14,10 +14,10 @@ import (
 
 var unlimited = math.Inf(1)
 
-// free is a bridge that nothing limits, with attempts of a second.
+// free is a bridge without limits, whose attempts take a second.
 var free = autoscale.Pace{Permitted: unlimited, Room: unlimited, Seconds: 1}
 
-// state has ten slots a partition and worker, and drains in ten seconds.
+// state has ten slots for each partition of a worker, and drains in ten seconds.
 func state(paces map[string]autoscale.Pace, loads ...autoscale.Load) autoscale.State {
 	return autoscale.State{Loads: loads, Paces: paces, Drain: 10 * time.Second, Concurrency: 10}
 }
@@ -36,20 +36,20 @@ func TestRequired(t *testing.T) {
 		state autoscale.State
 		want  autoscale.Need
 	}{
-		"nothing needs nobody":                        {state(one(free)), autoscale.Need{}},
-		"an idle bridge needs nobody":                 {state(one(free), autoscale.Load{Bridge: "b"}), autoscale.Need{}},
-		"a little needs one":                          {state(one(free), autoscale.Load{Bridge: "b", Arrivals: .01}), autoscale.Need{Slots: .01, Workers: 1, Exact: 0.001}},
-		"arrivals take as many slots as they last":    {state(one(free), autoscale.Load{Bridge: "b", Arrivals: 25}), autoscale.Need{Slots: 25, Workers: 3, Exact: 2.5}},
-		"a backlog is to be gone in time":             {state(one(free), waiting), autoscale.Need{Slots: 105, Workers: 11, Exact: 10.5}},
-		"quick attempts need few":                     {state(with(func(p *autoscale.Pace) { p.Seconds = .1 }), waiting), autoscale.Need{Slots: 10.5, Workers: 2, Exact: 1.05}},
-		"a limit asks for no more than it lets pass":  {state(with(func(p *autoscale.Pace) { p.Permitted = 8 }), waiting), autoscale.Need{Slots: 8, Workers: 1, Exact: 0.8}},
-		"a suspended bridge asks for nobody":          {state(with(func(p *autoscale.Pace) { p.Permitted = 0 }), waiting), autoscale.Need{}},
-		"an unknown bridge asks for nobody":           {state(nil, waiting), autoscale.Need{}},
-		"a paused partition asks for nobody":          {state(one(free), autoscale.Load{Bridge: "b", Arrivals: 5, Backlog: 1000, Lines: 1000, Paused: true}), autoscale.Need{}},
-		"one long line is one delivery at a time":     {state(one(free), autoscale.Load{Bridge: "b", Backlog: 100_000, Lines: 1}), autoscale.Need{Slots: 1, Workers: 1, Exact: 0.1}},
-		"a room's limit slows its line":               {state(with(func(p *autoscale.Pace) { p.Room = .5 }), autoscale.Load{Bridge: "b", Backlog: 100_000, Lines: 40}), autoscale.Need{Slots: 20, Workers: 2, Exact: 2}},
-		"no lines under no limit are none":            {state(with(func(p *autoscale.Pace) { p.Seconds = 0 }), autoscale.Load{Bridge: "b", Backlog: 0, Lines: 0}), autoscale.Need{}},
-		"a worker more for a thousandth of one is no": {state(one(free), autoscale.Load{Bridge: "b", Arrivals: 20.001}), autoscale.Need{Slots: 20.001, Workers: 2, Exact: 2.0001}},
+		"no load needs no worker":                 {state(one(free)), autoscale.Need{}},
+		"an idle bridge needs no worker":          {state(one(free), autoscale.Load{Bridge: "b"}), autoscale.Need{}},
+		"a small load needs one worker":           {state(one(free), autoscale.Load{Bridge: "b", Arrivals: .01}), autoscale.Need{Slots: .01, Workers: 1, Exact: 0.001}},
+		"arrivals need a slot for each second":    {state(one(free), autoscale.Load{Bridge: "b", Arrivals: 25}), autoscale.Need{Slots: 25, Workers: 3, Exact: 2.5}},
+		"a backlog must be gone in time":          {state(one(free), waiting), autoscale.Need{Slots: 105, Workers: 11, Exact: 10.5}},
+		"quick attempts need few workers":         {state(with(func(p *autoscale.Pace) { p.Seconds = .1 }), waiting), autoscale.Need{Slots: 10.5, Workers: 2, Exact: 1.05}},
+		"a limited bridge needs what it may send": {state(with(func(p *autoscale.Pace) { p.Permitted = 8 }), waiting), autoscale.Need{Slots: 8, Workers: 1, Exact: 0.8}},
+		"a suspended bridge needs no worker":      {state(with(func(p *autoscale.Pace) { p.Permitted = 0 }), waiting), autoscale.Need{}},
+		"an unknown bridge needs no worker":       {state(nil, waiting), autoscale.Need{}},
+		"a paused partition needs no worker":      {state(one(free), autoscale.Load{Bridge: "b", Arrivals: 5, Backlog: 1000, Lines: 1000, Paused: true}), autoscale.Need{}},
+		"one long line is one delivery at a time": {state(one(free), autoscale.Load{Bridge: "b", Backlog: 100_000, Lines: 1}), autoscale.Need{Slots: 1, Workers: 1, Exact: 0.1}},
+		"a room's limit slows its line":           {state(with(func(p *autoscale.Pace) { p.Room = .5 }), autoscale.Load{Bridge: "b", Backlog: 100_000, Lines: 40}), autoscale.Need{Slots: 20, Workers: 2, Exact: 2}},
+		"no lines without a limit need no worker": {state(with(func(p *autoscale.Pace) { p.Seconds = 0 }), autoscale.Load{Bridge: "b", Backlog: 0, Lines: 0}), autoscale.Need{}},
+		"a thousandth of a worker is ignored":     {state(one(free), autoscale.Load{Bridge: "b", Arrivals: 20.001}), autoscale.Need{Slots: 20.001, Workers: 2, Exact: 2.0001}},
 		"partitions share a worker": {
 			state(one(free), autoscale.Load{Partition: 0, Bridge: "b", Arrivals: 9}, autoscale.Load{Partition: 1, Bridge: "b", Arrivals: 9}),
 			autoscale.Need{Slots: 18, Workers: 1, Exact: 0.9},
@@ -63,12 +63,12 @@ func TestRequired(t *testing.T) {
 				autoscale.Load{Partition: 0, Bridge: "b", Arrivals: 30}, autoscale.Load{Partition: 1, Bridge: "b", Arrivals: 10}),
 			autoscale.Need{Slots: 10, Workers: 1, Exact: 0.75},
 		},
-		"a throttled bridge leaves what another needs": {
+		"a throttled bridge does not take from another": {
 			state(map[string]autoscale.Pace{"b": {Permitted: 1, Room: unlimited, Seconds: 1}, "free": free},
 				waiting, autoscale.Load{Bridge: "free", Arrivals: 21}),
 			autoscale.Need{Slots: 22, Workers: 3, Exact: 2.2},
 		},
-		"a bridge cannot have all of a worker": {
+		"a bridge cannot use all of a worker": {
 			func() autoscale.State {
 				s := state(one(free), autoscale.Load{Bridge: "b", Arrivals: 20})
 				s.Share = .75
@@ -84,7 +84,7 @@ func TestRequired(t *testing.T) {
 			}(),
 			autoscale.Need{Slots: 5, Workers: 3, Exact: 2.5},
 		},
-		"by default sixteen slots, and 45 s": {
+		"the defaults are sixteen slots and 45 s": {
 			autoscale.State{Paces: one(free), Loads: []autoscale.Load{{Bridge: "b", Backlog: 45 * 33, Lines: 1000}}},
 			autoscale.Need{Slots: 33, Workers: 3, Exact: 2.0625},
 		},
@@ -96,14 +96,14 @@ func TestRequired(t *testing.T) {
 				t.Error(d)
 			}
 			if n := autoscale.Required(tc.state); n != got.Workers {
-				t.Errorf("Required is %d, Assess %d", n, got.Workers)
+				t.Errorf("got Required %d, want %d as Assess says", n, got.Workers)
 			}
 		})
 	}
 }
 
-// However much waits, a bridge asks for no more than it may send.
-func TestABacklogNeverAsksForMoreThanIsPermitted(t *testing.T) {
+// A bridge with any backlog needs slots only for what it may send.
+func TestABacklogNeedsNoMoreSlotsThanItMaySend(t *testing.T) {
 	t.Parallel()
 	check := func(backlogs []uint32, permitted uint16, millis uint16) bool {
 		p := autoscale.Pace{Permitted: float64(permitted), Room: unlimited, Seconds: float64(millis) / 1000}

@@ -5,21 +5,21 @@ import (
 	"fmt"
 )
 
-// panel is a scenario as it is drawn.
+// panel is the drawing of one scenario.
 type panel struct {
 	title   string
 	moments []moment
 }
 
 const (
-	width, height = 760, 150 // of a panel's axes
+	width, height = 760, 150 // of the axes of a panel
 	left, top     = 60, 40
 	apart         = 220
-	columns       = 380 // points across
+	columns       = 380 // points of a line
 )
 
-// plot draws the panels below each other: workers in blue, required workers as dots
-// of grey, the age of the oldest envelope in orange.
+// plot draws the panels below each other: workers in blue, required workers as grey dots, the
+// age of the oldest envelope in orange.
 func plot(panels []panel) []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#222">`+"\n",
@@ -49,8 +49,7 @@ func (p panel) draw(out *bytes.Buffer, y int) {
 	out.WriteString("</g>\n")
 }
 
-// line draws a figure between 0 and 1; of the seconds that share a column, the
-// largest.
+// line draws a value between 0 and 1; a column shows the largest value of its seconds.
 func (p panel) line(out *bytes.Buffer, stroke string, value func(moment) float64) {
 	fmt.Fprintf(out, `<polyline fill="none" stroke="%s" points="`, stroke)
 	for i := range columns {

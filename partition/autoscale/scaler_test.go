@@ -9,24 +9,24 @@ type policy struct {
 	period  int // seconds
 }
 
-// behavior is how a HorizontalPodAutoscaler is told to move.
+// behavior is the configuration of a HorizontalPodAutoscaler.
 type behavior struct {
 	name             string
 	upWindow, window int // stabilization windows of up and down, in seconds
 	up, down         []policy
-	// target is the AverageValue: how much of a worker is to be used.
+	// target is the AverageValue: the part of a worker that should be used.
 	target float64
-	// rounded is true where the metric is rounded up to whole workers.
+	// rounded is true if the metric is rounded up to whole workers.
 	rounded bool
 }
 
-// hpa is the documented algorithm of the HorizontalPodAutoscaler (autoscaling/v2),
-// which KEDA makes and feeds: an external metric with an AverageValue.
+// hpa is the documented algorithm of the HorizontalPodAutoscaler (autoscaling/v2) for an
+// external metric with an AverageValue, as KEDA configures it.
 type hpa struct {
 	behavior
 	min, max int
 	replicas int
-	// what it remembers, by the second
+	// recommended has the recommendations, and changed the changes, by second.
 	recommended map[int]int
 	changed     map[int]int
 }
@@ -40,7 +40,7 @@ func newHPA(b behavior, least, most int) *hpa {
 	return &hpa{behavior: b, min: least, max: most, replicas: least, recommended: make(map[int]int), changed: make(map[int]int)}
 }
 
-// sync looks at the metric at second t, and answers how many replicas there are to be.
+// sync reads the metric at second t and returns the number of replicas to run.
 func (h *hpa) sync(t int, metric float64) int {
 	desired := h.replicas
 	if ratio := metric / (h.target * float64(h.replicas)); math.Abs(1-ratio) > tolerance {
@@ -72,7 +72,7 @@ func (h *hpa) sync(t int, metric float64) int {
 	return next
 }
 
-// moved is how many were added (or taken away) in the last seconds.
+// moved is the number of replicas that were added, or removed, in the last seconds.
 func (h *hpa) moved(t, period int, added bool) int {
 	n := 0
 	for at, change := range h.changed {
@@ -83,7 +83,7 @@ func (h *hpa) moved(t, period int, added bool) int {
 	return n
 }
 
-// ceiling is how many the policies let it go up to: the most that any lets.
+// ceiling is the largest number of replicas that any policy allows.
 func (h *hpa) ceiling(t int) int {
 	most := 0
 	for _, p := range h.up {
@@ -97,7 +97,7 @@ func (h *hpa) ceiling(t int) int {
 	return max(most, h.replicas)
 }
 
-// floor is how few the policies let it go down to.
+// floor is the smallest number of replicas that any policy allows.
 func (h *hpa) floor(t int) int {
 	least := math.MaxInt
 	for _, p := range h.down {

@@ -13,8 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the table and the plot of docs/autoscaling.md")
 
-// recommended is what docs/autoscaling.md says; each of the others is it with one
-// thing changed, to show what that one is for.
+// recommended is the behavior that docs/autoscaling.md recommends. Each of the others
+// changes one setting of it, to show its effect.
 var (
 	quickly     = []policy{{percent: true, value: 100, period: 15}, {value: 4, period: 15}}
 	slowly      = []policy{{value: 1, period: 60}}
@@ -33,9 +33,9 @@ type scenario struct {
 	name, what string
 	until      int
 	bridges    func() []*bridge
-	// gone is when a backlog begins to be worked off, 0 for no such time.
+	// gone is when a backlog begins to shrink; 0 means never.
 	gone int
-	// calm is a time in which nothing may be scaled up.
+	// calm is a period in which the scaler must not scale up.
 	calm [2]int
 }
 
@@ -90,7 +90,7 @@ var scenarios = []scenario{
 	},
 }
 
-// figures are what is told of a scenario.
+// figures are the results of a scenario.
 type figures struct {
 	least, most, changes, flaps int
 	oldest                      float64
@@ -98,7 +98,7 @@ type figures struct {
 	calmUps                     int
 }
 
-// measure plays a scenario under an autoscaler.
+// measure plays a scenario with an autoscaler.
 func (s scenario) measure(b behavior) (figures, []moment) {
 	moments := play(s.bridges(), newScaled(b), s.until)
 	f := figures{least: math.MaxInt}
@@ -129,7 +129,7 @@ func (s scenario) measure(b behavior) (figures, []moment) {
 	return f, moments
 }
 
-// goneAfter is how many seconds after one of them nothing waits any more.
+// goneAfter is the number of seconds after from until no envelope waits.
 func goneAfter(moments []moment, from int) int {
 	for t := from; t < len(moments); t++ {
 		if moments[t].age < 1 {
@@ -139,7 +139,7 @@ func goneAfter(moments []moment, from int) int {
 	return math.MaxInt
 }
 
-func TestTheLoadCurvesAreFollowedWithoutFlapping(t *testing.T) {
+func TestTheScalerFollowsTheLoadWithoutFlapping(t *testing.T) {
 	t.Parallel()
 	var table strings.Builder
 	table.WriteString("| load | behavior | workers | changes | back and up | oldest, s | gone after, s | ideal, s |\n" +
@@ -159,20 +159,20 @@ func TestTheLoadCurvesAreFollowedWithoutFlapping(t *testing.T) {
 	golden(t, "../../docs/autoscaling.md", func(page []byte) []byte { return between(t, page, table.String()) })
 }
 
-// check holds the promises: it does not go back and forth, it asks for nobody while nothing could
-// be sent faster, and a backlog is gone within twice the time that it would take if
-// the workers were there at once.
+// check checks the promises: the scaler does not flap, it does not scale up if nothing could
+// be sent faster, and a backlog is gone within twice the time that it would take if the
+// workers started at once.
 func (s scenario) check(t *testing.T, f figures) {
 	t.Helper()
-	// A curve with one top takes each step up and down once; a gust may cost one more.
+	// A curve with one top takes each step up and down once; noise may cost one more.
 	if steps := 2*(f.most-f.least) + 2; f.flaps > 1 || f.changes > steps {
-		t.Errorf("%s: %d changes, %d of them up within %d s after down, want %d at most", s.name, f.changes, f.flaps, backAndUp, steps)
+		t.Errorf("%s: got %d changes, %d of them up within %d s after down; want at most %d and 1", s.name, f.changes, f.flaps, backAndUp, steps)
 	}
 	if f.calmUps > 0 {
-		t.Errorf("%s: scaled up %d times while nothing could be sent faster", s.name, f.calmUps)
+		t.Errorf("%s: got %d steps up in the calm period, want 0", s.name, f.calmUps)
 	}
 	if s.gone > 0 && f.gone > 2*f.ideal {
-		t.Errorf("%s: the backlog is gone after %d s, ideal are %d", s.name, f.gone, f.ideal)
+		t.Errorf("%s: got the backlog gone after %d s, want at most twice the ideal %d", s.name, f.gone, f.ideal)
 	}
 }
 
@@ -190,18 +190,18 @@ const (
 	tableEnds   = "<!-- end of the table -->\n"
 )
 
-// between puts the table into its place on the page.
+// between replaces the table on the page.
 func between(t *testing.T, page []byte, table string) []byte {
 	t.Helper()
 	before, rest, begins := bytes.Cut(page, []byte(tableBegins))
 	_, after, ends := bytes.Cut(rest, []byte(tableEnds))
 	if !begins || !ends {
-		t.Fatal("docs/autoscaling.md has no place for the table")
+		t.Fatalf("got docs/autoscaling.md without the marks of the table, want %q and %q", tableBegins, tableEnds)
 	}
 	return bytes.Join([][]byte{before, []byte(tableBegins), []byte("\n" + table + "\n"), []byte(tableEnds), after}, nil)
 }
 
-// golden compares a file with what it is to be made of it, or writes it.
+// golden compares a file with what make returns for it or, with -update, writes it.
 func golden(t *testing.T, name string, make func([]byte) []byte) {
 	t.Helper()
 	have, err := os.ReadFile(name)
@@ -213,7 +213,7 @@ func golden(t *testing.T, name string, make func([]byte) []byte) {
 		return
 	}
 	if !*update {
-		t.Errorf("%s is not what the simulation says: look at the change, and run the test with -update", name)
+		t.Errorf("got another %s than the simulation makes, want it up to date: check the change and run the test with -update", name)
 		return
 	}
 	if err := os.WriteFile(name, want, 0o644); err != nil {

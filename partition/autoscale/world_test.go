@@ -11,15 +11,15 @@ const (
 	concurrency = 16
 	share       = .75
 	scrapeEvery = 15
-	scrapeAt    = 7  // the scrape and the autoscaler's sync do not fall together
+	scrapeAt    = 7  // the scrape and the sync of the autoscaler are at different seconds
 	startAfter  = 20 // seconds until a new pod delivers
-	arrivalsMem = 60 // arrivals are taken over a minute
+	arrivalsMem = 60 // arrivals are the mean of a minute
 	backAndUp   = 600
 	leastPods   = 2
 	mostPods    = 8
 )
 
-// bridge is a load and what limits it, by the second.
+// bridge is a load and its limits, by second.
 type bridge struct {
 	id        string
 	seconds   float64 // of an attempt
@@ -29,18 +29,18 @@ type bridge struct {
 
 	backlog float64
 	past    []float64
-	// arrived and done are all that came and all that was delivered so far.
+	// arrived and done are the totals of arrivals and deliveries so far.
 	arrived, done []float64
 }
 
 func always(v float64) func(int) float64 { return func(int) float64 { return v } }
 
-// pods say how many workers deliver at second t, who sees what is needed by then.
+// pods says how many workers deliver at second t, if so many are required then.
 type pods interface {
 	deliver(t int, required float64) int
 }
 
-// fixed are that many workers from one second on, and as few as can be before.
+// fixed are n workers from a second on, and leastPods before.
 type fixed struct{ n, from int }
 
 func (f fixed) deliver(t int, _ float64) int {
@@ -50,11 +50,11 @@ func (f fixed) deliver(t int, _ float64) int {
 	return f.n
 }
 
-// scaled are workers that an autoscaler adds and takes away.
+// scaled are workers that an autoscaler adds and removes.
 type scaled struct {
 	*hpa
 	metric  float64
-	pending map[int]int // how many pods begin to deliver, by the second
+	pending map[int]int // the number of pods that begin to deliver, by second
 	ready   int
 }
 
@@ -76,7 +76,7 @@ func (s *scaled) deliver(t int, required float64) int {
 		switch now := s.sync(t, s.metric); {
 		case now > was:
 			s.pending[t+startAfter] += now - was
-		case now < was: // what has not begun goes first
+		case now < was: // pods that have not begun go first
 			s.ready = min(s.ready, now)
 			left := now - s.ready
 			for at := range s.pending {
@@ -88,17 +88,17 @@ func (s *scaled) deliver(t int, required float64) int {
 	return s.ready
 }
 
-// moment is how things stand at one second.
+// moment is the state at one second.
 type moment struct {
 	replicas int
 	// required is not rounded.
 	required, backlog float64
-	// age is how long the oldest envelope has waited, in seconds.
+	// age is the time that the oldest envelope has waited, in seconds.
 	age float64
 }
 
-// play runs a load through workers, second by second. The arithmetic is that of a
-// fluid: nobody's envelope is too small to be delivered in parts.
+// play runs a load through workers, second by second. Envelopes are a fluid: parts of them
+// can be delivered.
 func play(bridges []*bridge, p pods, until int) []moment {
 	moments := make([]moment, until)
 	required := 0.0
@@ -124,7 +124,7 @@ func play(bridges []*bridge, p pods, until int) []moment {
 	return moments
 }
 
-// serve delivers what the slots and the limits let through in one second.
+// serve delivers what the slots and the limits allow in one second.
 func serve(bridges []*bridge, t int, slots float64) {
 	wants, all := make([]float64, len(bridges)), 0.0
 	for i, b := range bridges {
@@ -141,8 +141,8 @@ func serve(bridges []*bridge, t int, slots float64) {
 	}
 }
 
-// stateOf is what the formula is told: arrivals over a minute, and what is in
-// delivery counts as waiting.
+// stateOf is the input of the formula: the mean of arrivals over a minute, and a backlog
+// that includes the envelopes in delivery.
 func stateOf(bridges []*bridge, t int) autoscale.State {
 	s := autoscale.State{Paces: make(map[string]autoscale.Pace), Concurrency: concurrency}
 	if len(bridges) > 1 {
@@ -166,7 +166,7 @@ func stateOf(bridges []*bridge, t int) autoscale.State {
 	return s
 }
 
-// age is that of the oldest envelope, delivered in the order of arrival.
+// age is the age of the oldest envelope; envelopes are delivered in the order of arrival.
 func (b *bridge) age() float64 {
 	now := len(b.arrived) - 1
 	if b.backlog < 1e-6 {

@@ -1,8 +1,8 @@
-// Package redistest starts a real redis-server for one test, on a free port of
-// the loopback interface, and lets the test kill, stop and restart it.
+// Package redistest starts a real redis-server for one test, on a free loopback port, and
+// lets the test kill, pause and restart it.
 //
-// It is imported from tests only. A missing redis-server fails the test: what is
-// about Redis is not shown by a test that did not run (make test installs it).
+// Only tests import it. A missing redis-server fails the test: a skipped test would prove
+// nothing about Redis (make redis installs it).
 package redistest
 
 import (
@@ -33,13 +33,13 @@ type Server struct {
 	ended chan struct{}
 }
 
-// Start starts a redis-server without persistence; args are further options of
-// its command line, "--appendonly", "yes" for instance. The test's end stops it.
+// Start starts a redis-server without persistence, which ends with the test. args are more
+// options of its command line, for instance "--appendonly", "yes".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir(), args: args}
 	t.Cleanup(s.Kill)
-	// A port that was free a moment ago may be somebody else's by now.
+	// Another process may take the port after it was found free, so this tries again.
 	var err error
 	for range 5 {
 		s.Addr = freeAddr(t)
@@ -67,13 +67,13 @@ func (s *Server) Kill() {
 	if s.cmd == nil {
 		return
 	}
-	// The whole group: a child that rewrites a file would go on writing.
+	// This kills the whole group: a child that rewrites a file would go on writing.
 	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	<-s.ended
 	s.cmd = nil
 }
 
-// Restart starts the process again on the same port and data folder.
+// Restart restarts the process on the same port and data folder.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
@@ -82,7 +82,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// Pause stops the process with SIGSTOP: connections stay open, nothing answers.
+// Pause stops the process with SIGSTOP: connections stay open, but get no answers.
 func (s *Server) Pause() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Resume continues a paused process.
@@ -122,8 +122,7 @@ func (s *Server) run() error {
 	return nil
 }
 
-// waitReady waits until it is our process that answers, not another that took the
-// port.
+// waitReady waits until this process answers, and not another one that took the port.
 func (s *Server) waitReady(patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), patience,
 		fmt.Errorf("not ready after %s", patience))
@@ -137,11 +136,11 @@ func (s *Server) waitReady(patience time.Duration) error {
 		return err
 	}
 	for {
-		// A client would log that nobody listens yet.
+		// The plain dial avoids the client's log entry while nobody listens.
 		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Addr); err == nil {
 			_ = conn.Close()
-			// The data folder is ours alone. A server that still reads its data from
-			// disk tells it, but does not answer PING.
+			// The data folder identifies the process. A server that still loads its data
+			// answers CONFIG, but not PING.
 			config, err := c.ConfigGet(ctx, "dir").Result()
 			if err == nil && config["dir"] == ours && c.Ping(ctx).Err() == nil {
 				return nil
