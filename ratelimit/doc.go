@@ -105,7 +105,7 @@
 //   - An envelope is gone before its slot comes: the slot lapses. MaxWait keeps
 //     such slots few.
 //   - A limit is changed: slots given stay, and count. A limit that looks back on
-//     more slots than those before it has to fill its memory first.
+//     more slots than those before must fill its memory first.
 //   - The clock of Redis steps back: sends wait until it has caught up. If it steps
 //     forward by d, slots may come d early, once. So slew that clock, do not step it.
 //   - Redis loses its last writes (a fail-over, a crash): lost slots do not count, so

@@ -37,7 +37,7 @@ func TestParseLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := ratelimit.ParseLimits(tc.in)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Error(diff)
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if tc.why == "" {
 				if err != nil {

@@ -92,7 +92,7 @@ func decodeClosure(s string) (bridge string, closed time.Duration, err error) {
 
 // heard has, for each bridge, until when a closure may be in force on it or its rooms,
 // as heard during one subscription. Closures between two subscriptions go unheard, so
-// each subscription starts anew. A nil heard knows nothing.
+// each subscription starts empty. A nil heard knows nothing.
 type heard struct {
 	since time.Time
 	// until holds an *atomic.Int64 a bridge: nanoseconds after since.

@@ -298,6 +298,6 @@ func TestRefusedHoldsTheFactsAndNoSecret(t *testing.T) {
 		},
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }

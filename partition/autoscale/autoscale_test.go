@@ -93,7 +93,7 @@ func TestRequired(t *testing.T) {
 			t.Parallel()
 			got := autoscale.Assess(tc.state)
 			if d := cmp.Diff(tc.want, got, cmpopts.EquateApprox(0, 1e-9)); d != "" {
-				t.Error(d)
+				t.Errorf("(-want +got):\n%s", d)
 			}
 			if n := autoscale.Required(tc.state); n != got.Workers {
 				t.Errorf("got Required %d, want %d as Assess says", n, got.Workers)

@@ -28,7 +28,7 @@ func TestARoomHoldsTheMessagesThatWereNotDeleted(t *testing.T) {
 		t.Errorf("got %+v, %t, want one edit", m, ok)
 	}
 	if diff := cmp.Diff([]string{`1  "one"`, `m2  "two"  with "a.gif"  (edited)`}, b.Lines("b")); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	b.Change("b", "1", func(m *fakes.Message) { m.Deleted = true })
 	if _, ok := b.Change("b", "1", func(*fakes.Message) {}); ok || len(b.Messages("b")) != 1 {
@@ -41,7 +41,7 @@ func TestARoomHoldsTheMessagesThatWereNotDeleted(t *testing.T) {
 		t.Error("got a message in an empty room, want none")
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, b.Rooms()); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

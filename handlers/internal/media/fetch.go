@@ -109,7 +109,7 @@ func (f *Fetcher) download(ctx context.Context, m *tasks.Media) (*tasks.Content,
 	if len(head) == 0 {
 		return nil, nil, rejected("the media at %s is empty", resp.Request.URL.Hostname())
 	}
-	// This comes before the rest is read, which may be in vain.
+	// This check avoids reading the rest of media that are refused.
 	mediaType, err := f.policy.realType(m, head, resp.Header.Get("Content-Type"))
 	if err != nil {
 		return nil, nil, err
