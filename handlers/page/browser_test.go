@@ -13,7 +13,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// busyGateway has something of everything that the page shows.
+// busyGateway has at least one of everything that the page shows.
 func busyGateway(t *testing.T, partitions int) *gateway {
 	t.Helper()
 	slow := bridge("alerts-slack", func(b *handlers.Bridge) {
@@ -49,13 +49,13 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 	b.Shows("#bridges tr[data-key=orders]", "3.2 % of 31")
 	b.Shows("#events", "bridge suspended")
 	b.Shows("#groups", "rejected")
-	b.Shows("#rooms", "its limit")
+	b.Shows("#rooms", "a rate limit")
 	b.Shows("#bridges tr[data-key=broken]", "suspended")
 	b.Shows("#now", "of 256,000")
 	b.Until(`document.querySelector("#map .cell[data-state=throttled]")`)
 	b.Until(`document.querySelectorAll("#map .cell").length === 256`)
 	if got := b.Eval(`document.body.innerText.includes("secret")`); got != "false" {
-		t.Error("the page has the text of a message")
+		t.Error("got the text of a message on the page")
 	}
 	b.Shoot("light")
 	b.Look(1400, 900, "dark")
@@ -63,7 +63,7 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 	b.Look(390, 844, "light")
 	b.Shoot("narrow")
 	if wide := b.Eval(`document.documentElement.scrollWidth`); wide != "390" {
-		t.Errorf("the page is %s wide on a screen of 390", wide)
+		t.Errorf("got a page %s px wide, want 390, the width of the screen", wide)
 	}
 	b.Quiet()
 }
@@ -80,12 +80,12 @@ func TestABridgeIsSuspendedAndResumedOnThePage(t *testing.T) {
 	b.Shows(`#bridges tr[data-key=orders]`, "suspended by operator")
 	b.Shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
 	if g.Redis.HExists(t.Context(), ops.SuspendedKey, "orders").Val() != true {
-		t.Error("it is not suspended")
+		t.Error("got no suspension in Redis, want one")
 	}
 	b.Click(`#bridges tr[data-key=orders] [data-act=resume]`)
 	b.Shows(`#bridges tr[data-key=orders]`, "up")
 	if g.Redis.HExists(t.Context(), ops.SuspendedKey, "orders").Val() {
-		t.Error("it is not resumed")
+		t.Error("got a suspension in Redis after the resume, want none")
 	}
 	b.Quiet()
 }
@@ -115,7 +115,7 @@ func TestDeadLettersAreReplayedOnThePageWithProgress(t *testing.T) {
 	b.Click("#more")
 	b.Until(`document.querySelectorAll("#letters tbody tr").length === 40`)
 	b.Click(`#groups tr[data-key=rejected] [data-act=replay]`)
-	b.Shows("#dialog", "60 would be admitted again")
+	b.Shows("#dialog", "60 dead letters will be sent again")
 	b.Shows("#dialog-go", "Replay 60")
 	b.Eval(`document.querySelector("#dialog [name=pace]").value = "20"`)
 	b.Shoot("replay")
@@ -153,7 +153,7 @@ func TestAnEnvelopeIsTracedOnThePage(t *testing.T) {
 	b.Shows("#traced", "nothing is known of this envelope")
 }
 
-func TestThePageSaysWhenTheGatewayIsAway(t *testing.T) {
+func TestThePageSaysThatTheGatewayDoesNotAnswer(t *testing.T) {
 	g := newGateway(t, 4, bridge("orders"))
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
@@ -166,7 +166,7 @@ func TestThePageSaysWhenTheGatewayIsAway(t *testing.T) {
 	b.Until(`document.querySelector("#banner").hidden && !document.body.classList.contains("stale")`)
 }
 
-// visible are the texts of a page that can be seen, of what would claim something.
+// visible evaluates to the figures and claims that can be seen on the page.
 const visible = `[...document.querySelectorAll(".strip dd *, .states, .legend b, .empty, section > .note")].filter((n) => n.checkVisibility({visibilityProperty: true}) && n.innerText).map((n) => n.innerText).join("\n")`
 
 func TestThePageClaimsNothingBeforeRedisAnswers(t *testing.T) {
@@ -176,24 +176,24 @@ func TestThePageClaimsNothingBeforeRedisAnswers(t *testing.T) {
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
 	b.Visit(g.url)
-	b.Shows("#banner", "Redis does not answer. Nothing is known yet")
+	b.Shows("#banner", "Redis does not answer. There are no figures yet")
 	if got := b.Eval(visible); got != "" {
-		t.Errorf("it knows nothing, and shows\n%s", got)
+		t.Errorf("Redis never answered: got figures, want none:\n%s", got)
 	}
 	b.Shoot("unknown")
 	g.Server.Restart()
 	b.Until(`document.querySelector("#banner").hidden`)
 	if got := b.Eval(visible); got == "" {
-		t.Error("Redis is back, and no figure is")
+		t.Error("Redis is back: got no figures")
 	}
 	g.Server.Kill()
-	b.Shows("#banner", "Redis does not answer. What is shown is of ")
+	b.Shows("#banner", "Redis does not answer. The figures are from ")
 	if got := b.Eval(visible); got == "" {
-		t.Error("what was known is hidden")
+		t.Error("Redis is away again: got no figures, want the last ones")
 	}
 }
 
-func TestEnterInADialogActs(t *testing.T) {
+func TestEnterInADialogConfirmsIt(t *testing.T) {
 	g := newGateway(t, 4, bridge("orders"))
 	b := chromium.New(t)
 	b.Open(g.url)
@@ -215,17 +215,17 @@ func TestThePageIsUsableByKeyboard(t *testing.T) {
 	b.Open(g.url)
 	focus := func() string { return b.Eval(`document.activeElement.dataset.key || document.activeElement.innerText`) }
 	b.Press("Tab")
-	if got := focus(); got != "Skip to the figures" {
-		t.Errorf("the first stop is %q", got)
+	if got := focus(); got != "Skip to main content" {
+		t.Errorf("Tab: got focus on %q, want the skip link", got)
 	}
 	b.Eval(`document.querySelector("#map .cell").focus()`)
 	b.Press("ArrowRight")
 	if got := focus(); got != "1" {
-		t.Errorf("right of 0 is %s", got)
+		t.Errorf("right of cell 0: got focus on %s, want 1", got)
 	}
 	b.Press("End")
 	if got := focus(); got != "15" {
-		t.Errorf("the last is %s", got)
+		t.Errorf("End: got focus on cell %s, want 15", got)
 	}
 	b.Shows("#detail", "outbound-015")
 	b.Press("Enter")
@@ -233,7 +233,7 @@ func TestThePageIsUsableByKeyboard(t *testing.T) {
 	b.Shoot("keyboard")
 	b.Press("Tab")
 	if got := b.Eval(`document.activeElement.closest("section")?.getAttribute("aria-labelledby")`); got != "h-bridges" {
-		t.Errorf("the map is more than one stop: Tab leads to %s", got)
+		t.Errorf("Tab out of the map: got focus in %s, want h-bridges", got)
 	}
 	b.Eval(`document.querySelector("#bridges [data-act=suspend]").focus()`)
 	b.Press("Enter")
@@ -243,12 +243,12 @@ func TestThePageIsUsableByKeyboard(t *testing.T) {
 	b.Quiet()
 }
 
-// unlabelled finds what has no name for those who do not see it.
+// unlabelled finds elements without a name for a screen reader.
 const unlabelled = `[...document.querySelectorAll("button, a, input, section, table, dialog, progress")].filter((n) =>
 	!(n.getAttribute("aria-label") || n.getAttribute("aria-labelledby") || n.closest("label") || n.innerText?.trim() || n.textContent.trim() || n.hidden)
 ).map((n) => n.outerHTML.slice(0, 120)).join("\n")`
 
-// faint finds text whose contrast with what is behind it is below WCAG's AA.
+// faint finds text whose contrast with its background is below WCAG AA.
 const faint = `(() => {
 	const rgb = (c) => { const v = c.match(/[\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };
 	const lum = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }; return .2126 * f(r) + .7152 * f(g) + .0722 * f(b); };
@@ -273,15 +273,15 @@ func TestThePageHasNamesAndContrast(t *testing.T) {
 		b.Eval(`document.head.append(Object.assign(document.createElement("meta"), {name: "x"}))`)
 		b.Until(`document.getAnimations().length === 0`)
 		if got := b.Eval(unlabelled); got != "" {
-			t.Errorf("%s, without a name:\n%s", scheme, got)
+			t.Errorf("%s: got elements without a name, want none:\n%s", scheme, got)
 		}
 		if got := b.Eval(faint); got != "" {
-			t.Errorf("%s, too faint:\n%s", scheme, got)
+			t.Errorf("%s: got text with a contrast below 4.5, want none:\n%s", scheme, got)
 		}
 	}
 	for _, landmark := range []string{"header", "main", "nav[aria-label]", "footer", "h1"} {
-		if b.Eval(fmt.Sprintf("document.querySelectorAll(%q).length", landmark)) != "1" {
-			t.Errorf("there is not one %s", landmark)
+		if got := b.Eval(fmt.Sprintf("document.querySelectorAll(%q).length", landmark)); got != "1" {
+			t.Errorf("got %s elements %s, want 1", got, landmark)
 		}
 	}
 }

@@ -1,8 +1,7 @@
-// Package page is the operator's page: rendered here with what the API knows, and
-// kept up to date in the browser by a small script that asks the API every two
-// seconds. It loads nothing from elsewhere, and works, as a picture of one moment,
-// without the script.
+// Package page is the operator's page. The server renders it with the figures of the
+// API; in the browser a small script asks the API every two seconds and updates them.
+// The page loads nothing from other hosts. Without the script it shows one moment.
 //
-// A row is described once, as a template: filled here, and, copied from an empty one,
-// by the script. What is in it is named by data-f, how it is written by data-fmt.
+// Each kind of row is one template: the server fills it, and the script copies an empty
+// one. The attribute data-f names the field that an element shows, data-fmt its format.
 package page

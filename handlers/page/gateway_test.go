@@ -13,7 +13,7 @@ import (
 	"github.com/outgate/outgate/handlers/page"
 )
 
-// What the tests say often.
+// Short names of the fixture's functions.
 var (
 	bridge  = gatewaytest.Bridge
 	limited = gatewaytest.Limited
@@ -21,15 +21,15 @@ var (
 	send    = gatewaytest.Send
 )
 
-// gateway is one with its page.
+// gateway is a test gateway with the API and the page on an HTTP server.
 type gateway struct {
 	*gatewaytest.Gateway
 	t   *testing.T
 	url string
-	// away makes the API answer nothing.
+	// away makes the API abort every request.
 	away atomic.Bool
-	// ahead is how far the API's clock is ahead, in ns: what it keeps for a second is
-	// read anew.
+	// ahead is how far the API's clock is ahead, in ns. A test moves it to make the API
+	// read Redis again instead of its one-second cache.
 	ahead atomic.Int64
 }
 

@@ -35,7 +35,7 @@ type Config struct {
 type Page struct {
 	cfg      Config
 	template *template.Template
-	// mark is in the addresses of the assets: it changes when they do.
+	// mark is a hash of the assets. It is part of their URLs, so browsers may cache them.
 	mark  string
 	files map[string][]byte
 }
@@ -50,7 +50,7 @@ func New(cfg Config) *Page {
 	for _, name := range []string{"page.css", "page.js", "render.js", "icon.svg"} {
 		content, err := fs.ReadFile(assets, "assets/"+name)
 		if err != nil {
-			panic(err) // they are part of the program
+			panic(err) // the assets are embedded
 		}
 		_, _ = sum.Write(content)
 		p.files[name] = content
@@ -60,13 +60,13 @@ func New(cfg Config) *Page {
 	return p
 }
 
-// policy lets the page load and ask nothing but what is of its own origin.
+// policy lets the page load and fetch from its own origin only.
 const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
-// patience is how long the API may take for the first picture.
+// patience is how long the API may take for the first rendering.
 const patience = 5 * time.Second
 
-// types are the media types of the assets, whatever the machine thinks of them.
+// types are the media types of the assets; those of the operating system may differ.
 var types = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
 // ServeHTTP implements http.Handler.
@@ -77,7 +77,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		http.Error(w, "the page only shows: what acts is the API", http.StatusMethodNotAllowed)
+		http.Error(w, "this page answers GET and HEAD only; actions go to the API, /api/v1", http.StatusMethodNotAllowed)
 		return
 	}
 	if name, isAsset := strings.CutPrefix(r.URL.Path, "/assets/"); isAsset {
@@ -117,11 +117,11 @@ const (
 	eventsShown = 20
 )
 
-// legend is the order in which the constraints are explained.
+// legend lists the constraints in the order of the legend.
 var legend = []api.Constraint{api.Idle, api.Busy, api.Throttled, api.Blocked, api.Paused, api.Shedding}
 
-// picture reads what the page shows at first. Where Redis is away the page says so,
-// and comes to life when it is back.
+// picture reads what the page shows first. If Redis does not answer, the page says so
+// and updates when Redis is back.
 func (p *Page) picture(ctx context.Context) picture {
 	at := picture{Version: p.cfg.Version, Mark: p.mark, RoomsShown: roomsShown, EventsShown: eventsShown, Taken: p.cfg.Now().UTC().Format(time.RFC3339)}
 	overview, err := p.cfg.API.Overview(ctx)

@@ -14,14 +14,13 @@ import (
 	"github.com/outgate/outgate/handlers/ops"
 )
 
-// picture is what the template is filled with. The rows without an initial are empty
-// ones, for the script to copy.
+// picture is the data of the template. The Empty rows are for the script to copy.
 type picture struct {
 	Version, Mark, Taken string
 	Down                 bool
 	RoomsShown, Sampled  int
 	EventsShown          int
-	// Open is how many dead letters somebody has to do something about.
+	// Open is how many dead letters were not replayed.
 	Open       string
 	Overview   api.Overview
 	Bridges    api.Bridges
@@ -64,8 +63,8 @@ func cellOf(p api.Partition) cell {
 type bridgeRow struct {
 	api.Bridge
 	Limit, Why string
-	// Slowed is how much of what was attempted was answered with 429; Slow is "warn"
-	// where that is much.
+	// Slowed is the share of attempts that were answered with 429; Slow is "warn" if
+	// the share is high.
 	Slowed, Slow string
 }
 
@@ -77,7 +76,7 @@ func bridgeRowOf(b api.Bridge, now int64) bridgeRow {
 		parts = append(parts, fmt.Sprintf("%d of %s", l.Used, l.Limit))
 	}
 	for _, l := range b.RoomLimits {
-		parts = append(parts, l+" a room")
+		parts = append(parts, l+" per room")
 	}
 	if b.Share < 1 {
 		parts = append(parts, fmt.Sprintf("slowed to %.0f %%", math.Floor(100*b.Share)))
@@ -86,12 +85,13 @@ func bridgeRowOf(b api.Bridge, now int64) bridgeRow {
 	if s := b.Suspension; s != nil {
 		row.Why = strings.TrimSpace("by " + s.By + " " + age(now-s.SinceMS) + " ago" + because(string(s.Reason), s.Text))
 	} else if b.ClosedUntilMS > 0 {
-		row.Why = "its provider said to wait, for " + age(b.ClosedUntilMS-now)
+		row.Why = "the provider asks to wait " + age(b.ClosedUntilMS-now) + " more"
 	}
 	return row
 }
 
-// slowed writes a share of attempts. One in a hundred is much: a limit is set too high.
+// slowed formats the share of rate-limited attempts. From 1 % on it is a warning: the
+// configured limit is too high.
 func slowed(limited, attempts int64) (text, state string) {
 	share := 100 * float64(limited) / float64(attempts)
 	switch {
@@ -123,10 +123,10 @@ type roomRow struct {
 	Waits, Next string
 }
 
-// waits says what a head waits for; the script has the same words.
+// waits says what a head waits for. render.js has the same words.
 var waits = map[api.Wait]string{
-	api.WaitNothing: "being sent", api.WaitWorker: "a worker", api.WaitLimit: "its limit", api.WaitRetry: "its next attempt",
-	api.WaitBridge: "its bridge, suspended", api.WaitOperator: "an operator: held", api.WaitSweeper: "the sweeper",
+	api.WaitNothing: "nothing: being sent", api.WaitWorker: "a worker", api.WaitLimit: "a rate limit", api.WaitRetry: "its next attempt",
+	api.WaitBridge: "its suspended bridge", api.WaitOperator: "an operator: on hold", api.WaitSweeper: "the sweeper",
 }
 
 func roomRowOf(r api.Room, now int64) roomRow {
@@ -134,24 +134,27 @@ func roomRowOf(r api.Room, now int64) roomRow {
 	if r.NextMS > now {
 		row.Next = "in " + age(r.NextMS-now)
 	}
+	if row.Next != "" && r.WaitsFor == api.WaitBridge {
+		row.Next = "next check " + row.Next
+	}
 	return row
 }
 
 type groupRow struct {
 	api.Group
-	Over, Newest, Open, Said string
+	Over, Newest, Open, Error string
 }
 
 func groupRowOf(g api.Group, now int64) groupRow {
-	row := groupRow{Group: g, Over: strings.Join(g.Bridges, ", "), Open: count(int64(g.Count - g.Replayed)), Said: g.Sample.Provider}
+	row := groupRow{Group: g, Over: strings.Join(g.Bridges, ", "), Open: count(int64(g.Count - g.Replayed)), Error: g.Sample.Provider}
 	if g.NewestMS > 0 {
 		row.Newest = age(now-g.NewestMS) + " ago"
 	}
 	return row
 }
 
-// open counts the dead letters that were not replayed. Where not all were looked at,
-// there may be more.
+// open counts the dead letters that were not replayed. If the API did not examine all
+// of them, there may be more.
 func open(g api.Groups) string {
 	n := 0
 	for _, group := range g.Groups {
@@ -168,11 +171,11 @@ type eventRow struct {
 	Key, At, Ago, Happened string
 }
 
-// happened says what happened; the script has the same words.
+// happened names the kinds of events. render.js has the same words.
 var happened = map[ops.EventKind]string{
 	ops.BridgeSuspended: "bridge suspended", ops.BridgeResumed: "bridge resumed", ops.ProbeFailed: "probe failed",
-	ops.PressureChanged: "pressure", ops.WorkerJoined: "worker joined", ops.WorkerLeft: "worker left",
-	ops.DeadLettersReplay: "replay", ops.DeadLettersDropped: "drop",
+	ops.PressureChanged: "pressure changed", ops.WorkerJoined: "worker joined", ops.WorkerLeft: "worker left",
+	ops.DeadLettersReplay: "dead letter replay", ops.DeadLettersDropped: "dead letter removal",
 }
 
 func eventRowOf(e api.Event, now int64) eventRow {
@@ -193,9 +196,20 @@ var formats = template.FuncMap{
 		return ""
 	},
 	"age": age, "rate": rate,
+	"meaning": func(c api.Constraint) string { return meanings[c] },
 }
 
-// count writes a number with its thousands apart.
+// meanings explain the constraints in the legend.
+var meanings = map[api.Constraint]string{
+	api.Idle:      "no messages wait",
+	api.Busy:      "messages are being delivered; more workers would deliver more",
+	api.Throttled: "most rooms wait for a rate limit",
+	api.Blocked:   "most rooms wait for a next attempt, a suspended bridge or an operator",
+	api.Paused:    "an operator paused the queue",
+	api.Shedding:  "so full that messages of low priority are refused",
+}
+
+// count formats a number with a comma between thousands.
 func count(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -204,7 +218,7 @@ func count(n int64) string {
 	return s
 }
 
-// rate writes a figure a second; a dash where it is not known yet.
+// rate formats a figure per second; a dash if it is not known yet.
 func rate(f *float64) string {
 	switch {
 	case f == nil:
@@ -215,7 +229,7 @@ func rate(f *float64) string {
 	return strconv.FormatFloat(*f, 'f', 1, 64)
 }
 
-// age writes a time in ms in words.
+// age formats a duration, given in ms.
 func age(ms int64) string {
 	d := time.Duration(max(0, ms)) * time.Millisecond
 	switch {

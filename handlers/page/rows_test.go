@@ -6,8 +6,8 @@ import (
 	"github.com/outgate/outgate/handlers/page/chromium"
 )
 
-// Two events may have the time, the kind and the subject in common.
-func TestRowsOfOneKeyDoNotGrowInNumber(t *testing.T) {
+// Two events may have the same time, kind and subject.
+func TestRowsWithTheSameKeyDoNotMultiply(t *testing.T) {
 	g := newGateway(t, 1)
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
@@ -18,6 +18,6 @@ func TestRowsOfOneKeyDoNotGrowInNumber(t *testing.T) {
 		return [...body.children].map((row) => row.dataset.key).join();
 	})`)
 	if got != "a,b,b" {
-		t.Errorf("the rows are %s", got)
+		t.Errorf("got rows %s, want a,b,b", got)
 	}
 }

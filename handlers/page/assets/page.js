@@ -1,5 +1,6 @@
-// The operator's page: asks the API every two seconds and acts through it.
-import { age, at, bridgeRow, count, eventRow, fill, fillOf, groupRow, make, roomRow, stillOpen, sync, waitsFor } from "./render.js";
+// The operator's page asks the API for its figures every two seconds and sends it the
+// operator's actions.
+import { age, at, bridgeRow, count, eventRow, fill, fillOf, groupRow, make, roomRow, stateOf, stillOpen, sync, waitsFor } from "./render.js";
 
 const $ = (id) => document.getElementById(id);
 const API = "api/v1";
@@ -17,7 +18,7 @@ async function ask(path, options = {}) {
   } catch {
     throw new Fault("outgate does not answer.");
   }
-  if (response.status === 401) throw new Fault("outgate asks for its token: reload this page.");
+  if (response.status === 401) throw new Fault("outgate needs the token: reload this page.");
   const body = await response.json().catch(() => null);
   if (!response.ok || !body) throw new Fault(body?.error ? `${body.error.field ? body.error.field + ": " : ""}${body.error.message}.` : `outgate answered ${response.status}.`);
   return body;
@@ -25,7 +26,7 @@ async function ask(path, options = {}) {
 
 const post = (path, body) => ask(path, { method: "POST", body: JSON.stringify(body) });
 
-// Now.
+// Totals.
 
 function showOverview(o) {
   fill($("now"), o);
@@ -53,8 +54,8 @@ function showDetail(cell) {
   const p = state.partitions[Number(cell.dataset.key)];
   if (!p) return;
   const parts = [`${count(p.depth)} of ${count(p.capacity)} waiting in ${count(p.rooms)} rooms`];
-  if (p.depth) parts.push(`oldest ${age(p.oldest_ms)}`);
-  parts.push(`pressure ${p.pressure_level}`, `${count(p.dead_letters)} dead letters`, p.owner ? `swept by ${p.owner}` : "no worker sweeps it");
+  if (p.depth) parts.push(`oldest message ${age(p.oldest_ms)}`);
+  parts.push(`pressure ${p.pressure_level}`, `${count(p.dead_letters)} dead letters`, p.owner ? `owner ${p.owner}` : "no worker owns it");
   $("detail").replaceChildren(make("b", { textContent: p.queue }), " ", make("span", { className: "pill", state: p.constraint, textContent: p.constraint }), " ", parts.join(" · "));
 }
 
@@ -102,7 +103,7 @@ $("bridges").addEventListener("click", async (event) => {
   const act = event.target.dataset.act, id = event.target.closest("tr")?.dataset.key;
   if (act === "suspend") {
     confirmed({
-      title: `Suspend ${id}`, text: "Its messages wait in their lines until it is resumed. Nothing is lost.", go: "Suspend", reason: true,
+      title: `Suspend ${id}`, text: "Its messages wait, in order, until you resume it. None is lost.", go: "Suspend", reason: true,
       act: ({ reason }) => post(`/bridges/${encodeURIComponent(id)}/suspend`, { reason }),
     });
   } else if (act === "resume") {
@@ -118,7 +119,7 @@ function showRooms(r) {
     fill(row, roomRow(room, r.now_ms));
     row.dataset.head = room.head;
   });
-  $("rooms-note").textContent = r.rooms.length ? `The longest-waiting of ${count(r.looked_at)} looked at, of ${count(r.total)} waiting.` : "";
+  $("rooms-note").textContent = r.rooms.length ? `The oldest of ${count(r.looked_at)} rooms examined, out of ${count(r.total)} with waiting messages.` : "";
   $("unavailable").hidden = !r.unavailable_total;
   $("unavailable").querySelector("b").textContent = count(r.unavailable_total);
   $("unavailable").querySelector("ul").replaceChildren(...r.unavailable.map((u) => make("li", {}, make("b", { textContent: u.line }), ` ${u.text}, for ${age(r.now_ms - u.since_ms)}`)));
@@ -134,8 +135,8 @@ $("rooms").addEventListener("click", (event) => {
 function showGroups(g) {
   fill($("now"), { open: stillOpen(g) });
   sync($("groups"), "t-group", g.groups, (group) => group.reason, (row, group) => fill(row, groupRow(group, g.now_ms)));
-  const rest = g.complete ? "" : " Still counting.";
-  $("groups-note").textContent = g.total ? `Counted from the newest ${count(g.looked_at)} of ${count(g.total)}.${rest}` : "";
+  const rest = g.complete ? "" : " Counting goes on.";
+  $("groups-note").textContent = g.total ? `The counts cover the newest ${count(g.looked_at)} of ${count(g.total)} dead letters.${rest}` : "";
 }
 
 $("groups").addEventListener("click", (event) => {
@@ -160,7 +161,7 @@ async function list(chosen, cursor = "") {
   const box = $("letters"), note = box.querySelector(".note"), body = box.querySelector("tbody");
   box.hidden = false;
   box.setAttribute("aria-busy", "true");
-  note.textContent = "Looking…";
+  note.textContent = "Searching…";
   try {
     const page = await ask(`/dead-letters?${new URLSearchParams({ ...chosen, limit: 20, ...(cursor && { cursor }) })}`);
     const rows = page.dead_letters.map((l) => letterRow(l, page.now_ms));
@@ -168,7 +169,7 @@ async function list(chosen, cursor = "") {
     else body.replaceChildren(...rows);
     state.letters = { filter: chosen, cursor: page.next_cursor };
     $("more").hidden = !page.next_cursor;
-    note.textContent = `${count(body.children.length)} shown, newest first.${page.next_cursor ? "" : " There are no more."}`;
+    note.textContent = `${count(body.children.length)} shown, newest first.${page.next_cursor ? "" : " That is all."}`;
   } catch (error) {
     note.textContent = error.message;
   }
@@ -178,15 +179,15 @@ async function list(chosen, cursor = "") {
 function letterRow(l, now) {
   const open = make("button", { type: "button", className: "link", textContent: l.id });
   open.addEventListener("click", () => trace(l.id, true));
-  const how = l.replayed_as ? `replayed as ${l.replayed_as}` : l.held ? "held" : "dead";
+  const how = l.replayed_as ? `replayed as ${l.replayed_as}` : l.held ? "on hold" : "dead";
   const cut = (text) => make("td", { className: "cut", textContent: text, title: text });
   return make("tr", {}, make("th", { scope: "row" }, open), make("td", { className: "quiet when", textContent: `${age(now - l.died_at_ms)} ago` }),
     cut(`${l.bridge_id}:${l.external_room_id}`), make("td", { textContent: l.reason }), cut(l.provider), cut(how));
 }
 
 const words = {
-  replay: ["Replay", "would be admitted again, those of a room in their order, at the end of its line; held ones go on at the head of theirs."],
-  drop: ["Drop", "would be forgotten for good; held ones are settled with the error they failed with, and their lines go on."],
+  replay: ["Replay", "will be sent again. Those of a room keep their order and join the end of its line; those on hold are sent first."],
+  drop: ["Delete", "will be deleted for good. Those on hold are settled with their error, and their rooms go on."],
 };
 
 async function plan(action, chosen) {
@@ -198,8 +199,8 @@ async function plan(action, chosen) {
   });
   try {
     const p = await post(`/dead-letters/${action}`, { filter: chosen, dry_run: true });
-    const many = p.exact ? count(p.count) : `${count(p.count)} of the newest ${count(p.looked_at)}, and perhaps more of the ${count(p.total)} there are,`;
-    dialog.ready(p.count || !p.exact ? `${many} ${what}` : "There are none.", p.count > 0 || !p.exact, p.count ? `${verb} ${p.exact ? count(p.count) : "all"}` : verb);
+    const many = p.exact ? `${count(p.count)} ${p.count === 1 ? "dead letter" : "dead letters"}` : `${count(p.count)} of the newest ${count(p.looked_at)} dead letters, and any others that match among all ${count(p.total)},`;
+    dialog.ready(p.count || !p.exact ? `${many} ${what}` : "No dead letters match.", p.count > 0 || !p.exact, p.count ? `${verb} ${p.exact ? count(p.count) : "all"}` : verb);
   } catch (error) {
     dialog.fail(error.message);
   }
@@ -207,8 +208,8 @@ async function plan(action, chosen) {
 
 const runs = (j) => j.state === "counting" || j.state === "running";
 
-// follow asks for a job that runs more often than for the rest, and for the rest where
-// it has ended.
+// follow asks for running jobs more often than for the rest. When they have ended, it
+// refreshes the whole page.
 let following = 0;
 function follow(jobs) {
   clearTimeout(following);
@@ -263,8 +264,8 @@ function confirmed({ title, text, go, act, reason = false, pace = false, waiting
   form.elements.reason.value = "";
   fault.hidden = true;
   ready(text, !waiting);
-  // Enter in a field is the button that acts: the first of a form, which is what browsers
-  // take, cancels. Held down it is nothing, for it may have opened the dialog.
+  // Enter in a field presses the button that acts; browsers would press the first one,
+  // which cancels. A repeated Enter does nothing: it may be the one that opened the dialog.
   form.onkeydown = (event) => {
     if (event.key !== "Enter" || event.target.localName !== "input") return;
     event.preventDefault();
@@ -291,7 +292,7 @@ function confirmed({ title, text, go, act, reason = false, pace = false, waiting
 
 async function find(path) {
   const box = $("traced");
-  box.replaceChildren(make("p", { className: "note", textContent: "Looking…" }));
+  box.replaceChildren(make("p", { className: "note", textContent: "Searching…" }));
   try {
     box.replaceChildren(...traceOf(await ask(path)));
   } catch (error) {
@@ -311,26 +312,26 @@ $("by-key").addEventListener("submit", (event) => { event.preventDefault(); find
 function traceOf(t) {
   const fact = (name, value) => value ? [make("div", {}, make("span", { textContent: `${name} ` }), String(value))] : [];
   const facts = make("div", { className: "facts" },
-    make("code", { textContent: t.id }), make("span", { className: "pill", state: t.state, textContent: t.state }),
+    make("code", { textContent: t.id }), make("span", { className: "pill", state: t.state, textContent: stateOf(t.state) }),
     ...fact("room", t.bridge_id && `${t.bridge_id}:${t.external_room_id}`), ...fact("operation", t.operation), ...fact("payload", t.kind && `${t.kind}, ${count(t.size_bytes)} bytes`),
-    ...fact("priority", t.priority), ...fact("attempts", t.attempts), ...fact("place in its line", t.position),
+    ...fact("priority", t.priority), ...fact("attempts", t.attempts), ...fact("position in its line", t.position),
     ...fact("waits for", t.waits_for && waitsFor(t.waits_for)), ...fact("ambiguous", t.ambiguous && "the provider may have it twice"),
-    ...fact("message", t.outcome?.message_id), ...fact("correlation", t.correlation_id));
+    ...fact("message id", t.outcome?.message_id), ...fact("correlation id", t.correlation_id));
   const start = t.steps[0]?.at_ms;
   const steps = t.steps.map((s) => make("li", {},
-    s.at_ms ? make("time", { dateTime: new Date(s.at_ms).toISOString(), textContent: at(s.at_ms), title: start ? `${age(s.at_ms - start)} after its admission` : "" }) : make("time", { textContent: "time not kept" }),
-    make("b", { textContent: s.what.replace("_", " ") }), make("span", { textContent: s.text })));
+    s.at_ms ? make("time", { dateTime: new Date(s.at_ms).toISOString(), textContent: at(s.at_ms), title: start ? `${age(s.at_ms - start)} after it was admitted` : "" }) : make("time", { textContent: "time unknown" }),
+    make("b", { textContent: stateOf(s.what).replace("_", " ") }), make("span", { textContent: s.text })));
   return [facts, make("ol", { className: "steps" }, ...steps)];
 }
 
-// Keeping up.
+// Updates.
 
 function show(message) {
   if ($("banner").textContent !== message) $("banner").textContent = message;
   $("banner").hidden = false;
 }
 
-// complain tells of what an operator did that failed, for long enough to be read.
+// complain shows why an operator's action failed, for ten seconds.
 function complain(error) {
   state.noticeUntil = Date.now() + 10000;
   show(error.message);
@@ -370,7 +371,7 @@ async function update() {
   } catch (error) {
     if (!(error instanceof Fault)) console.error(error);
     document.body.classList.add("stale");
-    const known = state.lastGood ? `What is shown is of ${at(state.lastGood).slice(11, 19)}.` : "Nothing is known yet: the page goes on when it is back.";
+    const known = state.lastGood ? `The figures are from ${at(state.lastGood).slice(11, 19)}.` : "There are no figures yet. This page updates when it is back.";
     show(`${error.message} ${known}`);
     $("live-text").textContent = "not live";
     document.documentElement.dataset.live = "no";

@@ -1,4 +1,4 @@
-// How figures are written and rows are filled. The words are those of rows.go.
+// Formats figures and fills rows. The words are those of rows.go.
 
 export const count = (n) => Number(n || 0).toLocaleString("en-US");
 
@@ -15,7 +15,7 @@ export function age(ms) {
 
 const pad = (n, width = 2) => String(n).padStart(width, "0");
 
-// at is a time as this machine's clock has it.
+// at formats a time in the browser's time zone.
 export function at(ms) {
   const d = new Date(ms);
   return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}.${pad(d.getMilliseconds(), 3)}`;
@@ -25,7 +25,7 @@ const formats = { count, rate, age };
 
 const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 
-// fill puts a value into every element that names it.
+// fill writes each value into the elements that name it.
 export function fill(root, values) {
   for (const node of root.querySelectorAll("[data-f]")) {
     const value = values[node.dataset.f];
@@ -39,12 +39,12 @@ export function fill(root, values) {
   }
 }
 
-// sync makes the rows of a table those of a list. A row stays the same element for as
-// long as its key is there, so that the focus stays where it is.
+// sync makes the rows of a table show a list. A row stays the same element while its
+// key is in the list, so it keeps the focus.
 export function sync(body, template, items, keyOf, change) {
   const old = new Map();
   for (const row of [...body.children]) {
-    if (old.has(row.dataset.key)) row.remove(); // two events of one moment
+    if (old.has(row.dataset.key)) row.remove(); // two events of the same millisecond
     else old.set(row.dataset.key, row);
   }
   let before = body.firstElementChild;
@@ -67,7 +67,7 @@ export function sync(body, template, items, keyOf, change) {
   body.closest(".scroll").hidden = !items.length;
 }
 
-// make builds an element; what callers wrote is only ever text in it.
+// make builds an element. Values become text, never HTML.
 export function make(tag, set = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(set)) {
@@ -78,7 +78,7 @@ export function make(tag, set = {}, ...children) {
   return node;
 }
 
-// slowed is a share of attempts; the words are those of rows.go.
+// slowed formats the share of rate-limited attempts, as rows.go does.
 function slowed({ attempts, rate_limited: limited }) {
   const share = 100 * limited / attempts;
   if (!attempts) return { slowed: "–", slow: "" };
@@ -93,35 +93,41 @@ const because = (...parts) => {
 
 export function bridgeRow(b, now) {
   const slowedTo = b.share < 1 ? [`slowed to ${Math.floor(100 * b.share)} %`] : [];
-  const limit = [...b.limits.map((l) => `${l.used} of ${l.limit}`), ...b.room_limits.map((l) => `${l} a room`), ...slowedTo].join(", ");
+  const limit = [...b.limits.map((l) => `${l.used} of ${l.limit}`), ...b.room_limits.map((l) => `${l} per room`), ...slowedTo].join(", ");
   let why = "";
   if (b.suspension) why = `by ${b.suspension.by} ${age(now - b.suspension.since_ms)} ago${because(b.suspension.reason, b.suspension.text)}`;
-  else if (b.closed_until_ms) why = `its provider said to wait, for ${age(b.closed_until_ms - now)}`;
+  else if (b.closed_until_ms) why = `the provider asks to wait ${age(b.closed_until_ms - now)} more`;
   return { ...b, limit, why, ...slowed(b.recent) };
 }
 
 const waits = {
-  nothing: "being sent", worker: "a worker", limit: "its limit", retry: "its next attempt",
-  bridge: "its bridge, suspended", operator: "an operator: held", sweeper: "the sweeper",
+  nothing: "nothing: being sent", worker: "a worker", limit: "a rate limit", retry: "its next attempt",
+  bridge: "its suspended bridge", operator: "an operator: on hold", sweeper: "the sweeper",
 };
 
 export const waitsFor = (wait) => waits[wait] ?? wait;
 
-export const roomRow = (r, now) => ({ ...r, waits: waitsFor(r.waits_for), next: r.next_ms > now ? `in ${age(r.next_ms - now)}` : "" });
+export function roomRow(r, now) {
+  const check = r.waits_for === "bridge" ? "next check " : "";
+  return { ...r, waits: waitsFor(r.waits_for), next: r.next_ms > now ? `${check}in ${age(r.next_ms - now)}` : "" };
+}
 
 export const groupRow = (g, now) => ({
-  ...g, open: count(g.count - g.replayed), over: g.bridges.join(", "), newest: `${age(now - g.newest_ms)} ago`, said: g.sample.provider,
+  ...g, open: count(g.count - g.replayed), over: g.bridges.join(", "), newest: `${age(now - g.newest_ms)} ago`, error: g.sample.provider,
 });
 
 const happened = {
   "bridge.suspended": "bridge suspended", "bridge.resumed": "bridge resumed", "bridge.probe_failed": "probe failed",
-  "pressure.changed": "pressure", "worker.joined": "worker joined", "worker.left": "worker left",
-  "dead_letters.replay": "replay", "dead_letters.drop": "drop",
+  "pressure.changed": "pressure changed", "worker.joined": "worker joined", "worker.left": "worker left",
+  "dead_letters.replay": "dead letter replay", "dead_letters.drop": "dead letter removal",
 };
 
 export const eventRow = (e, now) => ({ ...e, at: at(e.at_ms).slice(0, 19), ago: `${age(now - e.at_ms)} ago`, happened: happened[e.what] ?? e.what });
 
-// stillOpen is how many dead letters were not replayed, as far as they were looked at.
+// stateOf is the state of an envelope, or a step of it, in words.
+export const stateOf = (state) => state === "held" ? "on hold" : state;
+
+// stillOpen is how many of the dead letters that were examined were not replayed.
 export function stillOpen(g) {
   const n = g.groups.reduce((sum, group) => sum + group.count - group.replayed, 0);
   return g.looked_at < g.total ? `≥ ${count(n)}` : count(n);

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Browser is a headless Chromium that a test drives over a pipe, in its DevTools
+// Browser is a headless Chromium that a test drives over a pipe in the DevTools
 // protocol: JSON texts that end in a zero byte.
 type Browser struct {
 	t       *testing.T
@@ -27,11 +27,11 @@ type Browser struct {
 	mu      sync.Mutex
 	last    int
 	waiting map[int]chan reply
-	// said is what the page wrote to its console, and what went wrong in it.
-	said []string
+	// logged holds the page's console output and its errors.
+	logged []string
 }
 
-// patience is how long a test waits for what has to come.
+// patience is how long a test waits for a condition.
 const patience = 30 * time.Second
 
 type reply struct {
@@ -39,8 +39,8 @@ type reply struct {
 	Error  *struct{ Message string }
 }
 
-// New starts Chromium; the end of the test ends it. Where there is none the test is
-// skipped, or fails where CI is set or OUTGATE_CHROMIUM is "required".
+// New starts Chromium; the end of the test ends it. If Chromium is not installed, the
+// test is skipped; it fails if CI is set or OUTGATE_CHROMIUM is "required".
 func New(t *testing.T) *Browser {
 	t.Helper()
 	bin, err := exec.LookPath("chromium")
@@ -48,7 +48,7 @@ func New(t *testing.T) *Browser {
 		if os.Getenv("OUTGATE_CHROMIUM") == "required" || os.Getenv("CI") != "" {
 			t.Fatal("chromium is not installed (apt-get install chromium), and it is required")
 		}
-		t.Skip("chromium is not installed (apt-get install chromium): the page is not tried in a browser")
+		t.Skip("chromium is not installed (apt-get install chromium): the page is not tested in a browser")
 	}
 	theirs, ours, err := os.Pipe()
 	if err != nil {
@@ -70,7 +70,7 @@ func New(t *testing.T) *Browser {
 	b := &Browser{t: t, to: ours, waiting: make(map[int]chan reply)}
 	go b.listen(from)
 	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group is its own
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it has a process group of its own
 		_ = cmd.Wait()
 		_, _ = ours.Close(), from.Close()
 	})
@@ -106,7 +106,7 @@ func (b *Browser) listen(from io.Reader) {
 			b.waiting[m.ID] <- m.reply
 			delete(b.waiting, m.ID)
 		} else if m.Method == "Runtime.exceptionThrown" || m.Method == "Log.entryAdded" || m.Method == "Runtime.consoleAPICalled" {
-			b.said = append(b.said, string(m.Params))
+			b.logged = append(b.logged, string(m.Params))
 		}
 		b.mu.Unlock()
 	}
@@ -145,7 +145,7 @@ func (b *Browser) call(method string, params map[string]any, into any) {
 			}
 		}
 	case <-time.After(patience):
-		b.t.Fatalf("%s: no answer after %s", method, patience)
+		b.t.Fatalf("%s: got no answer within %s", method, patience)
 	}
 }
 
@@ -156,13 +156,13 @@ func (b *Browser) Open(url string) {
 	b.Until(`document.documentElement?.dataset.live === "yes"`)
 }
 
-// Visit goes to an address, of a page that may never be live.
+// Visit goes to an address and does not wait until the page is live.
 func (b *Browser) Visit(url string) {
 	b.t.Helper()
 	b.call("Page.navigate", map[string]any{"url": url}, nil)
 }
 
-// Eval runs a script in the page and returns what it evaluates to, as a text.
+// Eval runs a script in the page and returns its result as text.
 func (b *Browser) Eval(script string) string {
 	b.t.Helper()
 	var r struct {
@@ -188,26 +188,26 @@ func (b *Browser) Until(script string) {
 	for b.Eval("!!("+script+")") != "true" {
 		select {
 		case <-late:
-			b.t.Fatalf("after %s it is still not so that %s; the page reads\n%s", patience, script, b.Eval("document.body.innerText"))
+			b.t.Fatalf("after %s: got a false value of %s, want true; the page reads\n%s", patience, script, b.Eval("document.body.innerText"))
 		case <-tick.C:
 		}
 	}
 }
 
-// Shows waits until an element's text holds some words.
+// Shows waits until the text of an element contains some words.
 func (b *Browser) Shows(selector, words string) {
 	b.t.Helper()
 	b.Until(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, words))
 }
 
-// Click clicks the element, once it is there.
+// Click waits for an element and clicks it.
 func (b *Browser) Click(selector string) {
 	b.t.Helper()
 	b.Until(fmt.Sprintf("document.querySelector(%q)", selector))
 	b.Eval(fmt.Sprintf("document.querySelector(%q).click()", selector))
 }
 
-// Press presses a key where the focus is.
+// Press presses a key on the element that has the focus.
 func (b *Browser) Press(key string) {
 	b.t.Helper()
 	codes := map[string]int{"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36}
@@ -219,7 +219,7 @@ func (b *Browser) Press(key string) {
 	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
 }
 
-// Look sets the size of the window and the scheme of its colours.
+// Look sets the size of the window and its colour scheme.
 func (b *Browser) Look(width, height int, scheme string) {
 	b.t.Helper()
 	b.call("Emulation.setDeviceMetricsOverride", map[string]any{
@@ -230,8 +230,8 @@ func (b *Browser) Look(width, height int, scheme string) {
 	}, nil)
 }
 
-// Shoot keeps a picture of the whole page in OUTGATE_SCREENSHOTS, if that is set; of
-// what is in the window where a dialog is open, which darkens no more than that.
+// Shoot saves a screenshot of the whole page in the folder OUTGATE_SCREENSHOTS, if that
+// is set. If a dialog is open, it saves the window only.
 func (b *Browser) Shoot(name string) {
 	b.t.Helper()
 	folder := os.Getenv("OUTGATE_SCREENSHOTS")
@@ -251,13 +251,13 @@ func (b *Browser) Shoot(name string) {
 	}
 }
 
-// Quiet fails where the page complained: a script that broke, something that its
-// policy refused.
+// Quiet fails if the page logged anything, such as an error of a script or a violation
+// of the Content-Security-Policy.
 func (b *Browser) Quiet() {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.said) > 0 {
-		b.t.Errorf("the page said:\n%s", strings.Join(b.said, "\n"))
+	if len(b.logged) > 0 {
+		b.t.Errorf("got messages in the console, want none:\n%s", strings.Join(b.logged, "\n"))
 	}
 }
