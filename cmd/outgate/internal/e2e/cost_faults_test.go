@@ -25,7 +25,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// receiver200 is a plain receiver of webhooks, which keeps when they came.
+// receiver200 is a receiver of webhooks that answers 200 and records their times.
 type receiver200 struct {
 	mu    sync.Mutex
 	times []message
@@ -55,7 +55,7 @@ func hook(keys string) *provider {
 	}
 }
 
-// chat is a bridge to the fake of an XMPP server, with rooms of many.
+// chat is a bridge to the fake of an XMPP server with group rooms.
 func chat(keys string) *provider {
 	return &provider{
 		fakeServer: xmppfake.New(xmppfake.Config{Domain: "fake", Password: "t"}), channel: "xmpp", keys: `jid: b@fake, password: t` + keys,
@@ -63,7 +63,7 @@ func chat(keys string) *provider {
 	}
 }
 
-// reached serves the fake, over HTTP or as it does itself, and answers its address.
+// reached serves the fake over HTTP or over its own protocol and returns its address.
 func (p *provider) reached(t *testing.T) string {
 	t.Helper()
 	own, ok := p.fakeServer.(interface{ Serve(l net.Listener) error })
@@ -81,7 +81,7 @@ func (p *provider) reached(t *testing.T) string {
 	return p.channel + "://" + listener.Addr().String()
 }
 
-// spent is what a worker process has used so far.
+// spent is the resources that a worker process has used so far.
 type spent struct{ cpu, allocations, bytes float64 }
 
 func scrape(t *testing.T, addr string) spent {
@@ -100,12 +100,12 @@ func scrape(t *testing.T, addr string) spent {
 	}
 	s := spent{found["process_cpu_seconds_total"], found["go_memstats_mallocs_total"], found["go_memstats_alloc_bytes_total"]}
 	if s.cpu == 0 || s.allocations == 0 || s.bytes == 0 {
-		t.Fatalf("the metrics lack what is measured: %+v", s)
+		t.Fatalf("got %+v, want three metrics above 0", s)
 	}
 	return s
 }
 
-// cost delivers messages by a worker process of its own and tells what one costs it.
+// cost delivers messages with a worker process and logs the cost of one message.
 func (p *provider) cost(t *testing.T, name, binary string, n int) {
 	t.Helper()
 	url := p.reached(t)
@@ -167,7 +167,7 @@ func (p *provider) cost(t *testing.T, name, binary string, n int) {
 		(after.bytes-before.bytes)/float64(n)/1000)
 }
 
-func TestFaultWhatAMessageCostsOnEachChannel(t *testing.T) {
+func TestFaultTheCostOfAMessageOnEachChannel(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "outgate")
 	if out, err := exec.Command("go", "build", "-o", binary, command).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

@@ -13,7 +13,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-func TestAReplyThatIsLostMakesADoubleOnlyWhereNothingCanBeKnown(t *testing.T) {
+func TestALostReplyMakesADoubleOnlyIfTheProviderCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	const fail = "delivery: {on_ambiguous: fail}"
 	slack := func() *provider { return slackWith(slackfake.Unlimited) }
@@ -21,48 +21,48 @@ func TestAReplyThatIsLostMakesADoubleOnlyWhereNothingCanBeKnown(t *testing.T) {
 	tests := make(map[string]func(*testing.T))
 	for name, tc := range map[string]struct {
 		provider *provider
-		// messages is how many stand in the room, told what the outcome says.
+		// messages is how many messages the room has, doubt what the outcome says.
 		messages int
 		doubt    string
 	}{
-		"discord drops the nonce it knows":         {discordWith(discordfake.Unlimited), 1, "none"},
-		"discord does so where doubt would fail":   {discordWith(discordfake.Unlimited).with(fail), 1, "none"},
-		"matrix drops the transaction it knows":    {matrixWith(matrixfake.Limits{Burst: -1}), 1, "none"},
-		"matrix does so where doubt would fail":    {matrixWith(matrixfake.Limits{Burst: -1}).with(fail), 1, "none"},
-		"slack finds it where it may look":         {slack().with("reconcile: true"), 1, "none"},
-		"slack finds it where doubt would fail":    {slack().with("reconcile: true").with(fail), 1, "none"},
-		"slack says that it may be there twice":    {slack(), 2, "possible duplicate"},
-		"slack fails where it is told to":          {slack().with(fail), 1, "ambiguous"},
-		"telegram says that it may be there twice": {telegram(), 2, "possible duplicate"},
-		"telegram fails where it is told to":       {telegram().with(fail), 1, "ambiguous"},
+		"discord drops a known nonce":                  {discordWith(discordfake.Unlimited), 1, "none"},
+		"discord does so if ambiguity fails":           {discordWith(discordfake.Unlimited).with(fail), 1, "none"},
+		"matrix drops a known transaction":             {matrixWith(matrixfake.Limits{Burst: -1}), 1, "none"},
+		"matrix does so if ambiguity fails":            {matrixWith(matrixfake.Limits{Burst: -1}).with(fail), 1, "none"},
+		"slack finds the message if reconcile is true": {slack().with("reconcile: true"), 1, "none"},
+		"slack finds it if ambiguity fails":            {slack().with("reconcile: true").with(fail), 1, "none"},
+		"slack reports a possible duplicate":           {slack(), 2, "possible duplicate"},
+		"slack fails if on_ambiguous is fail":          {slack().with(fail), 1, "ambiguous"},
+		"telegram reports a possible duplicate":        {telegram(), 2, "possible duplicate"},
+		"telegram fails if on_ambiguous is fail":       {telegram().with(fail), 1, "ambiguous"},
 	} {
 		tests[name] = func(t *testing.T) {
 			d := tc.provider.open(t)
 			d.Lose(1)
 			o := d.outcomes(d.enqueue(d.envelope(0, tasks.Send, tasks.Text("once"), "")))[0]
 			if doubt := doubtOf(o); doubt != tc.doubt {
-				t.Errorf("the outcome says %q: %+v %+v", doubt, o.Success, o.Error)
+				t.Errorf("got %q (%+v %+v), want %q", doubt, o.Success, o.Error, tc.doubt)
 			}
 			if texts := d.texts(0); len(texts) != tc.messages {
-				t.Errorf("the room reads %q", texts)
+				t.Errorf("got texts %q, want %d", texts, tc.messages)
 			}
 			if o.Success != nil && o.Success.MessageID != d.Messages(d.room(0))[tc.messages-1].ID {
-				t.Errorf("the outcome names message %s", o.Success.MessageID)
+				t.Errorf("got message id %s in the outcome, want that of the last message in the room", o.Success.MessageID)
 			}
 			if lost := d.Counts().Lost; lost != 1 {
-				t.Errorf("%d replies were lost", lost)
+				t.Errorf("got %d lost replies, want 1", lost)
 			}
 			// The room goes on.
 			d.deliver(d.envelope(0, tasks.Send, tasks.Text("next"), ""))
 			if texts := d.texts(0); len(texts) != tc.messages+1 {
-				t.Errorf("then the room reads %q", texts)
+				t.Errorf("after the next message: got texts %q, want %d", texts, tc.messages+1)
 			}
 		}
 	}
 	atOnce(t, tests)
 }
 
-// doubtOf is what an outcome says of a message that may be there.
+// doubtOf is what an outcome says about an ambiguous attempt.
 func doubtOf(o tasks.Outcome) string {
 	switch {
 	case o.Error != nil && o.Error.Ambiguous:
@@ -88,7 +88,7 @@ func TestAnEditWhoseReplyIsLostIsRepeatedWithoutHarm(t *testing.T) {
 	})
 }
 
-func TestWhatAProviderHasAgainstARoomIsToldOfThatRoomAlone(t *testing.T) {
+func TestARefusedRoomFailsOnlyItsOwnMessages(t *testing.T) {
 	t.Parallel()
 	forEach(t, unlimited(), func(t *testing.T, p *provider) {
 		d := p.open(t)
@@ -106,10 +106,10 @@ func TestWhatAProviderHasAgainstARoomIsToldOfThatRoomAlone(t *testing.T) {
 			d.envelope(0, tasks.Send, tasks.Text("x"), ""), d.envelope(1, tasks.Send, tasks.Text("x"), ""),
 		))
 		if e := outcomes[0].Error; e == nil || e.Reason != classify.ReasonRoomUnavailable || e.Ambiguous {
-			t.Errorf("the room that is closed: %+v", outcomes[0])
+			t.Errorf("the refused room: got %+v, want room_unavailable", outcomes[0])
 		}
 		if outcomes[1].Success == nil {
-			t.Errorf("the other: %+v", outcomes[1].Error)
+			t.Errorf("the other room: got %+v, want a success", outcomes[1].Error)
 		}
 	})
 }

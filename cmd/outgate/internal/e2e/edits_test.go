@@ -17,8 +17,8 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// flood edits one message 200 times within a second, and checks what becomes of it.
-func (d *door) flood() {
+// flood edits one message 200 times within a second and checks the outcomes and the room.
+func (d *gateway) flood() {
 	d.t.Helper()
 	const edits = 200
 	id := d.deliver(d.envelope(0, tasks.Send, tasks.Text("edit 0"), "")).MessageID
@@ -41,23 +41,23 @@ func (d *door) flood() {
 		case o.Superseded != nil:
 			superseded++
 		default:
-			d.t.Errorf("edit %d: %+v", i+1, o.Error)
+			d.t.Errorf("edit %d: got %+v, want a success or superseded", i+1, o.Error)
 		}
 	}
 	counts := d.Counts()
 	d.t.Logf("%s: %d edits in %.1f s: %d sent, %d superseded, %d requests in all, %d answered 429; settled after %.1f s",
 		d.channel, edits, admitted.Seconds(), sent, superseded, counts.Requests, counts.Throttled, time.Since(start).Seconds())
 	if last := outcomes[edits-1]; last.Success == nil {
-		d.t.Errorf("the last edit: %+v %+v", last.Superseded, last.Error)
+		d.t.Errorf("the last edit: got %+v %+v, want a success", last.Superseded, last.Error)
 	}
 	if diff := cmp.Diff([]string{fmt.Sprintf("edit %d", edits)}, d.texts(0)); diff != "" {
 		d.t.Errorf("the room (-want +got):\n%s", diff)
 	}
 	if late := stalls(); late <= ledger.Steady && counts.Throttled > 1 || counts.Refused > 0 {
-		d.t.Errorf("the provider counts %+v; timers were up to %s late", counts, late)
+		d.t.Errorf("got counts %+v of the provider, want none refused and at most one throttled; timers were up to %s late", counts, late)
 	}
 	if superseded == 0 {
-		d.t.Error("no edit was left out")
+		d.t.Error("got 0 superseded edits, want some")
 	}
 }
 
@@ -71,7 +71,7 @@ func TestOfTwoHundredEditsInASecondTheRoomSeesTheLast(t *testing.T) {
 	}, func(t *testing.T, p *provider) { p.open(t).flood() })
 }
 
-// Slack has no message when it has taken the file.
+// Slack accepts the file before it has a message.
 func TestMediaThatSlackSharesLaterIsEdited(t *testing.T) {
 	t.Parallel()
 	p := slackWith(slackfake.Unlimited).with(noLimits)
@@ -84,14 +84,14 @@ func TestMediaThatSlackSharesLaterIsEdited(t *testing.T) {
 	d.deliver(d.envelope(0, tasks.EditMedia, media("another dot"), id))
 	d.deliver(d.envelope(0, tasks.Edit, tasks.Text("the same dot"), id))
 	if diff := cmp.Diff([]string{"the same dot"}, d.texts(0)); diff != "" || id != d.Messages(d.room(0))[0].ID {
-		t.Errorf("the message %s, the room (-want +got):\n%s", id, diff)
+		t.Errorf("message id %s; the room (-want +got):\n%s", id, diff)
 	}
 	if counts := d.Counts(); counts.Refused > 0 {
-		t.Errorf("the provider counts %+v", counts)
+		t.Errorf("got counts %+v of the provider, want none refused or throttled", counts)
 	}
 }
 
-// words are n numbered words, with a line break now and then.
+// words are n numbered words with a line break after every forty.
 func words(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -104,12 +104,12 @@ func words(n int) string {
 	return strings.TrimSpace(b.String())
 }
 
-// read is what texts read as, one after the other, without white space.
+// read joins texts and removes white space.
 func read(texts ...string) string { return strings.Join(strings.Fields(strings.Join(texts, " ")), "") }
 
-func TestAnEditLongerThanOneMessageReadsRightAndSoDoesAShorterOne(t *testing.T) {
+func TestALongEditAndAShorterOneAfterItReadRight(t *testing.T) {
 	t.Parallel()
-	// Each makes three messages of its provider.
+	// So many words make three messages on each provider.
 	long := map[string]int{"telegram": 1000, "slack": 1000, "discord": 500, "matrix": 7500}
 	forEach(t, unlimited(), func(t *testing.T, p *provider) {
 		d := p.open(t)
@@ -121,10 +121,10 @@ func TestAnEditLongerThanOneMessageReadsRightAndSoDoesAShorterOne(t *testing.T) 
 			s := d.deliver(d.envelope(0, tasks.Edit, tasks.Text(step.text), id))
 			texts := d.texts(0)
 			if len(texts) != step.pieces || read(texts...) != read(step.text) {
-				t.Errorf("%d messages for %d pieces, %d bytes of %d", len(texts), step.pieces, len(read(texts...)), len(read(step.text)))
+				t.Errorf("got %d messages with %d bytes, want %d with %d", len(texts), len(read(texts...)), step.pieces, len(read(step.text)))
 			}
 			if s.MessageID != id || d.Messages(d.room(0))[0].ID != id {
-				t.Errorf("the message %s became %s", id, s.MessageID)
+				t.Errorf("got message id %s, want %s as before the edit", s.MessageID, id)
 			}
 		}
 		d.deliver(d.envelope(1, tasks.Send, tasks.Text("another message"), ""))
@@ -133,7 +133,7 @@ func TestAnEditLongerThanOneMessageReadsRightAndSoDoesAShorterOne(t *testing.T) 
 		}
 		// telegram refuses an edit that changes nothing; that is a success.
 		if counts := d.Counts(); counts.Refused > 0 && p.channel != "telegram" || counts.Throttled > 0 {
-			t.Errorf("the provider counts %+v", counts)
+			t.Errorf("got counts %+v of the provider, want none refused or throttled", counts)
 		}
 	})
 }

@@ -1,7 +1,7 @@
 //go:build faults
 
-// The fault tests run real worker processes against a real Redis and a receiver
-// that keeps the ledger, and kill what can be killed. make faults runs them.
+// The fault tests run worker processes on a real Redis and a receiver with a ledger, and
+// kill the processes and the Redis. make faults runs them.
 package e2e
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// command is what the worker processes run.
+// command is the package of the worker processes.
 const command = "github.com/outgate/outgate/cmd/outgate"
 
 var messages = flag.Int("messages", 5000, "how many messages the fault tests send")
@@ -124,15 +124,14 @@ func (s *stage) await(what string, patience time.Duration, done func() bool) {
 	for !done() {
 		select {
 		case <-deadline:
-			s.t.Fatalf("%s: not after %s", what, patience)
+			s.t.Fatalf("timeout after %s, want: %s", patience, what)
 		case <-tick.C:
 		}
 	}
 }
 
-// enqueue sends n messages to each of the rooms, in turn, and remembers what was
-// accepted. A batch whose connection was cut is sent again under its idempotency
-// keys.
+// enqueue sends numbered messages, each of them to every room, and records the receipts.
+// If the connection breaks, it sends the batch again with the same idempotency keys.
 func (s *stage) enqueue(rooms, each int) {
 	s.t.Helper()
 	const batch = 500
@@ -164,7 +163,7 @@ func (s *stage) enqueue(rooms, each int) {
 	flush()
 }
 
-// settled counts the outcomes there are.
+// outcomes reads the outcomes that exist, by the id of their envelopes.
 func (s *stage) outcomes() map[string]tasks.Outcome {
 	found := make(map[string]tasks.Outcome)
 	for ids := range slices.Chunk(s.sent, 500) {
@@ -189,7 +188,7 @@ func outcomeKey(r tasks.Receipt) string {
 	return fmt.Sprintf("outgate:{outbound-%03d}:outcome:%s", r.Partition, r.ID)
 }
 
-// verdict waits until all is settled and holds the ledger against it.
+// verdict waits until all envelopes are settled and checks the ledger.
 func (s *stage) verdict(patience time.Duration) map[string]tasks.Outcome {
 	s.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -199,9 +198,9 @@ func (s *stage) verdict(patience time.Duration) map[string]tasks.Outcome {
 			break
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%d of %d have an outcome after %s", len(outcomes), len(s.sent), patience)
+			s.t.Fatalf("got %d outcomes after %s, want %d", len(outcomes), patience, len(s.sent))
 		}
-		time.Sleep(500 * time.Millisecond) //nolint:forbidigo // polling a whole key space is dear
+		time.Sleep(500 * time.Millisecond) //nolint:forbidigo // polling a whole key space is expensive
 	}
 	ambiguous, givenUp := make(map[string]bool), make(map[ledger.Place]bool)
 	byRoom := make(map[string]int)
@@ -287,8 +286,8 @@ func TestFaultRedisIsKilledThreeTimes(t *testing.T) {
 	t.Logf("%d messages, redis killed 3 times, %s", len(s.sent), time.Since(start).Round(time.Second))
 }
 
-// A machine that was not steady may show that the limit holds and is used, and not
-// that it does not.
+// A run on an unsteady machine can prove that the limit holds and is used, but not the
+// contrary.
 func TestFaultALimitHoldsOverEightWorkers(t *testing.T) {
 	judged := false
 	for range 3 {
@@ -300,17 +299,17 @@ func TestFaultALimitHoldsOverEightWorkers(t *testing.T) {
 		if late <= ledger.Steady {
 			judged = true
 			if most > 20 {
-				t.Fatal("too fast")
+				t.Fatalf("got %d sends in a second, want at most 20", most)
 			}
 		}
 	}
 	if judged {
-		t.Error("part of the allowed rate was left unused")
+		t.Error("got less than 95 % of the allowed rate in each run, want more")
 	}
 }
 
-// overEightWorkers answers how many sends the fullest second held of the 20 it may, and
-// which share of the rate was used.
+// overEightWorkers returns the most sends within a second, the share of the allowed rate
+// that was used, and how late the timers of this machine were.
 func overEightWorkers(t *testing.T) (most int, used float64, late time.Duration) {
 	t.Helper()
 	s := newStage(t, `limits: {bridge: "20/1s"}`)
@@ -329,8 +328,8 @@ func overEightWorkers(t *testing.T) (most int, used float64, late time.Duration)
 	}
 	slices.SortFunc(times, time.Time.Compare)
 	most, _ = ledger.Window(times, time.Second)
-	// Under load, neither while the workers warm up nor when the last few are left:
-	// how far apart is each send from the twentieth after it?
+	// Under load each send is a second before the twentieth after it. The first and the
+	// last sends do not count.
 	var apart time.Duration
 	loaded := times[40 : len(times)-40]
 	for i := range loaded[20:] {
@@ -359,22 +358,22 @@ func TestFaultTheProviderHangsAndTheWorkerDies(t *testing.T) {
 			records := s.sink.Ledger.Records()
 			first, second := outcomes[s.sent[0].ID], outcomes[s.sent[1].ID]
 			if second.Success == nil {
-				t.Errorf("the next of the room: %+v", second)
+				t.Errorf("the next message of the room: got %+v, want a success", second)
 			}
 			switch policy {
 			case "resend":
 				if first.Success == nil || !first.Success.PossibleDuplicate {
-					t.Errorf("outcome %+v", first)
+					t.Errorf("got outcome %+v, want a success with a possible duplicate", first)
 				}
 				if len(records) != 3 || records[0].ID != records[1].ID {
-					t.Errorf("records %v", records)
+					t.Errorf("got records %v, want 3, the first two with the same id", records)
 				}
 			case "fail":
 				if first.Error == nil || !first.Error.Ambiguous || first.Error.Reason != "ambiguous" {
-					t.Errorf("outcome %+v", first)
+					t.Errorf("got outcome %+v, want an ambiguous error", first)
 				}
 				if len(records) != 2 {
-					t.Errorf("records %v", records)
+					t.Errorf("got records %v, want 2", records)
 				}
 			}
 		})

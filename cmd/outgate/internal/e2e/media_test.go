@@ -19,7 +19,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// png is a picture of one pixel.
+// png is an image of one pixel.
 var png = func() []byte {
 	b, err := base64.StdEncoding.DecodeString(
 		"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
@@ -57,7 +57,7 @@ func TestMediaReachEachChannelFromDataAndFromAURL(t *testing.T) {
 			got = append(got, shown{m.Text, m.Media, m.Bytes})
 		}
 		fetched := shown{"a cat", "cat.png", int64(len(png))}
-		if p.channel == "telegram" { // it fetches them by itself
+		if p.channel == "telegram" { // it fetches the URL itself
 			fetched = shown{"a cat", address, 0}
 		}
 		want := []shown{{"a new dot", "new.png", int64(len(png))}, fetched}
@@ -65,12 +65,12 @@ func TestMediaReachEachChannelFromDataAndFromAURL(t *testing.T) {
 			t.Errorf("the room (-want +got):\n%s", diff)
 		}
 		if accepted := fmt.Sprint(first.Media["accepted"]); accepted != "[image]" {
-			t.Errorf("the outcome's media: %v", first.Media)
+			t.Errorf("got media %v in the outcome, want [image] accepted", first.Media)
 		}
 	})
 }
 
-// hostile serves media that nobody should take, and counts what it has served.
+// hostile serves media that a gateway must refuse, and counts the bytes.
 type hostile struct{ served atomic.Int64 }
 
 func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -83,14 +83,14 @@ func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "image/png")
 	switch r.URL.Path {
-	case "/declared": // 1 GB, and says so
+	case "/declared": // 1 GB with a Content-Length
 		w.Header().Set("Content-Length", fmt.Sprint(1<<30))
 		for h.served.Load() < 1<<30 && send(block) {
 		}
-	case "/undeclared": // 1 GB, and does not
+	case "/undeclared": // 1 GB without a Content-Length
 		for h.served.Load() < 1<<30 && send(block) {
 		}
-	case "/endless": // a byte now and then
+	case "/endless": // a byte every 20 ms
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for send(block[:1]) {
@@ -109,7 +109,7 @@ func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestMediaThatNobodyShouldTakeAreRefusedWithAReason(t *testing.T) {
+func TestHostileMediaAreRefusedWithAReason(t *testing.T) {
 	t.Parallel()
 	const largest = 8 << 20
 	tests := make(map[string]func(*testing.T))
@@ -117,12 +117,12 @@ func TestMediaThatNobodyShouldTakeAreRefusedWithAReason(t *testing.T) {
 		path, keys, text string
 		reason           classify.Reason
 	}{
-		"a private address":             {"/lies", "", "not public", classify.ReasonAddressForbidden},
-		"a disguised one by a redirect": {"/redirects", "allow_private: true", "2130706433", classify.ReasonMediaRejected},
-		"1 GB that is declared":         {"/declared", "allow_private: true", "1073741824 bytes", classify.ReasonMediaRejected},
-		"1 GB that is not":              {"/undeclared", "allow_private: true", "larger than the 8388608 bytes", classify.ReasonMediaRejected},
-		"what never ends":               {"/endless", "allow_private: true", "not there after 300ms", classify.ReasonTimeout},
-		"what lies about its type":      {"/lies", "allow_private: true", "text/html", classify.ReasonMediaRejected},
+		"a private address":           {"/lies", "", "not public", classify.ReasonAddressForbidden},
+		"a redirect to a private one": {"/redirects", "allow_private: true", "2130706433", classify.ReasonMediaRejected},
+		"1 GB with a Content-Length":  {"/declared", "allow_private: true", "1073741824 bytes", classify.ReasonMediaRejected},
+		"1 GB without Content-Length": {"/undeclared", "allow_private: true", "larger than the 8388608 bytes", classify.ReasonMediaRejected},
+		"a body that never ends":      {"/endless", "allow_private: true", "not there after 300ms", classify.ReasonTimeout},
+		"a wrong media type":          {"/lies", "allow_private: true", "text/html", classify.ReasonMediaRejected},
 	} {
 		tests[name] = func(t *testing.T) {
 			bad := new(hostile)
@@ -130,7 +130,7 @@ func TestMediaThatNobodyShouldTakeAreRefusedWithAReason(t *testing.T) {
 			t.Cleanup(func() { host.CloseClientConnections(); host.Close() })
 			p := discordWith(discordfake.Unlimited).
 				with(fmt.Sprintf("delivery: {max_attempts: 2}, media_policy: {max_bytes: %d, fetch_timeout: 300ms}", largest))
-			if tc.path == "/undeclared" { // its bound is to be reached on a busy machine too
+			if tc.path == "/undeclared" { // a busy machine must reach the bound too
 				p = discordWith(discordfake.Unlimited).with(fmt.Sprintf("media_policy: {max_bytes: %d}", largest))
 			}
 			if tc.keys != "" {
@@ -139,14 +139,14 @@ func TestMediaThatNobodyShouldTakeAreRefusedWithAReason(t *testing.T) {
 			d := p.open(t)
 			e := d.outcomes(d.enqueue(d.envelope(0, tasks.SendMedia, picture(tasks.Media{URL: host.URL + tc.path}), "")))[0].Error
 			if e == nil || e.Reason != tc.reason || e.Ambiguous || !strings.Contains(e.Provider.Message, tc.text) {
-				t.Errorf("the outcome: %+v", e)
+				t.Errorf("got outcome %+v, want reason %s and %q", e, tc.reason, tc.text)
 			}
-			// What the kernel holds for us on its way is served, but not read.
+			// The kernel buffers bytes that are served and not read.
 			if served := bad.served.Load(); served > largest+16<<20 {
-				t.Errorf("%d bytes were served", served)
+				t.Errorf("got %d bytes served, want at most %d", served, largest+16<<20)
 			}
 			if n := d.Counts().Requests; n != 0 {
-				t.Errorf("the provider got %d requests", n)
+				t.Errorf("got %d requests at the provider, want 0", n)
 			}
 			d.deliver(d.envelope(0, tasks.Send, tasks.Text("the room goes on"), ""))
 		}
@@ -154,7 +154,7 @@ func TestMediaThatNobodyShouldTakeAreRefusedWithAReason(t *testing.T) {
 	atOnce(t, tests)
 }
 
-// heapPeak samples the heap until stop is called, which answers how far it grew.
+// heapPeak samples the heap until stop is called; stop returns its largest growth.
 func heapPeak() (stop func() uint64) {
 	var before, m runtime.MemStats
 	runtime.GC()
@@ -178,7 +178,7 @@ func heapPeak() (stop func() uint64) {
 	return func() uint64 { close(done); return <-peak }
 }
 
-// Not parallel: the heap is the whole process's.
+// Not parallel: all tests of the process share the heap.
 func TestAGigabyteOfMediaDoesNotGoThroughTheHeap(t *testing.T) {
 	bad := new(hostile)
 	host := httptest.NewServer(bad)
@@ -190,9 +190,9 @@ func TestAGigabyteOfMediaDoesNotGoThroughTheHeap(t *testing.T) {
 	served := bad.served.Load()
 	t.Logf("%d MB served of a gigabyte: the heap grew by %.1f MiB at most", served/1_000_000, float64(grew)/(1<<20))
 	if e == nil || e.Reason != classify.ReasonMediaRejected || served < 200_000_000 {
-		t.Errorf("the outcome: %+v", e)
+		t.Errorf("got outcome %+v after %d bytes, want media_rejected after at least 200 MB", e, served)
 	}
 	if grew > 32<<20 {
-		t.Errorf("the heap grew by %d bytes", grew)
+		t.Errorf("got a growth of the heap by %d bytes, want at most 32 MiB", grew)
 	}
 }

@@ -11,17 +11,15 @@ import (
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
 )
 
-// strict measures until the figures are as promised, three times at most. A run in
-// which this machine was not steady may show that they are, and not that they are not.
-// Order, loss and doubles must be right each time.
-// The short form (few -messages) is a quarter as long, and its first and last second
-// weigh more.
+// strict measures up to three times until the figures are good. A run on an unsteady
+// machine can prove them good, but not bad. Order, loss and doubles must be right each
+// time. With few -messages a run is a quarter as long and the bounds are wider.
 func strict(t *testing.T, fresh func() paced, rooms, each int) {
 	t.Helper()
 	throttled, least := 0.001, 0.9
 	if *messages < 50_000 {
 		throttled, least = 0.01, 0.7
-		if rooms >= 100 { // a room's bucket is only seen once it is empty
+		if rooms >= 100 { // in few rooms the bucket of a room must become empty
 			each /= 4
 		}
 	}
@@ -34,19 +32,19 @@ func strict(t *testing.T, fresh func() paced, rooms, each int) {
 		judged = judged || f.steady
 	}
 	if judged {
-		t.Errorf("three times more than %.1f %% were answered 429, or less than %.0f %% of the rate was used", 100*throttled, 100*least)
+		t.Errorf("got three bad runs, want one with at most %.1f %% answered 429 and at least %.0f %% of the rate used", 100*throttled, 100*least)
 	}
 }
 
-// The providers come one after the other, for the same reason.
+// The providers run one after the other, so that the machine is steady.
 func TestFaultEachProviderIsSentToAtItsPace(t *testing.T) {
 	for i, p := range documented() {
 		t.Run(p.channel, func(t *testing.T) {
 			strict(t, func() paced { return documented()[i] }, 100, 20)
 		})
 	}
-	// Over 100 rooms discord's limit of all requests is the tighter one, and no
-	// channel's bucket is ever empty. In ten rooms it is the buckets.
+	// With 100 rooms discord's global limit is the tighter one and no room's bucket is
+	// ever empty. With ten rooms the buckets are tighter.
 	t.Run("discord's buckets", func(t *testing.T) {
 		buckets := func() paced {
 			return paced{discordWith(discordfake.Limits{}), []pace{limit("50/1s"), perRoom("5/5s")}}
@@ -55,12 +53,12 @@ func TestFaultEachProviderIsSentToAtItsPace(t *testing.T) {
 	})
 }
 
-func TestFaultAProviderThatGotStricterIsHeard(t *testing.T) {
+func TestFaultABridgeLearnsAStricterRate(t *testing.T) {
 	for _, p := range tightened() {
 		t.Run(p.channel, func(t *testing.T) {
-			// Where only the delays are obeyed it is 30 to 56 %.
+			// If the bridge only obeyed the delays, it would be 30 to 56 %.
 			if f := p.measure(t, 50, 12); f.steady && f.throttled > 0.25 {
-				t.Errorf("%.1f %% were answered 429: the rate is not learned", 100*f.throttled)
+				t.Errorf("got %.1f %% answered 429, want at most 25 %%: the bridge does not learn the rate", 100*f.throttled)
 			}
 		})
 	}

@@ -21,9 +21,8 @@ type paced struct {
 func limit(s string) pace   { return pace{Limit: ratelimit.Must(s)[0]} }
 func perRoom(s string) pace { return pace{Limit: ratelimit.Must(s)[0], perRoom: true} }
 
-// documented are the providers with the limits they document. A homeserver's
-// default, 10 at once and 0.2 a second, would take hours: here fake and bridge both
-// have 50 a second.
+// documented are the providers with their documented limits. The default of a Matrix
+// homeserver, 0.2 per second, would take hours: fake and bridge have 50 per second.
 func documented() []paced {
 	return []paced{
 		{telegramWith(telegramfake.Limits{}), []pace{limit("30/1s"), perRoom("1/1s")}},
@@ -33,7 +32,7 @@ func documented() []paced {
 	}
 }
 
-// tightened are the providers with limits that their bridges do not know of.
+// tightened are the providers with stricter limits than their bridges know.
 func tightened() []paced {
 	return []paced{
 		{telegramWith(telegramfake.Limits{Bot: telegramfake.Limit{N: 10, Window: time.Second}}), []pace{limit("10/1s"), perRoom("1/1s")}},
@@ -46,15 +45,15 @@ func tightened() []paced {
 	}
 }
 
-// figures are those of one load.
+// figures are the results of one load.
 type figures struct {
 	throttled, used float64
-	// steady is true if this machine kept no timer waiting for so long that a slot of
-	// the limiter could be lost, or used late: if not, throttled and used say nothing.
+	// steady is true if no timer of this machine was so late that a slot of the limiter
+	// could be lost or late. If it is false, throttled and used say nothing.
 	steady bool
 }
 
-// measure sends messages to a provider, and proves order, loss and doubles.
+// measure sends messages to a provider and checks order, loss and doubles.
 func (p paced) measure(t *testing.T, rooms, each int) figures {
 	t.Helper()
 	d := p.open(t)
@@ -71,7 +70,7 @@ func (p paced) measure(t *testing.T, rooms, each int) figures {
 	t.Logf("%s: %d messages to %d rooms in %.1f s, %.1f %% of the allowed rate; %d requests, %d (%.2f %%) answered 429; timers up to %s late",
 		p.channel, rooms*each, rooms, took.Seconds(), 100*f.used, counts.Requests, counts.Throttled, 100*f.throttled, late.Round(time.Millisecond))
 	if counts.Refused > 0 {
-		t.Errorf("%d requests were refused", counts.Refused)
+		t.Errorf("got %d refused requests, want 0", counts.Refused)
 	}
 	return f
 }
@@ -81,19 +80,19 @@ func TestEachProviderIsSentToAtItsPace(t *testing.T) {
 	tests := make(map[string]func(*testing.T))
 	for _, p := range documented() {
 		tests[p.channel] = func(t *testing.T) {
-			// The first and the last second weigh much here; the long form is strict.
+			// The first and the last second count much here; the fault test is strict.
 			if f := p.measure(t, 20, 10); f.steady && (f.throttled > 0.02 || f.used < 0.3) {
-				t.Errorf("figures %+v", f)
+				t.Errorf("got %+v, want at most 2 %% throttled and at least 30 %% of the rate used", f)
 			}
 		}
 	}
 	for _, p := range tightened() {
 		tests[p.channel+" that got stricter"] = func(t *testing.T) {
 			f := p.measure(t, 20, 3)
-			// discord tells in each reply what is left, so it need not refuse. How often
-			// the others do depends on how fast this machine is.
+			// Each reply of discord says how many requests are left, so it refuses few. How
+			// often the others refuse depends on the speed of this machine.
 			if p.channel == "discord" && f.steady && f.throttled >= 0.02 {
-				t.Errorf("%.1f %% were answered 429", 100*f.throttled)
+				t.Errorf("got %.1f %% answered 429, want less than 2 %%", 100*f.throttled)
 			}
 		}
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// gate stands before a fake. With hold it keeps back the reply to the third message,
-// which the fake has accepted, until the caller is gone.
+// gate passes requests to a fake. If hold is true, it withholds the reply to the third
+// message, which the fake has accepted, until the caller is gone.
 type gate struct {
 	fakeServer
 	room string
@@ -47,8 +47,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(reply.Body.Bytes())
 }
 
-// broken is a worker process with a bridge to each provider, which is killed in the
-// middle of a text of several pieces.
+// broken is a worker process with a bridge to each provider. A test kills it between the
+// pieces of a text.
 type broken struct {
 	*stage
 	text      string
@@ -114,8 +114,8 @@ func (b *broken) begin() {
 	}
 }
 
-// finish has another worker go on, and answers the pieces in each room and what the
-// outcomes say of doubles.
+// finish kills the worker and starts another one. It returns the pieces in each room and
+// which outcomes report a possible duplicate.
 func (b *broken) finish() (pieces map[string][]string, doubles map[string]bool) {
 	b.t.Helper()
 	b.kill()
@@ -130,7 +130,7 @@ func (b *broken) finish() (pieces map[string][]string, doubles map[string]bool) 
 	for i, p := range b.providers {
 		s := outcomes[b.sent[i].ID].Success
 		if s == nil {
-			b.t.Fatalf("%s: %+v", p.channel, outcomes[b.sent[i].ID])
+			b.t.Fatalf("%s: got %+v, want a success", p.channel, outcomes[b.sent[i].ID])
 		}
 		for _, m := range p.Messages(p.room(0)) {
 			pieces[p.channel] = append(pieces[p.channel], m.Text)
@@ -158,7 +158,7 @@ func TestFaultAWorkerIsKilledBetweenTwoPieces(t *testing.T) {
 	for _, p := range b.providers {
 		whole(t, p.channel, b.text, pieces[p.channel])
 		if doubles[p.channel] {
-			t.Errorf("%s: the outcome speaks of a double", p.channel)
+			t.Errorf("%s: got a possible duplicate in the outcome, want none", p.channel)
 		}
 	}
 }
@@ -172,12 +172,12 @@ func TestFaultAWorkerIsKilledBeforeTheReplyToAPiece(t *testing.T) {
 	pieces, doubles := b.finish()
 	for _, p := range b.providers {
 		got := pieces[p.channel]
-		// Nobody can ask telegram: there the third is twice, and the outcome says so.
+		// Telegram cannot be asked: it has the third piece twice, and the outcome says so.
 		if twice := p.channel == "telegram"; doubles[p.channel] != twice {
-			t.Errorf("%s: possible duplicate is %t", p.channel, doubles[p.channel])
+			t.Errorf("%s: got possible duplicate %t, want %t", p.channel, doubles[p.channel], twice)
 		} else if twice {
 			if len(got) < 4 || got[2] != got[3] {
-				t.Errorf("%s: the third piece is not there twice", p.channel)
+				t.Errorf("%s: got %d pieces, want the third one twice", p.channel, len(got))
 			}
 			got = slices.Delete(slices.Clone(got), 3, 4)
 		}

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	family  = "👩‍👩‍👧‍👦" // one sign of seven code points
+	family  = "👩‍👩‍👧‍👦" // one character of seven code points
 	chinese = "門外的世界很大，訊息要按順序到達。"
 )
 
-// markdownText is so many characters of Markdown, with numbered words among fences,
-// signs of several code points, Chinese and links.
+// markdownText is a Markdown text of at least so many characters: numbered words, code
+// fences, characters of several code points, Chinese and links.
 func markdownText(characters int) string {
 	var b strings.Builder
 	n, length := 0, 0
@@ -58,29 +58,29 @@ func markdownText(characters int) string {
 
 var markForm = regexp.MustCompile(`mark\d{5}`)
 
-// whole checks that pieces of a text of markdownText read as one: every mark is there
-// once and in its order, no sign is cut, every fence that is opened is closed.
+// whole checks that the pieces contain each mark of a markdownText once and in order,
+// that no character is cut, and that every code fence is closed.
 func whole(t *testing.T, channel, text string, pieces []string) {
 	t.Helper()
 	var marks []string
 	signs := 0
 	for i, piece := range pieces {
 		if n := strings.Count(piece, "```"); n%2 != 0 {
-			t.Errorf("piece %d of %d has %d fences", i+1, len(pieces), n)
+			t.Errorf("piece %d of %d: got %d fences, want an even number", i+1, len(pieces), n)
 		}
 		if channel == "telegram" {
 			if _, why := telegramfake.Visible(piece); why != "" {
-				t.Errorf("piece %d of %d: %s", i+1, len(pieces), why)
+				t.Errorf("piece %d of %d: got invalid HTML: %s", i+1, len(pieces), why)
 			}
 		}
 		marks = append(marks, markForm.FindAllString(piece, -1)...)
 		signs += strings.Count(piece, family)
 		if left := strings.ReplaceAll(piece, family, ""); strings.ContainsAny(left, "👩👧👦\u200d") {
-			t.Errorf("piece %d of %d holds a part of a sign", i+1, len(pieces))
+			t.Errorf("piece %d of %d: got a part of a character, want whole ones", i+1, len(pieces))
 		}
 	}
 	want := markForm.FindAllString(text, -1)
-	// HTML and mrkdwn have the address of a link before its text.
+	// In HTML and mrkdwn the address of a link comes before its text.
 	for i := 1; i < len(marks); i++ {
 		if marks[i] < marks[i-1] && (channel == "telegram" || channel == "slack") {
 			marks[i], marks[i-1] = marks[i-1], marks[i]
@@ -90,15 +90,15 @@ func whole(t *testing.T, channel, text string, pieces []string) {
 		t.Errorf("the words (-want +got):\n%s", diff)
 	}
 	if n := strings.Count(text, family); signs != n || n == 0 {
-		t.Errorf("%d of %d signs", signs, n)
+		t.Errorf("got %d characters of several code points, want %d", signs, n)
 	}
 }
 
-// characters is how long the text of the tests is.
+// characters is the length of the tests' text.
 const characters = 20_000
 
-// pieced are the providers with bounds that make a few pieces everywhere: matrix
-// would take the text in two.
+// pieced are the providers with bounds that make at least three pieces on each of them;
+// matrix would need two only.
 func pieced() []*provider {
 	providers := unlimited()
 	for _, p := range providers {
@@ -120,7 +120,7 @@ func TestALongMarkdownTextReadsAsOneOnEveryChannel(t *testing.T) {
 		pieces := d.texts(0)
 		t.Logf("%s: %d characters in %d pieces", p.channel, utf8.RuneCountInString(text), len(pieces))
 		if len(s.MessageIDs) != len(pieces) || len(pieces) < 3 {
-			t.Errorf("%d ids of %d pieces", len(s.MessageIDs), len(pieces))
+			t.Errorf("got %d ids for %d pieces, want one id for each of at least 3", len(s.MessageIDs), len(pieces))
 		}
 		whole(t, p.channel, text, pieces)
 	})
@@ -138,11 +138,11 @@ func TestALongPlainTextReadsAsOneOnEveryChannel(t *testing.T) {
 		switch p.channel {
 		case "slack":
 			got = html.UnescapeString(got)
-		case "discord": // its backslashes are escapes, and the text has none
+		case "discord": // it escapes with backslashes, and the text has none
 			got = strings.ReplaceAll(got, `\`, "")
 		}
 		if got != want {
-			t.Errorf("%d bytes of %d in %d pieces", len(got), len(want), len(d.texts(0)))
+			t.Errorf("got %d bytes in %d pieces, want %d", len(got), len(d.texts(0)), len(want))
 		}
 	})
 }

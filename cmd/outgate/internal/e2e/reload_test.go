@@ -19,7 +19,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// revoked is a worker of a Telegram bot whose token a test can change.
+// revoked is a worker with a Telegram bot whose token a test can change.
 type revoked struct {
 	fake      *telegramfake.Fake
 	rdb       *redis.Client
@@ -59,7 +59,7 @@ func (r *revoked) write(t *testing.T, name, text string) {
 	}
 }
 
-func TestANewTokenOnHangupLetsAllThatWaitedGoInOrder(t *testing.T) {
+func TestANewTokenOnHangupDeliversAllWaitingMessagesInOrder(t *testing.T) {
 	const rooms, each = 10, 10
 	r := newRevoked(t)
 	r.fake.SetToken("1:new")
@@ -95,12 +95,12 @@ func TestANewTokenOnHangupLetsAllThatWaitedGoInOrder(t *testing.T) {
 		if o.Error != nil {
 			failed++
 			if o.Error.Reason != "unauthorized" {
-				t.Errorf("outcome %+v", o.Error)
+				t.Errorf("got outcome %+v, want unauthorized", o.Error)
 			}
 		}
 	}
 	if failed != 3 {
-		t.Errorf("%d envelopes failed, want the three that suspended the bridge", failed)
+		t.Errorf("got %d failed envelopes, want the three that suspended the bridge", failed)
 	}
 	delivered := 0
 	for room := range rooms {
@@ -110,11 +110,11 @@ func TestANewTokenOnHangupLetsAllThatWaitedGoInOrder(t *testing.T) {
 		}
 		delivered += len(texts)
 		if got := strings.Join(texts, ""); !strings.HasSuffix("0123456789", got) {
-			t.Errorf("room %d got %q", room, got)
+			t.Errorf("room %d: got %q, want the last of 0123456789 in order", room, got)
 		}
 	}
 	if delivered != rooms*each-3 {
-		t.Errorf("%d delivered", delivered)
+		t.Errorf("got %d delivered, want %d", delivered, rooms*each-3)
 	}
 	r.process.Logs(t, "bridge.resumed")
 }

@@ -32,10 +32,10 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// message is what stands in a room of a fake.
+// message is a message in a room of a fake.
 type message = telegramfake.Message
 
-// fakeServer is what all fakes have.
+// fakeServer is the interface of all fakes.
 type fakeServer interface {
 	http.Handler
 	Messages(room string) []message
@@ -48,13 +48,13 @@ type fakeServer interface {
 type provider struct {
 	fakeServer
 	channel string
-	// keys are those of the bridge, in YAML: credentials, limits.
+	// keys are the bridge's keys in YAML: credentials and limits.
 	keys string
-	// room is the nth room.
+	// room returns the nth room.
 	room func(n int) string
 }
 
-// The four providers, each with limits of its own.
+// The four providers, each with its own kind of limits.
 
 func telegramWith(l telegramfake.Limits) *provider {
 	return &provider{
@@ -90,7 +90,7 @@ func (p *provider) with(keys string) *provider {
 	return p
 }
 
-// noLimits are limits of a bridge that are never reached.
+// noLimits are limits of a bridge that no test reaches.
 const noLimits = `limits: {bridge: "10000/1s", room: "10000/1s"}`
 
 // unlimited are the four providers without any limit.
@@ -103,7 +103,7 @@ func unlimited() []*provider {
 	}
 }
 
-// atOnce runs subtests all at once, however many cores there are: they mostly wait.
+// atOnce runs all subtests at the same time, since they mostly wait.
 func atOnce(t *testing.T, tests map[string]func(t *testing.T)) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -113,7 +113,7 @@ func atOnce(t *testing.T, tests map[string]func(t *testing.T)) {
 	all.Wait()
 }
 
-// forEach runs a test for each provider, all at once.
+// forEach runs a test for all providers at the same time.
 func forEach(t *testing.T, providers []*provider, test func(t *testing.T, p *provider)) {
 	t.Helper()
 	tests := make(map[string]func(*testing.T))
@@ -123,8 +123,8 @@ func forEach(t *testing.T, providers []*provider, test func(t *testing.T, p *pro
 	atOnce(t, tests)
 }
 
-// door is a worker with one bridge, "b", to a provider.
-type door struct {
+// gateway is a worker with one bridge, "b", to a provider.
+type gateway struct {
 	*provider
 	t      *testing.T
 	rdb    *redis.Client
@@ -133,19 +133,19 @@ type door struct {
 	worker *outgatetest.Process
 }
 
-// open serves the fake, and starts a Redis and a worker.
-func (p *provider) open(t *testing.T) *door {
+// open serves the fake and starts a Redis and a worker.
+func (p *provider) open(t *testing.T) *gateway {
 	t.Helper()
 	server := httptest.NewServer(p.fakeServer)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	return p.openAt(t, server.URL)
 }
 
-// openAt starts a Redis and a worker for a provider that is there already.
-func (p *provider) openAt(t *testing.T, url string) *door {
+// openAt starts a Redis and a worker for a provider that is served already.
+func (p *provider) openAt(t *testing.T, url string) *gateway {
 	t.Helper()
 	store := redistest.Start(t)
-	d := &door{provider: p, t: t, rdb: store.Client()}
+	d := &gateway{provider: p, t: t, rdb: store.Client()}
 	config := filepath.Join(t.TempDir(), "outgate.yaml")
 	outgatetest.WriteFile(t, config, bridgesYAML(store.URL(), p.bridgeYAML("b", url)))
 	d.worker = daemontest.Serve(t, config)
@@ -155,7 +155,7 @@ func (p *provider) openAt(t *testing.T, url string) *door {
 	return d
 }
 
-// bridgeYAML is a bridge as it stands in a configuration.
+// bridgeYAML is a bridge in a configuration.
 func (p *provider) bridgeYAML(id, url string) string {
 	return fmt.Sprintf("  - {id: %s, channel: %s, base_url: %q, %s}\n", id, p.channel, url, p.keys)
 }
@@ -166,15 +166,15 @@ func bridgesYAML(store string, bridges ...string) string {
 		"delivery: {base_backoff: 20ms, max_backoff: 1s}\nbridges:\n" + strings.Join(bridges, "")
 }
 
-// envelope is one to the nth room.
-func (d *door) envelope(room int, op tasks.Operation, payload tasks.Payload, edited string) tasks.Envelope {
+// envelope is an envelope to the nth room.
+func (d *gateway) envelope(room int, op tasks.Operation, payload tasks.Payload, edited string) tasks.Envelope {
 	return tasks.Envelope{
 		Operation: op, BridgeID: "b", ExternalRoomID: d.room(room), Payload: payload, ExternalMessageID: edited,
 	}
 }
 
 // enqueue admits envelopes.
-func (d *door) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
+func (d *gateway) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
 	d.t.Helper()
 	receipts, err := d.client.EnqueueBatch(d.t.Context(), envelopes)
 	if err != nil {
@@ -183,8 +183,8 @@ func (d *door) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
 	return receipts
 }
 
-// outcomes waits for those of all receipts.
-func (d *door) outcomes(receipts []tasks.Receipt) []tasks.Outcome {
+// outcomes waits for the outcomes of all receipts.
+func (d *gateway) outcomes(receipts []tasks.Receipt) []tasks.Outcome {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 4*time.Minute)
 	defer cancel()
@@ -192,24 +192,24 @@ func (d *door) outcomes(receipts []tasks.Receipt) []tasks.Outcome {
 	for i, r := range receipts {
 		var err error
 		if outcomes[i], err = d.client.Wait(ctx, r); err != nil {
-			d.t.Fatalf("the outcome of %d of %d: %v; the provider counts %+v", i+1, len(receipts), err, d.Counts())
+			d.t.Fatalf("outcome %d of %d: got error %v; counts of the provider: %+v", i+1, len(receipts), err, d.Counts())
 		}
 	}
 	return outcomes
 }
 
 // deliver admits one envelope and waits for its success.
-func (d *door) deliver(e tasks.Envelope) *tasks.Success {
+func (d *gateway) deliver(e tasks.Envelope) *tasks.Success {
 	d.t.Helper()
 	o := d.outcomes(d.enqueue(e))[0]
 	if o.Success == nil {
-		d.t.Fatalf("%s: %+v", e.Operation, o.Error)
+		d.t.Fatalf("%s: got %+v, want a success", e.Operation, o.Error)
 	}
 	return o.Success
 }
 
-// texts are what can be read in the nth room.
-func (d *door) texts(room int) []string {
+// texts are the texts of the messages in the nth room.
+func (d *gateway) texts(room int) []string {
 	var texts []string
 	for _, m := range d.Messages(d.room(room)) {
 		texts = append(texts, m.Text)
@@ -217,8 +217,8 @@ func (d *door) texts(room int) []string {
 	return texts
 }
 
-// admit admits so many numbered messages to each of so many rooms, in turn.
-func (d *door) admit(rooms, each int) (receipts []tasks.Receipt) {
+// admit enqueues numbered messages, each of them to every room.
+func (d *gateway) admit(rooms, each int) (receipts []tasks.Receipt) {
 	d.t.Helper()
 	for seq := 1; seq <= each; seq++ {
 		var round []tasks.Envelope
@@ -230,26 +230,26 @@ func (d *door) admit(rooms, each int) (receipts []tasks.Receipt) {
 	return receipts
 }
 
-// load is admit, and waits until all are settled. Each must be a success.
-func (d *door) load(rooms, each int) {
+// load admits messages, waits until all are settled and checks that each is a success.
+func (d *gateway) load(rooms, each int) {
 	d.t.Helper()
 	receipts := d.admit(rooms, each)
 	for i, o := range d.outcomes(receipts) {
 		if o.Success == nil || o.Success.PossibleDuplicate {
-			d.t.Errorf("outcome of %s: %+v %+v", receipts[i].ID, o.Success, o.Error)
+			d.t.Errorf("outcome of %s: got %+v %+v, want a success without a possible duplicate", receipts[i].ID, o.Success, o.Error)
 		}
 	}
 }
 
-// check holds what stands in the rooms against what was admitted: order, nothing
-// lost, no doubles. It answers when each message came to each room.
-func (d *door) check(rooms, each int) [][]time.Time {
+// check checks the messages in the rooms: the order, no loss, no doubles. It returns the
+// times of the messages of each room.
+func (d *gateway) check(rooms, each int) [][]time.Time {
 	d.t.Helper()
 	return d.checkBut(rooms, each, ledger.Expect{})
 }
 
 // checkBut is check with exceptions.
-func (d *door) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time {
+func (d *gateway) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time {
 	d.t.Helper()
 	record := ledger.New()
 	expect.Rooms = make(map[string]int)
@@ -260,10 +260,10 @@ func (d *door) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time {
 	for _, room := range d.Rooms() {
 		var times []time.Time
 		for i, m := range d.Messages(room) {
-			// discord escapes what could be markup
+			// discord escapes possible markup
 			seq, ok := ledger.ParseSeq(strings.ReplaceAll(m.Text, `\`, ""))
 			if !ok {
-				d.t.Errorf("message %d of room %s reads %q", i, room, m.Text)
+				d.t.Errorf("message %d of room %s: got %q, want a numbered text", i, room, m.Text)
 			}
 			record.Add(ledger.Record{Room: room, Seq: seq, ID: m.ID, Start: m.At, End: m.At, Accepted: true})
 			times = append(times, m.At)
@@ -276,15 +276,14 @@ func (d *door) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time {
 	return all
 }
 
-// pace is a limit, of all rooms together or of each.
+// pace is a rate limit of all rooms together or of each room.
 type pace struct {
 	ratelimit.Limit
 	perRoom bool
 }
 
-// used is which part the messages are of what the limits would have let through, from
-// the first message of all to the last: to the last of each room where the limit is
-// the room's, since nothing is left to be sent there.
+// used is the share of the allowed messages that were sent, from the first message to
+// the last. If the limit is per room, each room counts until its own last message.
 func used(rooms [][]time.Time, paces []pace) (share float64, took time.Duration) {
 	all := slices.Concat(rooms...)
 	first := slices.MinFunc(all, time.Time.Compare)
@@ -303,5 +302,5 @@ func used(rooms [][]time.Time, paces []pace) (share float64, took time.Duration)
 	return share, until(all)
 }
 
-// most is how many messages the limit would let through in a time.
+// most is how many messages the limit allows within a time.
 func (p pace) most(d time.Duration) float64 { return float64(p.N) * (1 + float64(d)/float64(p.Window)) }

@@ -20,14 +20,13 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// TestTheOperatorsStory is a bad day on the operator's page: a bridge's token dies under
-// load, the page shows it, the operator mends it and resumes the bridge, the queue drains
-// in order; and 500 dead letters are delivered after all. With OUTGATE_SCREENSHOTS set to
-// a folder each step leaves its pictures there.
+// TestTheOperatorsStory plays a bad day on the page: a token is revoked under load, the
+// operator replaces it and resumes the bridge, and replays 500 dead letters. If
+// OUTGATE_SCREENSHOTS names a folder, each step saves screenshots there.
 func TestTheOperatorsStory(t *testing.T) {
 	s := newStory(t)
-	s.theTokenDiesUnderLoad()
-	s.theOperatorMendsIt()
+	s.theTokenIsRevokedUnderLoad()
+	s.theOperatorReplacesTheToken()
 	s.theQueueDrainsInOrder()
 	s.deadLettersPileUp()
 	s.theyAreReplayed()
@@ -36,22 +35,22 @@ func TestTheOperatorsStory(t *testing.T) {
 }
 
 const (
-	// Messages to the Telegram bot, as fast as its limit lets them.
+	// The messages to the Telegram bot; its rate limit paces them.
 	storyRooms, storyEach = 20, 40
 	storyLetters          = 500
 )
 
 type story struct {
-	*door
+	*gateway
 	fake  *telegramfake.Fake
 	api   *barrier
 	shop  *shop
-	token string // its file
+	token string // the file of the token
 	page  *chromium.Browser
 	steps int
 
 	receipts []tasks.Receipt // of the bot's messages
-	burned   int             // how many of them the dead token cost
+	burned   int             // how many of them failed with the revoked token
 	orders   map[string]int  // how many messages were sent to the shop, by room
 }
 
@@ -71,7 +70,7 @@ func newStory(t *testing.T) *story {
 	outgatetest.WriteFile(t, config, bridgesYAML(store.URL(),
 		fmt.Sprintf("  - {id: b, channel: telegram, token_file: token, base_url: %q, limits: {bridge: \"200/1s\", room: \"1000/1s\"}}\n", bot.URL),
 		fmt.Sprintf("  - {id: orders, channel: webhook, url: %q, allow_private: true}\n", shop.URL)))
-	s.door = &door{provider: &provider{fakeServer: s.fake, room: func(n int) string { return fmt.Sprint(1000 + n) }}, t: t, rdb: store.Client()}
+	s.gateway = &gateway{provider: &provider{fakeServer: s.fake, room: func(n int) string { return fmt.Sprint(1000 + n) }}, t: t, rdb: store.Client()}
 	s.worker = daemontest.Serve(t, config)
 	s.worker.Logs(t, "worker.started")
 	s.client = tasks.NewClient(s.rdb)
@@ -81,7 +80,7 @@ func newStory(t *testing.T) *story {
 	return s
 }
 
-// shoot keeps pictures of a step, by day and by night.
+// shoot saves screenshots of a step in both colour schemes.
 func (s *story) shoot(name string) {
 	s.t.Helper()
 	s.steps++
@@ -91,7 +90,7 @@ func (s *story) shoot(name string) {
 	}
 }
 
-func (s *story) theTokenDiesUnderLoad() {
+func (s *story) theTokenIsRevokedUnderLoad() {
 	s.t.Helper()
 	for seq := range storyEach {
 		var round []tasks.Envelope
@@ -106,16 +105,16 @@ func (s *story) theTokenDiesUnderLoad() {
 	s.fake.SetToken("1:new")
 	s.page.Shows("#bridges tr[data-key=b]", "suspended by gateway")
 	s.page.Shows("#bridges tr[data-key=b]", "unauthorized")
-	s.page.Shows("#rooms", "its bridge, suspended")
+	s.page.Shows("#rooms", "its suspended bridge")
 	s.page.Shows("#events", "bridge suspended")
 	s.page.Until(`document.title === "outgate (1 suspended)"`)
 	s.shoot("suspended")
 }
 
-func (s *story) theOperatorMendsIt() {
+func (s *story) theOperatorReplacesTheToken() {
 	s.t.Helper()
-	// The gateway probes by itself as soon as it has the new token. Its provider takes
-	// its time to answer, so that the operator is first.
+	// The gateway probes by itself as soon as it has the new token. The barrier delays
+	// the provider's answer, so the operator is first.
 	s.api.shut()
 	outgatetest.WriteFile(s.t, s.token, "1:new")
 	s.worker.Hangup <- syscall.SIGHUP
@@ -135,23 +134,23 @@ func (s *story) theQueueDrainsInOrder() {
 		if o.Error != nil {
 			s.burned++
 			if o.Error.Reason != "unauthorized" {
-				s.t.Errorf("outcome %+v", o.Error)
+				s.t.Errorf("got outcome %+v, want unauthorized", o.Error)
 			}
 		}
 	}
 	if s.burned < 3 || s.burned > storyRooms {
-		s.t.Errorf("the dead token cost %d messages", s.burned)
+		s.t.Errorf("got %d messages that failed with the revoked token, want 3 to %d", s.burned, storyRooms)
 	}
 	delivered := 0
 	for room := range storyRooms {
 		texts := s.texts(room)
 		delivered += len(texts)
 		if !slices.IsSorted(texts) || len(slices.Compact(slices.Clone(texts))) != len(texts) {
-			s.t.Errorf("room %d reads %v", room, texts)
+			s.t.Errorf("room %d: got %v, want each text once and in order", room, texts)
 		}
 	}
 	if delivered != len(s.receipts)-s.burned {
-		s.t.Errorf("%d of %d delivered, with %d burned", delivered, len(s.receipts), s.burned)
+		s.t.Errorf("got %d delivered, want %d less the %d that failed", delivered, len(s.receipts), s.burned)
 	}
 	s.page.Shows("#now", "Waiting\n0")
 	s.shoot("drained")
@@ -172,13 +171,13 @@ func (s *story) deadLettersPileUp() {
 	s.page.Shows("#groups tr[data-key=unauthorized] [data-f=open]", fmt.Sprint(s.burned))
 	s.page.Shows("#now", "500 open of 500")
 	s.shoot("dead-letters")
-	s.shop.mended.Store(true)
+	s.shop.repaired.Store(true)
 }
 
 func (s *story) theyAreReplayed() {
 	s.t.Helper()
 	s.page.Click("#filter [data-act=replay]")
-	s.page.Shows("#dialog", "500 would be admitted again")
+	s.page.Shows("#dialog", "500 dead letters will be sent again")
 	s.page.Shows("#dialog-go", "Replay 500")
 	s.page.Eval(`document.querySelector("#dialog [name=pace]").value = "200"`)
 	s.shoot("counted")
@@ -194,23 +193,23 @@ func (s *story) theyAreReplayed() {
 	s.shoot("replayed")
 }
 
-// nothingIsLost looks whether each message stands in its room once.
+// nothingIsLost checks that each message is in its room once.
 func (s *story) nothingIsLost() {
 	s.t.Helper()
 	for room := range storyRooms {
 		texts := slices.Sorted(slices.Values(s.texts(room)))
 		if len(texts) != storyEach || len(slices.Compact(texts)) != storyEach {
-			s.t.Errorf("room %d reads %v", room, texts)
+			s.t.Errorf("room %d: got %v, want each text once and in order", room, texts)
 		}
 	}
 	for room, n := range s.orders {
 		if got := s.shop.texts(room); len(got) != n || !slices.IsSorted(got) || len(slices.Compact(got)) != n {
-			s.t.Errorf("%s got %v, want %d", room, got, n)
+			s.t.Errorf("room %s: got %v, want %d texts, each once and in order", room, got, n)
 		}
 	}
 }
 
-// barrier stands before a provider. While it is shut, requests wait.
+// barrier passes requests to a provider. While it is shut, requests wait.
 type barrier struct {
 	next   http.Handler
 	mu     sync.Mutex
@@ -242,11 +241,11 @@ func (g *barrier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(w, r)
 }
 
-// shop is a webhook's receiver that refuses all until it is mended.
+// shop is a webhook receiver that refuses all messages until it is repaired.
 type shop struct {
-	mended atomic.Bool
-	mu     sync.Mutex
-	got    map[string][]string // texts by room
+	repaired atomic.Bool
+	mu       sync.Mutex
+	got      map[string][]string // texts by room
 }
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -256,7 +255,7 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Text string `json:"text"`
 		} `json:"data"`
 	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || !s.mended.Load() {
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || !s.repaired.Load() {
 		http.Error(w, "the currency is missing", http.StatusUnprocessableEntity)
 		return
 	}

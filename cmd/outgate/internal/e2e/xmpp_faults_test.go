@@ -4,8 +4,7 @@ package e2e
 
 import "testing"
 
-// The long form of what channels_xmpp_load_test.go does: this many messages to each
-// of so many rooms.
+// The rooms, and the messages to each room, of the long form of xmpp_load_test.go.
 const (
 	xmppRooms = 20
 	xmppEach  = 100

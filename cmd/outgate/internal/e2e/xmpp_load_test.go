@@ -12,8 +12,8 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// patient is a bridge that does not give up while a server is restarted. Its limit
-// keeps the load going for as long: Prosody alone would take all at once.
+// patient is a bridge that retries while a server restarts. Its rate limit makes the
+// load last until then: Prosody would accept all messages at once.
 const patient = `delivery: {max_attempts: 50}, limits: {bridge: "200/1s"}`
 
 func TestEveryRoomOfAnXMPPServerKeepsItsOrder(t *testing.T) {
@@ -23,13 +23,13 @@ func TestEveryRoomOfAnXMPPServerKeepsItsOrder(t *testing.T) {
 	d.check(8, 50)
 }
 
-func TestAnXMPPServerThatIsRestartedUnderLoadLosesNothing(t *testing.T) {
+func TestARestartOfAnXMPPServerUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
 	newJabber(t, 6).restarts(60, 1)
 }
 
-// restarts ends and starts the server in the middle of a load, so many times by an
-// operator's stop and so many by a kill, and checks what became of the messages.
+// restarts stops the server in the middle of a load and starts it again, as often by a
+// stop as by a kill, and checks the messages.
 func (j *jabber) restarts(each, times int) {
 	j.t.Helper()
 	d := j.open(patient)
@@ -45,17 +45,17 @@ func (j *jabber) restarts(each, times int) {
 	}
 	failed := j.settled(d, receipts)
 	for place, e := range failed {
-		j.t.Errorf("outcome of %s: %+v", place, e)
+		j.t.Errorf("message %s: got outcome %+v, want a success", place, e)
 	}
 }
 
-func TestANewXMPPPasswordOnHangupLetsAllThatWaitedGoInOrder(t *testing.T) {
+func TestANewXMPPPasswordOnHangupDeliversAllWaitingMessagesInOrder(t *testing.T) {
 	t.Parallel()
 	newJabber(t, 6).rotates(40)
 }
 
-// rotates changes the account's password in the middle of a load, and has the
-// operator learn of it later.
+// rotates changes the account's password in the middle of a load. The operator changes
+// the configuration later.
 func (j *jabber) rotates(each int) {
 	j.t.Helper()
 	d := j.open(patient)
@@ -72,19 +72,18 @@ func (j *jabber) rotates(each int) {
 	failed := j.settled(d, receipts)
 	for place, e := range failed {
 		if e.Category != classify.Fatal || e.Reason != classify.ReasonUnauthorized {
-			j.t.Errorf("outcome of %s: %+v", place, e)
+			j.t.Errorf("message %s: got outcome %+v, want unauthorized", place, e)
 		}
 	}
 	if len(failed) != 3 {
-		j.t.Errorf("%d envelopes failed, want the three that suspended the bridge", len(failed))
+		j.t.Errorf("got %d failed envelopes, want the three that suspended the bridge", len(failed))
 	}
 	d.worker.Logs(j.t, "bridge.resumed")
 }
 
-// settled waits until all is settled and checks the rooms: nothing is lost or comes
-// before its turn but what failed, which it answers by its place, and nothing is
-// there twice but what the outcome says may be.
-func (j *jabber) settled(d *door, receipts []tasks.Receipt) map[string]*tasks.OutboundError {
+// settled waits for all outcomes and checks the rooms: only failed messages are missing,
+// and only possible duplicates are there twice. It returns the failures by message.
+func (j *jabber) settled(d *gateway, receipts []tasks.Receipt) map[string]*tasks.OutboundError {
 	j.t.Helper()
 	place := func(room string, seq int) string { return fmt.Sprint(seq, " of ", room) }
 	failed, doubtful, again, twice := make(map[string]*tasks.OutboundError), make(map[string]bool), 0, 0
@@ -108,10 +107,10 @@ func (j *jabber) settled(d *door, receipts []tasks.Receipt) map[string]*tasks.Ou
 		twice += len(d.Messages(room))
 	}
 	twice -= len(receipts) - len(failed)
-	j.t.Logf("%d messages: %d failed, %d took more than one attempt, %d may be there twice, %d are",
+	j.t.Logf("%d messages: %d failed, %d needed more than one attempt, %d are possible duplicates, %d are duplicates",
 		len(receipts), len(failed), again, len(doubtful), twice)
 	if again == 0 {
-		j.t.Error("no message met the server's absence")
+		j.t.Error("got no message with more than one attempt, want some: the server was down")
 	}
 	return failed
 }

@@ -26,21 +26,20 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// jabber is a Prosody, which stands where the other channels have a fake. Its
-// archive is the record.
+// jabber is a Prosody server in place of a fake. Its archive has the messages.
 type jabber struct {
-	http.Handler // nil: it is served already
+	http.Handler // nil: the server serves itself
 	*prosodytest.Server
 	t     *testing.T
 	rooms int
-	// password is the file with that of the bridge.
+	// password is the file with the bridge's password.
 	password string
 }
 
 // owner is the account that makes the rooms.
 const owner = "owner"
 
-// newJabber starts a server and makes rooms: every other one is a person.
+// newJabber starts a server and makes rooms; every other room is a person.
 func newJabber(t *testing.T, rooms int) *jabber {
 	t.Helper()
 	j := &jabber{t: t, rooms: rooms, password: filepath.Join(t.TempDir(), "password")}
@@ -57,7 +56,7 @@ func newJabber(t *testing.T, rooms int) *jabber {
 	return j
 }
 
-// room is the nth: a room of many, then a person.
+// room is the nth room: a group room if n is even, else a person.
 func (j *jabber) room(n int) string {
 	if n%2 == 0 {
 		return fmt.Sprintf("room%d@%s", n, prosodytest.Rooms)
@@ -65,9 +64,9 @@ func (j *jabber) room(n int) string {
 	return fmt.Sprintf("person%d@%s", n, prosodytest.Domain)
 }
 
-// open starts a Redis and a worker with a bridge to the server; keys are more of the
-// bridge's.
-func (j *jabber) open(keys string) *door {
+// open starts a Redis and a worker with a bridge to the server; keys are further keys of
+// the bridge.
+func (j *jabber) open(keys string) *gateway {
 	j.t.Helper()
 	p := &provider{
 		fakeServer: j, channel: "xmpp", room: j.room,
@@ -76,7 +75,7 @@ func (j *jabber) open(keys string) *door {
 	return p.openAt(j.t, "xmpp://"+j.Addr)
 }
 
-// got is all that came to a room, in its order.
+// got returns the messages of a room in their order.
 func (j *jabber) got(room string) []prosodytest.Message {
 	reader, isPerson := strings.CutSuffix(room, "@"+prosodytest.Domain)
 	if !isPerson {
@@ -85,8 +84,8 @@ func (j *jabber) got(room string) []prosodytest.Message {
 	return j.Login(j.t, reader).Archive(j.t, room)
 }
 
-// Messages are what a client shows of a room: with the corrections. When each came
-// is not known, only after which.
+// Messages are the messages that a client shows, with corrections applied. Their times
+// only tell the order.
 func (j *jabber) Messages(room string) []message {
 	var shown []message
 	first := make(map[string]int)
@@ -94,7 +93,7 @@ func (j *jabber) Messages(room string) []message {
 		if m.Replace.ID != "" {
 			at, known := first[m.Replace.ID]
 			if !known {
-				j.t.Errorf("%s corrects %s, which is not there", m.ID, m.Replace.ID)
+				j.t.Errorf("got a correction %s of %s, want one of a message in the room", m.ID, m.Replace.ID)
 				continue
 			}
 			shown[at].Text, shown[at].Media = m.Body, m.OOB.URL
@@ -111,7 +110,7 @@ func (j *jabber) Messages(room string) []message {
 	return shown
 }
 
-// Rooms are all that there are.
+// Rooms are all rooms.
 func (j *jabber) Rooms() []string {
 	var rooms []string
 	for n := range j.rooms {
@@ -120,7 +119,7 @@ func (j *jabber) Rooms() []string {
 	return rooms
 }
 
-// Counts are not kept.
+// Counts is always empty.
 func (*jabber) Counts() telegramfake.Counts { return telegramfake.Counts{} }
 
 // Lose does nothing: Prosody loses no reply.
@@ -134,7 +133,7 @@ func TestAllOperationsReachPeopleAndRoomsOfAnXMPPServer(t *testing.T) {
 		id := d.deliver(d.envelope(room, tasks.Send, tasks.Text("helo"), "")).MessageID
 		for _, text := range []string{"hallo", "hello"} {
 			if again := d.deliver(d.envelope(room, tasks.Edit, tasks.Text(text), id)).MessageID; again != id {
-				t.Errorf("the edit of %s is %s", id, again)
+				t.Errorf("got message id %s after the edit, want %s", again, id)
 			}
 		}
 		media := d.deliver(d.envelope(room, tasks.SendMedia, picture(tasks.Media{Data: data, Filename: "dot.png", Caption: "a dot"}), ""))
@@ -154,7 +153,7 @@ func TestAllOperationsReachPeopleAndRoomsOfAnXMPPServer(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", d.room(room), diff)
 		}
 		if before == after || !strings.HasSuffix(before, "/dot.png") || !strings.HasSuffix(after, "/new.png") {
-			t.Errorf("the media are at %q, then at %q", before, after)
+			t.Errorf("got media at %q, then at %q; want dot.png, then new.png at another URL", before, after)
 		}
 		resp, err := http.Get(after)
 		if err != nil {
@@ -163,10 +162,10 @@ func TestAllOperationsReachPeopleAndRoomsOfAnXMPPServer(t *testing.T) {
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 		if err != nil || !slices.Equal(body, png) {
-			t.Errorf("at the address are %d bytes (%s): %v", len(body), resp.Status, err)
+			t.Errorf("got %d bytes (%s, %v) at the URL, want the image", len(body), resp.Status, err)
 		}
 		if stable := media.Result["stanza_id"]; (stable != nil) != (room == 0) {
-			t.Errorf("the room's id is %v", stable)
+			t.Errorf("got stanza id %v, want one in group rooms only", stable)
 		}
 	}
 }
@@ -196,11 +195,11 @@ func TestABaseURLStandsInForTheXMPPServer(t *testing.T) {
 		t.Error(err)
 	}
 	if lines := server.Lines(room); len(lines) != 1 {
-		t.Errorf("the room reads %q", lines)
+		t.Errorf("got lines %q, want 1", lines)
 	}
 }
 
-func TestWhatAnXMPPServerRefusesHasItsReason(t *testing.T) {
+func TestRefusalsOfAnXMPPServerHaveTheRightReason(t *testing.T) {
 	t.Parallel()
 	j := newJabber(t, 1)
 	peer := j.Login(t, owner)
@@ -226,9 +225,9 @@ func TestWhatAnXMPPServerRefusesHasItsReason(t *testing.T) {
 		o := d.outcomes(d.enqueue(e))[0].Error
 		switch {
 		case o == nil:
-			t.Errorf("%s: it is delivered", tc.room)
+			t.Errorf("%s: got a success, want reason %s", tc.room, tc.reason)
 		case o.Category != classify.Terminal || o.Reason != tc.reason || o.Provider.Code != tc.code || o.Ambiguous || o.Attempt != 1:
-			t.Errorf("%s: %+v", tc.room, o)
+			t.Errorf("%s: got %+v, want terminal %s with code %q at attempt 1", tc.room, o, tc.reason, tc.code)
 		}
 	}
 	d.deliver(d.envelope(0, tasks.Send, tasks.Text("the others go on"), ""))
@@ -245,12 +244,12 @@ func TestALongTextReadsAsOneOverXMPP(t *testing.T) {
 		pieces := d.texts(room)
 		t.Logf("%s: %d characters in %d pieces", format, utf8.RuneCountInString(text), len(pieces))
 		if len(s.MessageIDs) != len(pieces) || len(pieces) < 3 {
-			t.Errorf("%d ids of %d pieces", len(s.MessageIDs), len(pieces))
+			t.Errorf("got %d ids for %d pieces, want one id for each of at least 3", len(s.MessageIDs), len(pieces))
 		}
 		if format == tasks.Markdown {
 			whole(t, "xmpp", text, pieces)
 		} else if got, want := read(pieces...), read(text); got != want {
-			t.Errorf("%d bytes of %d in %d pieces", len(got), len(want), len(pieces))
+			t.Errorf("got %d bytes in %d pieces, want %d", len(got), len(pieces), len(want))
 		}
 	}
 }
@@ -268,10 +267,10 @@ func TestAnEditLongerThanOneMessageReadsRightOverXMPP(t *testing.T) {
 			d.deliver(d.envelope(room, tasks.Edit, tasks.Text(step.text), id))
 			most = max(most, step.pieces)
 			texts := d.texts(room)
-			// Nothing can be taken back: what is not needed reads "…".
+			// XMPP cannot delete a message: a piece that is not needed becomes "…".
 			want := strings.Repeat("…", most-step.pieces)
 			if len(texts) != most || read(texts...) != read(step.text)+want {
-				t.Errorf("%d messages for %d pieces: %d bytes of %d", len(texts), step.pieces, len(read(texts...)), len(read(step.text)))
+				t.Errorf("got %d messages with %d bytes, want %d with %d", len(texts), len(read(texts...)), most, len(read(step.text)+want))
 			}
 		}
 	}
