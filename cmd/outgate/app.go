@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,41 +18,41 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// The exit statuses.
+// The exit statuses of the command.
 const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
 )
 
-// app is what the commands need of the world.
+// app holds what the commands use of the process: its streams and its environment.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(string) string
-	// inTTY and errTTY tell whether somebody types into in and looks at err.
+	// inTTY and errTTY are true if in and err are a terminal.
 	inTTY, errTTY bool
 
-	// hangup stands in for SIGHUP; nil is the process's own.
+	// hangup replaces SIGHUP in tests; nil means the process's own signal.
 	hangup <-chan os.Signal
 
-	// running is true once a command has begun: errors before are of its usage.
+	// running is true once a command has begun. An error before that is a usage error.
 	running bool
 }
 
-// usageError is an error of whoever called the command.
+// usageError is a wrong use of the command: its exit status is 2.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// main runs one command line and answers the exit status. The first signal asks
-// the command to end, the second does not wait for it.
+// main runs one command line and returns the exit status. The first signal asks the
+// command to end; the second ends it at once.
 func (a *app) main(ctx context.Context, args []string, stop <-chan os.Signal) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// Reading ends with the command, also where nobody types.
+	// Reading ends with the command, even if no input arrives.
 	in, typed := io.Pipe()
 	defer context.AfterFunc(ctx, func() { _ = typed.CloseWithError(context.Cause(ctx)) })()
 	source := a.in
@@ -77,7 +78,7 @@ func (a *app) main(ctx context.Context, args []string, stop <-chan os.Signal) in
 
 var errInterrupted = errors.New("interrupted")
 
-// lazyReader begins to read its source when somebody reads from it.
+// lazyReader starts to read its source at the first Read.
 type lazyReader struct {
 	in    io.Reader
 	start func()
@@ -91,9 +92,9 @@ func (r *lazyReader) Read(p []byte) (int, error) {
 	return r.in.Read(p)
 }
 
-// run runs one command line and tells of its error.
+// run runs one command line and prints its error.
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root() //nolint:contextcheck // cobra hands the context on
+	root := a.root() //nolint:contextcheck // cobra passes the context to the command
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -105,8 +106,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return a.fail(cmd, err)
 }
 
-// fail prints an error, one line, or one a fault of the configuration, and answers
-// its exit status.
+// fail prints an error on one line, or each fault of the configuration on its own line,
+// and returns the exit status.
 func (a *app) fail(cmd *cobra.Command, err error) int {
 	if faults := config.Faults(err); len(faults) > 0 {
 		for _, f := range faults {
@@ -126,7 +127,7 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	return exitFailed
 }
 
-// tooFaulty tells how many faults there are, after they were printed.
+// tooFaulty says how many faults the configuration has; they were printed before.
 func tooFaulty(faults []config.Fault) error {
 	return usagef("the configuration has %s", human.Count(len(faults), "fault"))
 }
@@ -136,13 +137,14 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "outgate",
 		Short: "Deliver an application's messages to chat rooms and webhooks",
-		Long: "outgate delivers an application's messages to chat rooms and webhooks: in the order of each room,\n" +
-			"at the pace the provider allows, each one exactly where it belongs.\n\n" +
-			"Flags count for more than the environment (OUTGATE_CONFIG, OUTGATE_REDIS_URL, OUTGATE_HTTP_ADDR,\n" +
-			"OUTGATE_HTTP_TOKEN, OUTGATE_LOG_LEVEL), and that counts for more than the file.",
+		Long: "outgate delivers an application's messages to chat rooms and webhooks. It keeps the order of each\n" +
+			"room and the rate limits of each provider, retries failures and keeps what it cannot deliver.\n\n" +
+			"Flags override environment variables (OUTGATE_CONFIG, OUTGATE_REDIS_URL, OUTGATE_HTTP_ADDR,\n" +
+			"OUTGATE_HTTP_TOKEN, OUTGATE_LOG_LEVEL), and these override the configuration file.",
 		SilenceErrors: true, SilenceUsage: true, Version: thisBuild().String(),
 	}
 	root.SetVersionTemplate("outgate {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -154,7 +156,20 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// mark has every command say when it begins.
+// flagError says which value a flag wants, in place of the text of strconv.
+func flagError(_ *cobra.Command, err error) error {
+	number, ok := errors.AsType[*strconv.NumError](err)
+	if !ok {
+		return err
+	}
+	want := "want a whole number"
+	if number.Func == "ParseBool" {
+		want = "want true or false"
+	}
+	return errors.New(strings.Replace(err.Error(), number.Error(), want, 1))
+}
+
+// mark makes every command set running when it begins.
 func (a *app) mark(cmd *cobra.Command) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -167,7 +182,7 @@ func (a *app) mark(cmd *cobra.Command) {
 	}
 }
 
-// group is a command that is nothing without one of its own.
+// group is a command that only has subcommands.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	names := make([]string, len(subs))
 	for i, sub := range subs {
@@ -176,22 +191,22 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("%s: say which: %s", use, strings.Join(names, ", "))
+			return usagef("%s needs a subcommand: %s", use, strings.Join(names, ", "))
 		},
 	}
 	cmd.AddCommand(subs...)
 	return cmd
 }
 
-// explain adds to a refusal of the gateway, which says what is wrong, what to do.
+// explain adds what to do to a refusal of the gateway, which says what is wrong.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, tasks.ErrNotReady):
 		return partition.ErrNotReady
 	case errors.Is(err, tasks.ErrQueueFull):
-		return fmt.Errorf("%w: wait until it drains (outgate partitions), or raise partitions.capacity", err)
+		return fmt.Errorf("%w: wait until the partition drains (see outgate partitions), or raise partitions.capacity", err)
 	case errors.Is(err, tasks.ErrLoadShed):
-		return fmt.Errorf("%w: wait until it drains (outgate partitions), or send with a higher --priority", err)
+		return fmt.Errorf("%w: wait until the partition drains (see outgate partitions), or send with a higher --priority", err)
 	}
 	return err
 }

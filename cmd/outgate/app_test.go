@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// world is where a test runs its command lines.
+// world is the environment in which a test runs its command lines.
 type world struct {
 	env   map[string]string
 	stdin string
@@ -47,13 +47,13 @@ func (w world) run(t testing.TB, args ...string) outgatetest.Result {
 	return p.Wait(t)
 }
 
-// stand is a gateway, and where command lines find it.
+// stand is a gateway and a world whose command lines use it.
 type stand struct {
 	world
 	*outgatetest.Gateway
 }
 
-// newStand is a stand on an embedded Redis.
+// newStand makes a stand with an embedded Redis.
 func newStand(t testing.TB, config string) *stand {
 	t.Helper()
 	s := outgatetest.New(t, config)
@@ -67,58 +67,59 @@ func TestUsage(t *testing.T) {
 		code int
 		err  string
 	}{
-		"nothing prints help":                     {nil, nil, 0, ""},
-		"an unknown command is near another":      {[]string{"sned"}, nil, 2, "outgate: unknown command \"sned\" for \"outgate\"; did you mean send (see outgate --help)\n"},
+		"no arguments print the help":             {nil, nil, 0, ""},
+		"an unknown command suggests a known one": {[]string{"sned"}, nil, 2, "outgate: unknown command \"sned\" for \"outgate\"; did you mean send (see outgate --help)\n"},
 		"an unknown flag names the command":       {[]string{"send", "--nope"}, nil, 2, "outgate: unknown flag: --nope (see outgate send --help)\n"},
-		"a value of the wrong type":               {[]string{"rooms", "--limit", "x"}, nil, 2, "outgate: invalid argument \"x\" for \"--limit\" flag: strconv.ParseInt: parsing \"x\": invalid syntax (see outgate rooms --help)\n"},
-		"a group alone says what is in it":        {[]string{"bridges"}, nil, 2, "outgate: bridges: say which: list, suspend, resume\n"},
-		"a group does not know it":                {[]string{"bridges", "burn"}, nil, 2, "outgate: unknown command \"burn\" for \"outgate bridges\" (see outgate bridges --help)\n"},
-		"an argument too many":                    {[]string{"partitions", "x"}, nil, 2, "outgate: unknown command \"x\" for \"outgate partitions\" (see outgate partitions --help)\n"},
-		"serve wants a configuration":             {[]string{"serve"}, nil, 2, "outgate: say which configuration: outgate serve --config FILE (to look around first: outgate dev)\n"},
-		"serve wants it named by its flag":        {[]string{"serve", "outgate.yaml"}, nil, 2, "outgate: the configuration is named by its flag: outgate serve --config FILE (see outgate serve --help)\n"},
-		"a configuration that is not there":       {[]string{"serve", "--config", "/no/such"}, nil, 2, "outgate: read the configuration: open /no/such: no such file or directory\n"},
-		"the environment is blamed for its value": {[]string{"partitions"}, map[string]string{"OUTGATE_REDIS_URL": "http://x"}, 2, "OUTGATE_REDIS_URL: redis.url: want a URL that begins with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://\noutgate: the configuration has 1 fault\n"},
-		"a flag is blamed for its value":          {[]string{"partitions", "--redis", "redis:///0"}, map[string]string{"OUTGATE_REDIS_URL": "redis://h"}, 2, "--redis: redis.url: has no host\noutgate: the configuration has 1 fault\n"},
-		"an address that go-redis refuses":        {[]string{"partitions", "--redis", "redis://127.0.0.1:1/0?pool=x"}, nil, 2, "--redis: redis.url: redis: unexpected option: pool\noutgate: the configuration has 1 fault\n"},
-		"dev guards nothing":                      {[]string{"dev", "--addr", "0.0.0.0:0"}, nil, 2, "outgate: 0.0.0.0:0 is no host:port of this machine alone, 127.0.0.1:8080 for instance: outgate dev guards nothing\n"},
-		"dev knows four levels":                   {[]string{"dev", "--log-level", "loud"}, nil, 2, "--log-level: log.level: \"loud\" is none of debug, info, warn, error\noutgate: the configuration has 1 fault\n"},
+		"a value of the wrong type":               {[]string{"rooms", "--limit", "x"}, nil, 2, "outgate: invalid argument \"x\" for \"--limit\" flag: want a whole number (see outgate rooms --help)\n"},
+		"a switch of the wrong type":              {[]string{"rooms", "--json=x"}, nil, 2, "outgate: invalid argument \"x\" for \"--json\" flag: want true or false (see outgate rooms --help)\n"},
+		"a group alone names its subcommands":     {[]string{"bridges"}, nil, 2, "outgate: bridges needs a subcommand: list, suspend, resume\n"},
+		"a group does not know the subcommand":    {[]string{"bridges", "burn"}, nil, 2, "outgate: unknown command \"burn\" for \"outgate bridges\" (see outgate bridges --help)\n"},
+		"one argument too many":                   {[]string{"partitions", "x"}, nil, 2, "outgate: unknown command \"x\" for \"outgate partitions\" (see outgate partitions --help)\n"},
+		"serve needs a configuration":             {[]string{"serve"}, nil, 2, "outgate: --config is missing: outgate serve --config FILE (to try outgate without a file: outgate dev)\n"},
+		"serve takes the configuration by a flag": {[]string{"serve", "outgate.yaml"}, nil, 2, "outgate: give the configuration file by a flag: outgate serve --config FILE (see outgate serve --help)\n"},
+		"a configuration file that is missing":    {[]string{"serve", "--config", "/no/such"}, nil, 2, "outgate: read the configuration: open /no/such: no such file or directory\n"},
+		"the error names the variable at fault":   {[]string{"partitions"}, map[string]string{"OUTGATE_REDIS_URL": "http://x"}, 2, "OUTGATE_REDIS_URL: redis.url: want a URL that begins with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://\noutgate: the configuration has 1 fault\n"},
+		"the error names the flag at fault":       {[]string{"partitions", "--redis", "redis:///0"}, map[string]string{"OUTGATE_REDIS_URL": "redis://h"}, 2, "--redis: redis.url: has no host\noutgate: the configuration has 1 fault\n"},
+		"a URL that go-redis refuses":             {[]string{"partitions", "--redis", "redis://127.0.0.1:1/0?pool=x"}, nil, 2, "--redis: redis.url: redis: unexpected option: pool\noutgate: the configuration has 1 fault\n"},
+		"dev refuses a public address":            {[]string{"dev", "--addr", "0.0.0.0:0"}, nil, 2, "outgate: 0.0.0.0:0: want a loopback host:port, for example 127.0.0.1:8080: outgate dev has no access control\n"},
+		"dev refuses an unknown log level":        {[]string{"dev", "--log-level", "loud"}, nil, 2, "--log-level: log.level: \"loud\" is none of debug, info, warn, error\noutgate: the configuration has 1 fault\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := world{env: tc.env}.run(t, tc.args...)
 			if got.Code != tc.code || got.Err != tc.err {
-				t.Errorf("status %d, error:\n%s", got.Code, got.Err)
+				t.Errorf("got status %d, error %q; want %d, %q", got.Code, got.Err, tc.code, tc.err)
 			}
 			if (got.Out != "") != (tc.code == 0) {
-				t.Errorf("prints %q", got.Out)
+				t.Errorf("got output %q, want some output only with status 0", got.Out)
 			}
 		})
 	}
 }
 
-func TestRedisThatIsAwayOrNotReady(t *testing.T) {
+func TestErrorsOfARedisThatIsDownOrNotReady(t *testing.T) {
 	store := miniredis.RunT(t)
 	at := store.Addr()
 	env := func(address string) world { return world{env: map[string]string{"OUTGATE_REDIS_URL": address}} }
 	got := env("redis://"+at).run(t, "partitions")
 	want := "outgate: the Redis at redis://" + at + ": no gateway has configured this Redis yet: start one with outgate serve\n"
 	if got.Code != 1 || got.Err != want {
-		t.Errorf("not configured: %+v", got)
+		t.Errorf("not configured: got %+v, want status 1, error %q", got, want)
 	}
 	store.RequireAuth("right")
 	got = env("redis://:hunter2@"+at).run(t, "partitions")
 	if got.Code != 1 || !strings.Contains(got.Err, "wants another user or password") || strings.Contains(got.Err, "hunter2") {
-		t.Errorf("wrong password: %+v", got)
+		t.Errorf("wrong password: got %+v, want status 1, error with %q, error without %q", got, "wants another user or password", "hunter2")
 	}
 	store.RequireAuth("")
 	store.SetError("LOADING Redis is loading the dataset in memory")
 	got = env("redis://"+at+"/0?max_retries=-1").run(t, "partitions")
 	if got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: the Redis at redis://"+at+"/0: ") || !strings.Contains(got.Err, "LOADING") {
-		t.Errorf("loading: %+v", got)
+		t.Errorf("loading: got %+v, want status 1, error that begins with %q, error with %q", got, "outgate: the Redis at redis://"+at+"/0: ", "LOADING")
 	}
 	store.Close()
 	got = env("redis://"+at+"/0?max_retries=-1").run(t, "partitions")
 	if got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: no answer from Redis at redis://"+at+"/0: start it, or say where it is with --redis or OUTGATE_REDIS_URL: ") {
-		t.Errorf("away: %+v", got)
+		t.Errorf("away: got %+v, want status 1, error that begins with %q", got, "outgate: no answer from Redis at redis://"+at+"/0: start it, or say where it is with --redis or OUTGATE_REDIS_URL: ")
 	}
 }
 
@@ -128,12 +129,12 @@ func TestAnInterruptedCommandEnds(t *testing.T) {
 	outgatetest.Eventually(t, "it is accepted", func() bool { return strings.Contains(p.Out.String(), "accepted") })
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 1 || got.Err != "outgate: interrupted\n" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 1, error %q", got, "outgate: interrupted\n")
 	}
 }
 
 func TestReadingStandardInputEndsWithASignal(t *testing.T) {
-	// Standard input that never ends, and a command that reads it to its end.
+	// The command reads its standard input to the end, and the input never ends.
 	endless, typing := io.Pipe()
 	defer func() { _ = typing.Close() }()
 	stop, code := make(chan os.Signal, 2), make(chan int, 1)
@@ -149,14 +150,14 @@ func TestReadingStandardInputEndsWithASignal(t *testing.T) {
 	select {
 	case c := <-code:
 		if c != 1 || errs.String() != "outgate: interrupted\n" {
-			t.Errorf("status %d, %s", c, errs.String())
+			t.Errorf("got status %d, error %q; want 1, interrupted", c, errs.String())
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("reading standard input does not end")
+		t.Fatal("got no end of the command within 10s of the signal")
 	}
 }
 
-func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
+func TestFlagsOverrideTheEnvironmentWhichOverridesTheFile(t *testing.T) {
 	file := t.TempDir() + "/c.yaml"
 	outgatetest.WriteFile(t, file, "redis: {url: redis://file}\nhttp: {addr: \"0.0.0.0:1\", token_file: none}\nlog: {level: error}")
 	env := map[string]string{
@@ -182,11 +183,11 @@ func TestFlagsBeatTheEnvironmentBeatsTheFile(t *testing.T) {
 	if want := []string{"redis://file", "0.0.0.0:1", "error"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	// Without the token the file is at fault, where it says so.
+	// Without the token the file is at fault: the error names its line.
 	outgatetest.WriteFile(t, file, "http: {addr: \"0.0.0.0:1\"}")
 	refused := world{env: map[string]string{"OUTGATE_CONFIG": file}}.run(t, "config", "print")
 	if refused.Code != 2 || !strings.HasPrefix(refused.Err, file+":1:14: http.addr: ") {
-		t.Errorf("%+v", refused)
+		t.Errorf("got %+v, want status 2, error that begins with %q", refused, file+":1:14: http.addr: ")
 	}
 }
 

@@ -6,19 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/bench"
 )
 
-const benchLong = `bench measures this build on a Redis it has for itself: what docs/benchmarks.md
-describes. Without --redis it starts a redis-server of its own on a free port of
-the loopback interface and ends it afterwards; where none is installed it takes
-the embedded one, whose figures say nothing about Redis.
+const benchLong = `bench runs the measurements of docs/benchmarks.md on a Redis that nothing else uses.
+Without --redis it starts a redis-server on a free port of the loopback interface
+and stops it afterwards. If redis-server is not installed, it uses the embedded
+Redis; those figures say nothing about a real Redis.
 
-Everything that is delivered is written down and checked for order, loss and
-duplicates; the exit status is 1 if anything is found.`
+bench records every delivery and checks the order, lost messages and duplicates.
+The exit status is 1 if it finds a fault.`
 
 // benchRun is one call of the command.
 type benchRun struct {
@@ -28,8 +29,8 @@ type benchRun struct {
 	json    bool
 }
 
-// newBenchCommand is "outgate bench". It takes no Redis from the environment or a
-// configuration: it deletes what is in it.
+// newBenchCommand is "outgate bench". It takes no Redis from the environment or the
+// configuration, since it deletes all data of its Redis.
 func newBenchCommand() *cobra.Command {
 	r := benchRun{options: bench.DefaultOptions()}
 	o := &r.options
@@ -52,17 +53,17 @@ func newBenchCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.url, "redis", "", "URL of an empty Redis to measure on; its database is flushed before and after")
-	f.BoolVar(&r.force, "force", false, "measure on a Redis that is not empty, and delete what is in its database")
+	f.StringVar(&r.url, "redis", "", "`URL` of an empty Redis to measure on; bench flushes its database before and after")
+	f.BoolVar(&r.force, "force", false, "measure on a Redis that is not empty, and delete all data in its database")
 	f.BoolVar(&r.json, "json", false, "print one JSON object")
-	f.BoolVar(&o.Compare, "compare", false, "measure plain asynq in the same run")
-	f.BoolVar(&o.Long, "long", false, "measure with a million waiting too")
-	f.IntVar(&o.Messages, "messages", o.Messages, "envelopes a measurement")
-	f.IntVar(&o.Rooms, "rooms", o.Rooms, "rooms they go to")
-	f.IntVar(&o.Partitions, "partitions", o.Partitions, "partitions")
-	f.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "envelopes in delivery at once, in each partition")
-	f.IntVar(&o.Runs, "runs", o.Runs, "runs of each measurement; figures are medians")
-	f.StringSliceVar(&o.Only, "only", nil, "measurements to make, of "+fmt.Sprint(bench.Names()))
+	f.BoolVar(&o.Compare, "compare", false, "measure plain asynq in the same run too")
+	f.BoolVar(&o.Long, "long", false, "measure with a million waiting messages too")
+	f.IntVar(&o.Messages, "messages", o.Messages, "number of envelopes per measurement")
+	f.IntVar(&o.Rooms, "rooms", o.Rooms, "number of rooms that receive them")
+	f.IntVar(&o.Partitions, "partitions", o.Partitions, "number of partitions")
+	f.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "how many envelopes each partition delivers at the same time")
+	f.IntVar(&o.Runs, "runs", o.Runs, "number of runs per measurement; the figures are medians")
+	f.StringSliceVar(&o.Only, "only", nil, "run these measurements only: "+strings.Join(bench.Names(), ", "))
 	return cmd
 }
 
@@ -81,7 +82,7 @@ func (r *benchRun) run(ctx context.Context, out, errOut io.Writer) (err error) {
 	}()
 	if store.Kind == bench.Embedded {
 		_, _ = fmt.Fprintln(errOut, "bench: WARNING: redis-server is not installed. These are figures of the embedded "+
-			"miniredis: they say nothing about Redis, and nothing about outgate on it.")
+			"miniredis; they say nothing about outgate on a real Redis.")
 	}
 	result, err := bench.Run(ctx, store, r.options)
 	if err != nil {
@@ -90,7 +91,8 @@ func (r *benchRun) run(ctx context.Context, out, errOut io.Writer) (err error) {
 	return r.report(out, result)
 }
 
-// report prints the result. Its error is of broken promises too.
+// report prints the result. It also returns an error if a message was lost, doubled or
+// out of order.
 func (r *benchRun) report(out io.Writer, result *bench.Result) error {
 	var err error
 	if r.json {

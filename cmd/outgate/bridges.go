@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) bridgesCommand() *cobra.Command {
-	return group("bridges", "Show the health of the bridges, suspend and resume them",
+	return group("bridges", "Show the health of the bridges; suspend and resume them",
 		a.bridgesListCommand(), a.bridgesSuspendCommand(), a.bridgesResumeCommand())
 }
 
@@ -41,7 +41,7 @@ func (a *app) bridgesListCommand() *cobra.Command {
 			for i, b := range all {
 				rows[i] = view.BridgeRow(b, time.Now())
 			}
-			return a.printTable("no bridges are configured", "BRIDGE CHANNEL STATE FATALS BY SINCE WHY", rows)
+			return a.printTable("no bridges are configured", view.BridgeHeader, rows)
 		},
 	}
 	s.flags(cmd)
@@ -49,17 +49,17 @@ func (a *app) bridgesListCommand() *cobra.Command {
 	return cmd
 }
 
-// noBridge says which bridges there are.
+// noBridge says which bridges exist.
 func noBridge(id string, all []api.Bridge) error {
 	ids := make([]string, len(all))
 	for i, b := range all {
 		ids[i] = b.ID
 	}
-	return fmt.Errorf("no bridge %s; there are %s", human.Plain(id), strings.Join(ids, ", "))
+	return fmt.Errorf("there is no bridge %s; the bridges are %s", human.Plain(id), strings.Join(ids, ", "))
 }
 
-// awaitWorkers returns once every worker has asked for the suspended bridges again,
-// which each does once a second. An interrupt ends it: the bridge is suspended then too.
+// awaitWorkers waits until every worker knows of a suspension: each reads the suspended
+// bridges once a second. An interrupt ends the wait and leaves the bridge suspended.
 func awaitWorkers(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -71,9 +71,10 @@ func (a *app) bridgesSuspendCommand() *cobra.Command {
 	var s settings
 	var reason string
 	cmd := &cobra.Command{
-		Use: "suspend BRIDGE", Short: "Hold the messages of a bridge until it is resumed",
-		Long: "Hold the messages of a bridge until it is resumed. The command returns when all workers know it: what is\n" +
-			"being sent by then is sent to its end, and nothing after it.",
+		Use: "suspend BRIDGE", Short: "Stop sending over a bridge; its messages wait until it is resumed",
+		Long: "Stop sending over a bridge. Its messages wait, in order, until outgate bridges resume BRIDGE. The command\n" +
+			"returns when all workers know of the suspension: messages that are being sent by then are still sent,\n" +
+			"and none after them.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			session, err := a.open(cmd.Context(), s)
@@ -94,40 +95,40 @@ func (a *app) bridgesSuspendCommand() *cobra.Command {
 			}
 			if fresh {
 				awaitWorkers(cmd.Context())
-				a.printf("bridge %s is suspended: its messages wait until outgate bridges resume %s\n", args[0], args[0])
+				a.printf("bridge %s is suspended; its messages wait until you run: outgate bridges resume %s\n", args[0], args[0])
 			} else {
-				a.printf("bridge %s was suspended before; now it waits for outgate bridges resume %s\n", args[0], args[0])
+				a.printf("bridge %s was suspended already; its messages wait until you run: outgate bridges resume %s\n", args[0], args[0])
 			}
 			return nil
 		},
 	}
 	s.flags(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever looks")
+	cmd.Flags().StringVar(&reason, "reason", "", "the reason as `TEXT`, shown with the bridge")
 	return cmd
 }
 
 func (a *app) bridgesResumeCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
-		Use: "resume BRIDGE", Short: "Let the messages of a suspended bridge go on", Args: cobra.ExactArgs(1),
+		Use: "resume BRIDGE", Short: "Send over a suspended bridge again", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			session, err := a.open(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
 			defer session.close()
-			// Why it is suspended has to be readable: then it is known what ends.
+			// An unreadable suspension is an error: the operator must know what ends.
 			if _, err := api.Suspensions(cmd.Context(), session.rdb); err != nil {
 				return err
 			}
 			err = session.views(0).Resume(cmd.Context(), args[0])
 			if isMissing(err) || isFault(err, http.StatusConflict) {
-				return fmt.Errorf("bridge %s is not suspended (outgate bridges list)", human.Plain(args[0]))
+				return fmt.Errorf("bridge %s is not suspended (see outgate bridges list)", human.Plain(args[0]))
 			}
 			if err != nil {
 				return err
 			}
-			a.printf("bridge %s is resumed: its messages go on within ten seconds\n", args[0])
+			a.printf("bridge %s is resumed; it sends again within ten seconds\n", args[0])
 			return nil
 		},
 	}

@@ -17,7 +17,7 @@ func (a *app) configCommand() *cobra.Command {
 func (a *app) configCheckCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "check FILE", Short: "Validate a configuration: every fault at once, each with line and column",
+		Use: "check FILE", Short: "Check a configuration file and print every fault with its line and column",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := a.configArg(args)
@@ -35,7 +35,7 @@ func (a *app) configCheckCommand() *cobra.Command {
 			case err != nil:
 				return err
 			}
-			a.printf("%s: good, %s\n", path, human.Count(len(cfg.Bridges), "bridge"))
+			a.printf("%s: no faults, %s\n", path, human.Count(len(cfg.Bridges), "bridge"))
 			return nil
 		},
 	}
@@ -59,7 +59,7 @@ func (a *app) printFaults(faults []config.Fault) error {
 	return a.printJSON(list)
 }
 
-// configArg is the file that a command is about: its argument, or OUTGATE_CONFIG.
+// configArg is the file to check: the argument, or OUTGATE_CONFIG.
 func (a *app) configArg(args []string) (string, error) {
 	if len(args) == 1 {
 		return args[0], nil
@@ -67,14 +67,14 @@ func (a *app) configArg(args []string) (string, error) {
 	if path := a.configPath(""); path != "" {
 		return path, nil
 	}
-	return "", usagef("say which file: outgate config check FILE")
+	return "", usagef("FILE is missing: outgate config check FILE, or set OUTGATE_CONFIG")
 }
 
 func (a *app) configPrintCommand() *cobra.Command {
 	var s settings
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "print", Short: "Print the configuration in effect, defaults filled in, secrets left out", Args: cobra.NoArgs,
+		Use: "print", Short: "Print the effective configuration, with defaults and without secrets", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.load(s)
 			if err != nil {

@@ -18,19 +18,19 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// settings are the flags that lead to a configuration.
+// settings are the flags that choose or override the configuration.
 type settings struct {
 	config, redis string
-	// addr and logLevel are flags of serve alone.
+	// addr and logLevel are flags of serve only.
 	addr, logLevel string
 }
 
 func (s *settings) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.config, "config", "", "configuration file (OUTGATE_CONFIG)")
-	cmd.Flags().StringVar(&s.redis, "redis", "", "where Redis is, redis://127.0.0.1:6379/0 for instance (OUTGATE_REDIS_URL)")
+	cmd.Flags().StringVar(&s.config, "config", "", "configuration `FILE` (OUTGATE_CONFIG)")
+	cmd.Flags().StringVar(&s.redis, "redis", "", "`URL` of Redis, for example redis://127.0.0.1:6379/0 (OUTGATE_REDIS_URL)")
 }
 
-// load reads the configuration: flags over the environment over the file.
+// load reads the configuration. Flags override the environment, which overrides the file.
 func (a *app) load(s settings) (*config.Config, error) {
 	cfg, faults, err := a.read(s)
 	if err == nil {
@@ -42,7 +42,7 @@ func (a *app) load(s settings) (*config.Config, error) {
 	return cfg, nil
 }
 
-// read is load, with the faults apart.
+// read is load; it returns the faults separately.
 func (a *app) read(s settings) (*config.Config, []config.Fault, error) {
 	var overrides []config.Override
 	add := func(path, flag, value, variable string) {
@@ -56,7 +56,7 @@ func (a *app) read(s settings) (*config.Config, []config.Fault, error) {
 	add("redis.url", "--redis", s.redis, "OUTGATE_REDIS_URL")
 	add("http.addr", "--addr", s.addr, "OUTGATE_HTTP_ADDR")
 	add("log.level", "--log-level", s.logLevel, "OUTGATE_LOG_LEVEL")
-	// A token is taken as it is, also where it looks like a variable.
+	// The token is used as it is, even if it looks like a variable.
 	if a.env("OUTGATE_HTTP_TOKEN") != "" {
 		overrides = append(overrides, config.Override{
 			Path: "http.token", Source: "OUTGATE_HTTP_TOKEN", Value: "${OUTGATE_HTTP_TOKEN}",
@@ -85,8 +85,8 @@ type session struct {
 	client *tasks.Client
 }
 
-// ofWorker tells whether a fault concerns the worker alone: whoever only looks at what
-// is in Redis need not know the secrets of its bridges.
+// ofWorker is true if a fault concerns the worker only. A command that only reads Redis
+// does not need the secrets of the bridges.
 func ofWorker(f config.Fault) bool {
 	section, _, _ := strings.Cut(f.Path, ".")
 	section, _, _ = strings.Cut(section, "[")
@@ -119,24 +119,24 @@ func (s *session) close() {
 	_ = s.rdb.Close()
 }
 
-// views are those that /api/v1 answers with, read straight from the session's Redis;
-// they are at most so old, zero is a second. Nothing is begun that has to be closed.
+// views are the answers of /api/v1, read directly from the session's Redis. They are at
+// most age old; zero means one second. The caller need not close them.
 func (s *session) views(age time.Duration) *api.API {
 	return api.New(api.Config{Redis: s.rdb, Scheme: s.scheme, ViewAge: age})
 }
 
 func (s *session) checkPartition(index int) error {
 	if index < 0 || index >= s.scheme.Count {
-		return usagef("there is no partition %d: they are 0 to %d", index, s.scheme.Count-1)
+		return usagef("there is no partition %d; the partitions are 0 to %d", index, s.scheme.Count-1)
 	}
 	return nil
 }
 
-// isFault is true for a fault of such a status.
+// isFault is true if err is a fault of the API with this status.
 func isFault(err error, status int) bool {
 	fault, ok := errors.AsType[*api.Fault](err)
 	return ok && fault.Status == status
 }
 
-// isMissing is true where a view has nothing of that name.
+// isMissing is true if the API answers 404.
 func isMissing(err error) bool { return isFault(err, http.StatusNotFound) }

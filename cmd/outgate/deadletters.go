@@ -23,7 +23,7 @@ func (a *app) deadLettersCommand() *cobra.Command {
 		a.deadLettersDropCommand(), a.deadLettersPurgeCommand())
 }
 
-// filterFlags choose dead letters.
+// filterFlags select dead letters.
 type filterFlags struct {
 	bridge, room, category, reason string
 	partition                      int
@@ -32,15 +32,15 @@ type filterFlags struct {
 
 func (f *filterFlags) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.bridge, "bridge", "", "only those of this bridge")
-	flags.StringVar(&f.room, "room", "", "only those to this room")
-	flags.StringVar(&f.category, "category", "", "only those of this category: retryable, terminal or fatal")
-	flags.StringVar(&f.reason, "reason", "", "only those with this reason, rejected for instance")
-	flags.IntVar(&f.partition, "partition", 0, "only those of this partition")
-	flags.DurationVar(&f.since, "since", 0, "only those that died so recently, 24h for instance")
+	flags.StringVar(&f.bridge, "bridge", "", "only dead letters of this `BRIDGE`")
+	flags.StringVar(&f.room, "room", "", "only dead letters to this `ROOM`")
+	flags.StringVar(&f.category, "category", "", "only dead letters of this `CATEGORY`: retryable, terminal or fatal")
+	flags.StringVar(&f.reason, "reason", "", "only dead letters with this `REASON`, for example rejected")
+	flags.IntVar(&f.partition, "partition", 0, "only dead letters of this partition `NUMBER`")
+	flags.DurationVar(&f.since, "since", 0, "only dead letters that died within this `DURATION`, for example 24h")
 }
 
-// given tells whether any filter is.
+// given is true if the command line has a filter.
 func (f *filterFlags) given(cmd *cobra.Command) bool {
 	names := []string{"bridge", "room", "category", "reason", "partition", "since"}
 	return slices.ContainsFunc(names, cmd.Flags().Changed)
@@ -49,10 +49,10 @@ func (f *filterFlags) given(cmd *cobra.Command) bool {
 func (f *filterFlags) filter(cmd *cobra.Command, s *session) (api.Filter, error) {
 	filter := api.Filter{BridgeID: f.bridge, ExternalRoomID: f.room, Category: f.category, Reason: f.reason}
 	if f.category != "" && !slices.Contains(api.Categories, f.category) {
-		return filter, usagef("--category %s is none of %s", f.category, strings.Join(api.Categories, ", "))
+		return filter, usagef("--category %s: want one of %s", f.category, strings.Join(api.Categories, ", "))
 	}
 	if f.since < 0 {
-		return filter, usagef("--since %s is in the future", f.since)
+		return filter, usagef("--since %s: want a positive duration", f.since)
 	}
 	if f.since > 0 {
 		filter.SinceMS = max(0, time.Now().Add(-f.since).UnixMilli())
@@ -64,7 +64,7 @@ func (f *filterFlags) filter(cmd *cobra.Command, s *session) (api.Filter, error)
 	return filter, nil
 }
 
-// checkIDs refuses what is no id, before anything is done to any.
+// checkIDs refuses malformed ids before the command acts on any id.
 func checkIDs(ids []string) error {
 	for _, id := range ids {
 		if _, err := partition.IndexOf(id); err != nil {
@@ -74,7 +74,7 @@ func checkIDs(ids []string) error {
 	return nil
 }
 
-// deadLetters are those of the session's Redis.
+// deadLetters are the dead letters of the session's Redis.
 func (s *session) deadLetters() *ops.DeadLetters {
 	letters := ops.NewDeadLetters(s.rdb, s.scheme, s.client)
 	letters.ResultTTL, letters.IdempotencyWindow = s.cfg.Results.TTL, s.cfg.Delivery.IdempotencyWindow
@@ -90,7 +90,7 @@ func (a *app) deadLettersListCommand() *cobra.Command {
 		Use: "list", Short: "List the newest dead letters", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return usagef("--limit %d is not above 0", limit)
+				return usagef("--limit %d: want at least 1", limit)
 			}
 			session, err := a.open(cmd.Context(), s)
 			if err != nil {
@@ -122,13 +122,13 @@ func (a *app) deadLettersListCommand() *cobra.Command {
 	}
 	s.flags(cmd)
 	f.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list")
+	cmd.Flags().IntVar(&limit, "limit", 20, "the largest `NUMBER` of dead letters to list")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-// deadLetter is a dead letter as /api/v1 has it, and with its message: whoever may read
-// Redis may read that too.
+// deadLetter is a dead letter of /api/v1 with its message. A user with access to Redis
+// may read the message too.
 type deadLetter struct {
 	api.Letter
 	MessageIDs []string             `json:"message_ids,omitempty"`
@@ -141,8 +141,8 @@ func withMessage(l api.Letter, d ops.DeadLetter) deadLetter {
 	return deadLetter{Letter: l, MessageIDs: d.MessageIDs, Line: d.Line, Envelope: d.Envelope, Outcome: d.Outcome}
 }
 
-// withMessages adds to letters what their records have. A letter whose record ran out
-// since has no more than it had.
+// withMessages adds the messages of the records to the letters. A letter whose record
+// has expired stays as it is.
 func withMessages(letters []api.Letter, records []ops.DeadLetter) []deadLetter {
 	byID := make(map[string]ops.DeadLetter, len(records))
 	for _, d := range records {
@@ -162,13 +162,13 @@ func deadLetterRow(l api.Letter, now time.Time) []string {
 	}
 }
 
-// deadLetterState says what is done about a dead letter so far.
+// deadLetterState says what became of a dead letter.
 func deadLetterState(l api.Letter) string {
 	switch {
 	case l.ReplayedAs != "":
 		return "replayed as " + l.ReplayedAs
 	case l.Held:
-		return "held"
+		return "on hold"
 	}
 	return "dead"
 }
@@ -177,7 +177,7 @@ func (a *app) deadLettersShowCommand() *cobra.Command {
 	var s settings
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "show ID", Short: "Show a dead letter: its envelope, and what it failed with", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a dead letter: its envelope and its error", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkIDs(args); err != nil {
 				return err
@@ -227,5 +227,5 @@ func (a *app) showDeadLetter(d deadLetter) {
 	}
 }
 
-// printField prints one of what there is to tell of one thing.
+// printField prints a name and its value on one line.
 func (a *app) printField(name, value string) { a.printf("%-10s %s\n", name, human.Plain(value)) }

@@ -13,19 +13,19 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// action is what is done to dead letters, one after the other.
+// action is something that a command does to dead letters, one after the other.
 type action struct {
-	// verb is what is done, done what it is afterwards.
+	// verb is the infinitive of the action, done its participle.
 	verb, done string
 	event      ops.EventKind
-	// replayable leaves out what was replayed.
+	// replayable leaves out dead letters that were replayed already.
 	replayable bool
-	// final is true for what cannot be undone: where nobody can be asked, it wants --yes.
+	// final is true if the action cannot be undone. Without a terminal it needs --yes.
 	final bool
 	do    func(ctx context.Context, l *ops.DeadLetters, id string) (any, error)
 }
 
-// actionFlags choose what an action is done to.
+// actionFlags select the dead letters of an action.
 type actionFlags struct {
 	settings
 	filterFlags
@@ -38,8 +38,8 @@ func (a *app) deadLettersReplayCommand() *cobra.Command {
 		do: func(ctx context.Context, l *ops.DeadLetters, id string) (any, error) {
 			return l.Replay(ctx, id)
 		},
-	}, "Have dead letters delivered after all, each once", "Have dead letters delivered after all, each once: those of a room in the order "+
-		"they were\nadmitted in, at the end of its line; a held one at once, at the head of its line.")
+	}, "Send dead letters again", "Send dead letters again, each once. The dead letters of a room keep their order and join the\n"+
+		"end of its line. A dead letter on hold is at the head of its line and is sent first.")
 }
 
 func (a *app) deadLettersPurgeCommand() *cobra.Command {
@@ -48,10 +48,10 @@ func (a *app) deadLettersPurgeCommand() *cobra.Command {
 		do: func(ctx context.Context, l *ops.DeadLetters, id string) (any, error) {
 			return deadLetterID{id}, l.Purge(ctx, id)
 		},
-	}, "Forget dead letters for good", "Forget dead letters for good. Held ones are left alone: replay or drop them.")
+	}, "Delete dead letters for good", "Delete dead letters for good. It refuses dead letters on hold: replay or drop those.")
 }
 
-// deadLetterID is what an action without more to tell prints.
+// deadLetterID is the JSON result of an action that has no other result.
 type deadLetterID struct {
 	ID string `json:"dead_letter_id"`
 }
@@ -60,37 +60,38 @@ func (a *app) actionCommand(act action, short, long string) *cobra.Command {
 	var f actionFlags
 	cmd := &cobra.Command{
 		Use: act.verb + " ID… | --all | --bridge B …", Short: short,
-		Long: long + "\n\nFilters and --all choose many: their number is told first, and confirmed at a terminal." + act.unattended(),
+		Long: long + "\n\nName the dead letters by their ids, or select them by filters or --all. For a selection the command\n" +
+			"prints the number and asks for confirmation on a terminal." + act.unattended(),
 		RunE: func(cmd *cobra.Command, ids []string) error { return a.act(cmd, act, f, ids) },
 	}
 	f.settings.flags(cmd)
 	f.filterFlags.flags(cmd)
-	cmd.Flags().BoolVar(&f.all, "all", false, "all of them")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell which")
-	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
-	cmd.Flags().BoolVar(&f.progress, "progress", false, "show the progress, also where nobody looks at a terminal")
+	cmd.Flags().BoolVar(&f.all, "all", false, "select all dead letters")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only print the ids")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
+	cmd.Flags().BoolVar(&f.progress, "progress", false, "show the progress even if standard error is not a terminal")
 	jsonFlag(cmd, &f.asJSON)
 	return cmd
 }
 
-// unattended says what becomes of many where nobody can be asked.
+// unattended says what the command does without a terminal.
 func (act action) unattended() string {
 	if act.final {
-		return " Elsewhere give --yes."
+		return " Without a terminal it needs --yes."
 	}
-	return " Elsewhere it is\ndone unasked."
+	return " Without a terminal it does not ask."
 }
 
-// act does something to the dead letters that are named or chosen.
+// act runs an action on the dead letters that the command line names or selects.
 func (a *app) act(cmd *cobra.Command, act action, f actionFlags, ids []string) error {
 	ctx, chosen := cmd.Context(), f.given(cmd)
 	switch {
 	case len(ids) > 0 && (chosen || f.all):
-		return usagef("give either ids or filters")
+		return usagef("give either ids, or filters or --all")
 	case chosen && f.all:
-		return usagef("--all chooses all: give no filter")
+		return usagef("--all selects all dead letters: give no filter with it")
 	case len(ids) == 0 && !chosen && !f.all:
-		return usagef("say which: ids, a filter such as --bridge, or --all")
+		return usagef("no dead letters given: give ids, a filter such as --bridge, or --all")
 	}
 	if err := checkIDs(ids); err != nil {
 		return err
@@ -137,7 +138,7 @@ func (a *app) dryRun(act action, ids []string, asJSON bool) error {
 	return nil
 }
 
-// actOnEach goes on after a refusal, and ends where Redis is away.
+// actOnEach goes on after a refusal, and stops if Redis does not answer.
 func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *session, ids []string) error {
 	letters := s.deadLetters()
 	bar := a.progressBar(int64(len(ids)), act.verb, f.progress && len(ids) > 1)
@@ -179,7 +180,8 @@ func (a *app) actOnEach(ctx context.Context, act action, f actionFlags, s *sessi
 	return nil
 }
 
-// tell keeps that it was done, also where it ended early. It is done, told or not.
+// tell records an event of the action, also if it ended early. It ignores an error:
+// the action is done.
 func (act action) tell(ctx context.Context, rdb redis.UniversalClient, done, of int) {
 	if done == 0 {
 		return
@@ -190,7 +192,7 @@ func (act action) tell(ctx context.Context, rdb redis.UniversalClient, done, of 
 	})
 }
 
-// printActed tells what became of one, or how many there were.
+// printActed prints the result of one dead letter, or the number of several.
 func (a *app) printActed(act action, results []any, of int) {
 	if of != 1 || len(results) != 1 {
 		a.printf("%d of %d %s\n", len(results), of, act.done)
@@ -199,7 +201,7 @@ func (a *app) printActed(act action, results []any, of int) {
 	switch r := results[0].(type) {
 	case ops.Replayed:
 		if r.Resumed {
-			a.printf("%s goes on at the head of its line\n", r.ID)
+			a.printf("%s is sent again at the head of its line\n", r.ID)
 		} else {
 			a.printf("%s is replayed as %s\n", r.DeadLetterID, r.ID)
 		}
@@ -208,7 +210,7 @@ func (a *app) printActed(act action, results []any, of int) {
 	}
 }
 
-// isRefusal is true for what is wrong with one dead letter, not with all.
+// isRefusal is true if an error concerns one dead letter only.
 func isRefusal(err error) bool {
 	var refusal *tasks.Refusal
 	var invalid *tasks.InvalidError
@@ -225,7 +227,9 @@ func (a *app) deadLettersDropCommand() *cobra.Command {
 		},
 	}
 	cmd := &cobra.Command{
-		Use: "drop ID…", Short: "Settle held heads with the error they failed with, and let their lines go on",
+		Use: "drop ID…", Short: "Give up dead letters on hold, so that their rooms go on",
+		Long: "Give up dead letters on hold: settle each with its error, so that the next message of its room is sent.\n" +
+			"The dead letter stays in the list; outgate dead-letters purge deletes it.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			if err := checkIDs(ids); err != nil {

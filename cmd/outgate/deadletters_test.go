@@ -19,8 +19,8 @@ const (
 	failsOnce    = `{"sandbox":{"fail":"terminal","times":1}}`
 )
 
-// newMorgue is a stand with a worker, and with dead letters of these envelopes.
-// The answer has their ids.
+// newMorgue makes a stand with a worker and turns the envelopes into dead letters. It
+// returns their ids.
 func newMorgue(t *testing.T, envelopes ...tasks.Envelope) (*stand, []string) {
 	t.Helper()
 	s := newStand(t, `bridges: [{id: skip, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}]`)
@@ -50,7 +50,7 @@ func TestDeadLettersListAndShow(t *testing.T) {
 	got := s.run(t, "dead-letters", "list", "--room", "a")
 	want := "ID | AGE | ROOM | OPERATION | CATEGORY | REASON | STATE\nID | AGE | skip:a | send | terminal | rejected | dead\n"
 	if got.Code != 0 || shape(strings.ReplaceAll(got.Out, "  -  ", "  1ms  ")) != want {
-		t.Errorf("status %d\n%s", got.Code, shape(got.Out))
+		t.Errorf("got status %d and\n%s\nwant 0 and\n%s", got.Code, shape(got.Out), want)
 	}
 	for args, want := range map[string]int{
 		"": 2, "--limit 1": 1, "--bridge hold": 1, "--bridge nobody": 0, "--reason rejected": 2, "--reason gone": 0,
@@ -59,37 +59,37 @@ func TestDeadLettersListAndShow(t *testing.T) {
 		got := s.run(t, append([]string{"dead-letters", "list", "--json"}, strings.Fields(args)...)...)
 		var list []ops.DeadLetter
 		if err := json.Unmarshal([]byte(got.Out), &list); err != nil || list == nil || len(list) != want {
-			t.Errorf("%s: %d, %v, want %d", args, len(list), err, want)
+			t.Errorf("%s: got %d dead letters (%v), want %d", args, len(list), err, want)
 		}
 	}
 	for args, want := range map[string]string{
-		"--limit 0": "--limit 0 is not above 0", "--category bad": "--category bad is none of retryable, terminal, fatal",
-		"--since -1h": "--since -1h0m0s is in the future", "--partition 9": "there is no partition 9: they are 0 to 1",
+		"--limit 0": "--limit 0: want at least 1", "--category bad": "--category bad: want one of retryable, terminal, fatal",
+		"--since -1h": "--since -1h0m0s: want a positive duration", "--partition 9": "there is no partition 9; the partitions are 0 to 1",
 	} {
 		if got := s.run(t, append([]string{"dead-letters", "list"}, strings.Fields(args)...)...); got.Code != 2 || got.Err != "outgate: "+want+"\n" {
-			t.Errorf("%s: %+v", args, got)
+			t.Errorf("%s: got %+v, want status 2, error %q", args, got, "outgate: "+want+"\n")
 		}
 	}
 	if got := s.run(t, "dead-letters", "list", "--room", "none"); got.Out != "no dead letters\n" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want output %q", got, "no dead letters\n")
 	}
 
 	got = s.run(t, "dead-letters", "show", ids[1])
 	for _, want := range []string{
-		"id         " + ids[1] + "\n", "state      held\n", "room       hold:b\n", "operation  send\n", "category   terminal\n",
+		"id         " + ids[1] + "\n", "state      on hold\n", "room       hold:b\n", "operation  send\n", "category   terminal\n",
 		"reason     rejected\n", "attempts   1 of 5\n", "ambiguous  false\n", "400 Bad Request\n", "\n  \"payload\": \"hello\",\n",
 	} {
 		if !strings.Contains(got.Out, want) {
-			t.Errorf("no %q in:\n%s", want, got.Out)
+			t.Errorf("got no %q in:\n%s", want, got.Out)
 		}
 	}
 	got = s.run(t, "dead-letters", "show", "--json", ids[0])
 	var letter ops.DeadLetter
 	if err := json.Unmarshal([]byte(got.Out), &letter); err != nil || letter.ID != ids[0] || letter.Outcome == nil {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v (%v), want the dead letter %s with its outcome", got, err, ids[0])
 	}
 	if got := s.run(t, "dead-letters", "show", "000-0000000000000001"); got.Code != 1 || got.Err != "outgate: OUTGATE_NOT_FOUND no dead letter 000-0000000000000001\n" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 1, error %q", got, "outgate: OUTGATE_NOT_FOUND no dead letter 000-0000000000000001\n")
 	}
 }
 
@@ -98,25 +98,25 @@ func TestReplayOfOne(t *testing.T) {
 	got := s.run(t, "dead-letters", "replay", ids[0])
 	again := strings.TrimSuffix(got.Out[strings.LastIndex(got.Out, " ")+1:], "\n")
 	if got.Code != 0 || got.Out != ids[0]+" is replayed as "+again+"\n" || got.Err != "" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0, output %q, no error", got, ids[0]+" is replayed as "+again+"\n")
 	}
 	s.untilDead(again)
 	if got := s.run(t, "dead-letters", "list", "--room", "a"); !strings.Contains(got.Out, "replayed as "+again) {
-		t.Errorf("%s", got.Out)
+		t.Errorf("got %s, want a dead letter replayed as %s", got.Out, again)
 	}
 	if got := s.run(t, "dead-letters", "replay", ids[0]); got.Code != 1 || got.Out != "" || got.Err != "outgate: OUTGATE_ALREADY_REPLAYED as "+again+"\n" {
-		t.Errorf("twice: %+v", got)
+		t.Errorf("twice: got %+v, want status 1, no output, error %q", got, "outgate: OUTGATE_ALREADY_REPLAYED as "+again+"\n")
 	}
-	if got := s.run(t, "dead-letters", "replay", ids[1]); got.Code != 0 || got.Out != ids[1]+" goes on at the head of its line\n" {
-		t.Errorf("held: %+v", got)
+	if got := s.run(t, "dead-letters", "replay", ids[1]); got.Code != 0 || got.Out != ids[1]+" is sent again at the head of its line\n" {
+		t.Errorf("on hold: got %+v, want status 0, output %q", got, ids[1]+" is sent again at the head of its line\n")
 	}
 	if got := s.run(t, "outcome", "--wait", ids[1]); got.Code != 0 || !strings.HasPrefix(got.Out, "delivered "+ids[1]) {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0, output that begins with %q", got, "delivered "+ids[1])
 	}
 	got = s.run(t, "dead-letters", "replay", "--json", again)
 	var replayed []ops.Replayed
 	if err := json.Unmarshal([]byte(got.Out), &replayed); err != nil || len(replayed) != 1 || replayed[0].DeadLetterID != again {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v (%v), want one replay of %s", got, err, again)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestDropAndPurge(t *testing.T) {
 		t.Helper()
 		got := s.run(t, append([]string{"dead-letters"}, args...)...)
 		if got.Code != code || got.Out != out || got.Err != err {
-			t.Errorf("%v: %+v", args, got)
+			t.Errorf("%v: got %+v, want status %d, output %q, error %q", args, got, code, out, err)
 		}
 	}
 	run(1, "", "outgate: dead letter "+ids[1]+": no line waits for it: replay it or purge it\n", "drop", ids[1])
@@ -135,7 +135,7 @@ func TestDropAndPurge(t *testing.T) {
 	run(0, `[{"dead_letter_id":"`+ids[0]+`"}]`+"\n", "", "purge", "--json", ids[0])
 	run(0, ids[1]+" is purged\n", "", "purge", ids[1])
 	run(1, "", "outgate: OUTGATE_NOT_FOUND no dead letter "+ids[1]+"\n", "purge", ids[1])
-	// What is no id keeps the others back: nothing is done yet.
+	// A malformed id stops the command before it acts on any id.
 	for _, what := range []string{"show", "drop"} {
 		run(2, "", "outgate: envelope id \"x\": want PPP-SSSSSSSSSSSSSSSS\n", what, "x")
 	}
@@ -155,56 +155,56 @@ func TestReplayOfMany(t *testing.T) {
 		return s.run(t, append([]string{"dead-letters", "replay"}, args...)...)
 	}
 	for _, tc := range []struct{ args, want string }{
-		{"", "say which: ids, a filter such as --bridge, or --all"},
-		{"--all --bridge b", "--all chooses all: give no filter"},
-		{ids[0] + " --all", "give either ids or filters"},
-		{"--category x", "--category x is none of retryable, terminal, fatal"},
+		{"", "no dead letters given: give ids, a filter such as --bridge, or --all"},
+		{"--all --bridge b", "--all selects all dead letters: give no filter with it"},
+		{ids[0] + " --all", "give either ids, or filters or --all"},
+		{"--category x", "--category x: want one of retryable, terminal, fatal"},
 	} {
 		if got := replay(strings.Fields(tc.args)...); got.Code != 2 || got.Err != "outgate: "+tc.want+"\n" || got.Out != "" {
-			t.Errorf("%s: %+v", tc.args, got)
+			t.Errorf("%s: got %+v, want status 2, error %q, no output", tc.args, got, "outgate: "+tc.want+"\n")
 		}
 	}
-	// Dry runs do nothing, and tell in which order.
+	// A dry run prints the ids in order and does nothing.
 	room0 := ids[0] + "\n" + ids[2] + "\n" + ids[4] + "\n"
 	for range 2 {
 		if got := replay("--room", "room0", "--dry-run"); got.Code != 0 || got.Out != room0+"would replay 3 dead letters\n" {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want status 0, output %q", got, room0+"would replay 3 dead letters\n")
 		}
 	}
 	if got := replay("--room", "room0", "--dry-run", "--json"); got.Out != `[{"dead_letter_id":"`+ids[0]+`"},{"dead_letter_id":"`+ids[2]+`"},{"dead_letter_id":"`+ids[4]+`"}]`+"\n" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want output %q", got, `[{"dead_letter_id":"`+ids[0]+`"},{"dead_letter_id":"`+ids[2]+`"},{"dead_letter_id":"`+ids[4]+`"}]`+"\n")
 	}
 	if got := replay("--room", "nobody", "--yes"); got.Code != 0 || got.Out != "0 of 0 replayed\n" {
-		t.Errorf("none: %+v", got)
+		t.Errorf("none: got %+v, want status 0, output %q", got, "0 of 0 replayed\n")
 	}
 
 	s.inTTY, s.stdin = true, "no\n"
-	if got := replay("--room", "room0"); got.Code != 1 || got.Err != "replay 3 dead letters? [y/N] outgate: not confirmed, nothing was done\n" {
-		t.Errorf("declined: %+v", got)
+	if got := replay("--room", "room0"); got.Code != 1 || got.Err != "replay 3 dead letters? [y/N] outgate: not confirmed: nothing was done\n" {
+		t.Errorf("declined: got %+v, want status 1, error %q", got, "replay 3 dead letters? [y/N] outgate: not confirmed: nothing was done\n")
 	}
 	s.stdin = "y\n"
 	if got := replay("--room", "room0", "--progress"); got.Code != 0 || got.Out != "3 of 3 replayed\n" || !strings.Contains(got.Err, "replay 3 dead letters? [y/N] ") {
-		t.Errorf("confirmed: %+v", got)
+		t.Errorf("confirmed: got %+v, want status 0, output %q, error with %q", got, "3 of 3 replayed\n", "replay 3 dead letters? [y/N] ")
 	}
-	// Those that were replayed are not chosen again, but may be named.
+	// A filter leaves out replayed dead letters; an id may name one.
 	got := replay(ids...)
 	if got.Code != 1 || got.Out != "3 of 6 replayed\n" || strings.Count(got.Err, ": OUTGATE_ALREADY_REPLAYED as ") != 3 ||
 		!strings.HasSuffix(got.Err, "outgate: 3 dead letters not replayed\n") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 1, 3 of 6 replayed and 3 refusals", got)
 	}
 	if got := replay("--all", "--dry-run"); strings.Contains(got.Out, ids[0]) {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want output without %q", got, ids[0])
 	}
 }
 
 func TestWhatCannotBeUndoneIsConfirmed(t *testing.T) {
 	s, _ := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "b", "2", failsForGood))
 	got := s.run(t, "dead-letters", "purge", "--all")
-	if want := "outgate: nobody is here to confirm: purge 2 dead letters; give --yes, or look first with --dry-run\n"; got.Code != 2 || got.Err != want {
-		t.Errorf("%+v", got)
+	if want := "outgate: cannot ask for confirmation without a terminal: purge 2 dead letters; give --yes, or look first with --dry-run\n"; got.Code != 2 || got.Err != want {
+		t.Errorf("got %+v, want status 2, error %q", got, want)
 	}
 	if got := s.run(t, "dead-letters", "replay", "--all"); got.Code != 0 || got.Out != "2 of 2 replayed\n" || got.Err != "replay 2 dead letters\n" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0, output %q, error %q", got, "2 of 2 replayed\n", "replay 2 dead letters\n")
 	}
 }
 
@@ -217,7 +217,7 @@ func TestPurgeOfAll(t *testing.T) {
 	}
 }
 
-func TestActingEndsWithRedis(t *testing.T) {
+func TestAnActionStopsIfRedisFails(t *testing.T) {
 	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "a", "2", failsForGood))
 	s.env["OUTGATE_REDIS_URL"] += "/0?max_retries=-1"
 	s.Redis.Del(t.Context(), "outgate:{outbound-000}:dead:"+ids[0], "outgate:{outbound-001}:dead:"+ids[0])
@@ -234,10 +234,10 @@ func TestActingEndsWithRedis(t *testing.T) {
 	})
 	got := s.run(t, "dead-letters", "purge", ids[1], ids[0], ids[1])
 	if got.Code != 1 || got.Out != "" || !strings.HasPrefix(got.Err, "outgate: stopped at "+ids[0]+", 1 of 3 purged: purge "+ids[0]+": READONLY ") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 1, no output, error that begins with %q", got, "outgate: stopped at "+ids[0]+", 1 of 3 purged: purge "+ids[0]+": READONLY ")
 	}
 	events, err := ops.Events(t.Context(), s.Redis, 1)
 	if err != nil || len(events) != 1 || events[0].What != ops.DeadLettersDropped || events[0].Text != "1 of 3 purged" {
-		t.Errorf("told: %+v, %v", events, err)
+		t.Errorf("got events %+v (%v), want one of 1 of 3 purged", events, err)
 	}
 }

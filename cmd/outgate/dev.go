@@ -21,16 +21,16 @@ type devFlags struct {
 func (a *app) devCommand() *cobra.Command {
 	var f devFlags
 	cmd := &cobra.Command{
-		Use: "dev", Short: "Try it out: everything in one process, on a Redis of its own",
-		Long: "Everything in one process: a Redis in memory that any client can reach, a bridge \"sandbox\" that prints\n" +
-			"and keeps what it delivers, a worker, and the web pages. It begins with a short tour, and stays up\n" +
-			"until it is interrupted; nothing is kept.",
+		Use: "dev", Short: "Try outgate: everything in one process, with an embedded Redis",
+		Long: "Try outgate in one process: an embedded Redis that any client can use, a bridge \"sandbox\" that prints\n" +
+			"its deliveries, a worker and the web pages. It starts with a short tour and runs until you interrupt it.\n" +
+			"All data is in memory and is lost at the end.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, addr := range []string{f.addr, f.redisAddr} {
 				host, _, err := net.SplitHostPort(addr)
 				if err != nil || !listen.IsLoopback(host) {
-					return usagef("%s is no host:port of this machine alone, 127.0.0.1:8080 for instance: outgate dev guards nothing", addr)
+					return usagef("%s: want a loopback host:port, for example 127.0.0.1:8080: outgate dev has no access control", addr)
 				}
 			}
 			list, err := channels.Fakes(f.fakes)
@@ -48,10 +48,10 @@ func (a *app) devCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8080", "host:port of the web pages")
-	cmd.Flags().StringVar(&f.redisAddr, "redis-addr", "127.0.0.1:6390", "host:port of the Redis")
-	cmd.Flags().StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
-	cmd.Flags().StringSliceVar(&f.fakes, "fake", nil, "also bridges to providers in this process, with their limits: "+strings.Join(channels.Faked(), ", "))
-	cmd.Flags().BoolVar(&f.noTour, "no-tour", false, "leave out the tour")
+	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8080", "`host:port` of the web pages")
+	cmd.Flags().StringVar(&f.redisAddr, "redis-addr", "127.0.0.1:6390", "`host:port` of the embedded Redis")
+	cmd.Flags().StringVar(&f.logLevel, "log-level", "warn", "log `LEVEL`: debug, info, warn or error")
+	cmd.Flags().StringSliceVar(&f.fakes, "fake", nil, "add bridges to fakes of these `PROVIDERS`, with their rate limits: "+strings.Join(channels.Faked(), ", "))
+	cmd.Flags().BoolVar(&f.noTour, "no-tour", false, "do not play the tour")
 	return cmd
 }

@@ -13,7 +13,7 @@ import (
 
 func TestDev(t *testing.T) {
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0")
-	outgatetest.Eventually(t, "it says how to go on", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C ends it.\n") })
+	outgatetest.Eventually(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
 	out := p.Out.String()
 	for _, want := range []string{
 		"send a text\n", `send        "Good morning! Your parcel is on its way."  sb-1`, "  delivered as sb-1 after ",
@@ -22,7 +22,7 @@ func TestDev(t *testing.T) {
 		`edit_media  image "https://example.com/door.png" "it is at your door"  sb-2`,
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("no %s in:\n%s", want, out)
+			t.Errorf("got no %s in:\n%s", want, out)
 		}
 	}
 	address := regexp.MustCompile(`OUTGATE_REDIS_URL=(\S+)`).FindStringSubmatch(out)[1]
@@ -31,7 +31,7 @@ func TestDev(t *testing.T) {
 
 	w := world{env: map[string]string{"OUTGATE_REDIS_URL": address}}
 	if got := w.run(t, "send", "--bridge", "sandbox", "--room", "lobby", "--wait", "hello"); got.Code != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0", got)
 	}
 	rdb, err := config.NewRedis(address)
 	if err != nil {
@@ -41,46 +41,46 @@ func TestDev(t *testing.T) {
 	answer, err := rdb.EvalSha(t.Context(), command[1], []string{command[2]}, command[3]).Text()
 	var receipt tasks.Receipt
 	if err != nil || json.Unmarshal([]byte(answer), &receipt) != nil || receipt.Status != tasks.Accepted {
-		t.Errorf("%s, %v", answer, err)
+		t.Errorf("got %s (%v), want an accepted receipt", answer, err)
 	}
 	outgatetest.Eventually(t, "it is delivered", func() bool { return strings.Contains(p.Out.String(), `send        "hello from Redis"`) })
 	code, kept := outgatetest.Get(t, "GET", pages+"sandbox")
 	if code != 200 || strings.Count(kept, `"message_id":"sb-`) != 6 || !strings.Contains(kept, `"text":"Good morning! Your parcel arrives today."`) {
-		t.Errorf("%d %s", code, kept)
+		t.Errorf("got %d %s, want 200 and six deliveries", code, kept)
 	}
 	if _, metrics := outgatetest.Get(t, "GET", pages+"metrics"); !strings.Contains(metrics, "outgate_enqueue_seconds_count 4") {
-		t.Error("the tour's enqueues are not measured")
+		t.Error("got no outgate_enqueue_seconds_count 4 in the metrics, want the enqueues of the tour")
 	}
 	if code, _ := outgatetest.Get(t, "GET", pages+"asynqmon/api/queues"); code != 200 {
-		t.Errorf("asynqmon: %d", code)
+		t.Errorf("asynqmon: got %d, want 200", code)
 	}
 	if code, index := outgatetest.Get(t, "GET", pages); code != 200 || !strings.Contains(index, "Queues and tasks") {
-		t.Errorf("%d %s", code, index)
+		t.Errorf("got %d %s, want 200 and the page", code, index)
 	}
 
 	port := strings.TrimSuffix(strings.TrimPrefix(address, "redis://"), "/0")
 	got := world{}.run(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", port)
-	if got.Code != 1 || got.Err != "outgate: "+port+" is in use: stop what listens there, or choose another with --redis-addr\n" {
-		t.Errorf("the port twice: %+v", got)
+	if got.Code != 1 || got.Err != "outgate: "+port+" is in use: stop the program that listens there, or choose another address with --redis-addr\n" {
+		t.Errorf("the port twice: got %+v, want status 1, error %q", got, "outgate: "+port+" is in use: stop the program that listens there, or choose another address with --redis-addr\n")
 	}
 	got = world{}.run(t, "dev", "--redis-addr", "127.0.0.1:0", "--addr", strings.TrimSuffix(strings.TrimPrefix(pages, "http://"), "/"))
-	if got.Code != 1 || !strings.Contains(got.Err, " is in use: stop what listens there, or choose another with --addr") {
-		t.Errorf("the port of the pages twice: %+v", got)
+	if got.Code != 1 || !strings.Contains(got.Err, " is in use: stop the program that listens there, or choose another address with --addr") {
+		t.Errorf("the port of the pages twice: got %+v, want status 1, error with %q", got, " is in use: stop the program that listens there, or choose another address with --addr")
 	}
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 0 || got.Err != "" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0, no error", got)
 	}
 }
 
 func TestDevWithoutTheTour(t *testing.T) {
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--no-tour")
-	outgatetest.Eventually(t, "it says how to go on", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C ends it.\n") })
+	outgatetest.Eventually(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
 	if strings.Contains(p.Out.String(), "tour") {
-		t.Errorf("%s", p.Out.String())
+		t.Errorf("got a tour, want none:\n%s", p.Out.String())
 	}
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0", got)
 	}
 }

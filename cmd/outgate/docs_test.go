@@ -16,7 +16,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// commandLine is a use of the command in a document.
+// commandLine is a command line in a document.
 type commandLine struct {
 	line int
 	text string
@@ -24,15 +24,15 @@ type commandLine struct {
 
 var (
 	codeSpan = regexp.MustCompile("`([^`]+)`")
-	// aCommand begins with outgate, or what runs it from the checkout or a container.
+	// aCommand is outgate, or what runs it from the checkout or a container.
 	aCommand = regexp.MustCompile(`(?:^|[;&|(]\s*|\$ |-- |\bwatch )(?:[A-Z_]+=\S+ )*(?:go run \./cmd/outgate|(?:\./|bin/)?outgate)((?: +[^\s;&|#<>()]+)+)`)
-	// spans are what traces show, and look like commands.
+	// spans are names of trace spans that look like commands.
 	spans = map[string]bool{"enqueue": true, "wait": true, "attempt": true}
 	aFlag = regexp.MustCompile(`^-{1,2}[a-z][a-z-]*`)
 )
 
-// commandsIn finds the command lines in the code of a Markdown document. Other
-// programs are told about outgate too: a line counts where outgate is what is run.
+// commandsIn finds the command lines in the code of a Markdown document: lines that run
+// outgate, not those that name it for another program.
 func commandsIn(text string) []commandLine {
 	var found []commandLine
 	add := func(line int, code string) {
@@ -57,7 +57,7 @@ func commandsIn(text string) []commandLine {
 			add(i+1, line)
 		case strings.TrimSpace(line) == "":
 			flush()
-		default: // a span of code may go on in the next line
+		default: // a code span may continue on the next line
 			if prose == "" {
 				proseAt = i + 1
 			}
@@ -68,8 +68,8 @@ func commandsIn(text string) []commandLine {
 	return found
 }
 
-// help is what --help says of the command that a line runs; empty where there is no
-// such command.
+// helpOf is the help of the command that a line runs; empty if the command does not
+// exist.
 func (w world) helpOf(t *testing.T, words []string) string {
 	t.Helper()
 	root := (&app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, env: func(string) string { return "" }}).root()
@@ -105,20 +105,20 @@ func TestEveryCommandOfTheDocsExistsWithItsFlags(t *testing.T) {
 			}
 			help := world{}.helpOf(t, words)
 			if help == "" {
-				t.Errorf("%s:%d: there is no command outgate %s", filepath.Base(file), c.line, c.text)
+				t.Errorf("%s:%d: got outgate %s, want a command that exists", filepath.Base(file), c.line, c.text)
 				continue
 			}
 			for _, word := range words {
 				flag := aFlag.FindString(word)
 				if flag != "" && !regexp.MustCompile(`(?m)^ +(-[a-z], )?`+flag+`( |$)|`+flag+`, --`).MatchString(help) {
-					t.Errorf("%s:%d: outgate %s: there is no flag %s", filepath.Base(file), c.line, c.text, flag)
+					t.Errorf("%s:%d: outgate %s: got flag %s, want one that exists", filepath.Base(file), c.line, c.text, flag)
 				}
 			}
 			checked++
 		}
 	}
 	if checked < 40 {
-		t.Errorf("only %d command lines were found", checked)
+		t.Errorf("got %d command lines, want at least 40", checked)
 	}
 }
 
@@ -131,16 +131,16 @@ func TestCommandsAreFoundInDocs(t *testing.T) {
 	}
 	want := `rooms --sort age|config check x.yaml|send --bridge b "hi"|nope|top --once|bench --compare --json`
 	if strings.Join(got, "|") != want {
-		t.Errorf("got %s", strings.Join(got, "|"))
+		t.Errorf("got %s, want %s", strings.Join(got, "|"), want)
 	}
 	for words, there := range map[string]bool{"nope": false, "bridges nope": false, "bridges list": true, "bridges": true, "config check x.yaml": true} {
 		if got := (world{}).helpOf(t, strings.Fields(words)) != ""; got != there {
-			t.Errorf("outgate %s is there: %v", words, got)
+			t.Errorf("outgate %s exists: got %v, want %v", words, got, there)
 		}
 	}
 }
 
-// TestTheNumberOfPartitionsIsChangedAsOperationsSays goes through the steps of
+// TestTheNumberOfPartitionsIsChangedAsOperationsSays follows the steps of
 // docs/operations.md.
 func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 	server := redistest.Start(t)
@@ -157,7 +157,7 @@ func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 		for _, room := range []string{"1", "2", "3", "4", "5"} {
 			receipt := s.Enqueue(outgatetest.Text("b", room, "hello", ""))[0]
 			if o, err := s.Client.Wait(t.Context(), receipt); err != nil || o.Error != nil {
-				t.Fatalf("%+v, %v", o, err)
+				t.Fatalf("got %+v (%v), want a success", o, err)
 			}
 		}
 		stop()
@@ -169,14 +169,14 @@ func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 	}
 	setup := partition.Setup{Scheme: changed.Config.Scheme(), Capacity: 1, Enqueue: tasks.EnqueueScript}
 	if err := setup.Announce(t.Context(), changed.Redis); err == nil || !strings.Contains(err.Error(), partition.APIKey) {
-		t.Fatalf("another number is taken: %v", err)
+		t.Fatalf("another number of partitions: got error %v, want one that names %s", err, partition.APIKey)
 	}
 	changed.Redis.Del(t.Context(), partition.APIKey)
 	changed.Redis.SRem(t.Context(), "asynq:queues", "outbound-002", "outbound-003")
 	deliver(changed)
 	w := world{env: map[string]string{"OUTGATE_REDIS_URL": server.URL()}}
 	if got := w.run(t, "partitions"); strings.Count(got.Out, "\n") != 3 {
-		t.Error(got.Out)
+		t.Errorf("got %s, want two partitions", got.Out)
 	}
 	deliver(with("2"))
 }

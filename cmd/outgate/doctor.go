@@ -16,11 +16,11 @@ func (a *app) doctorCommand() *cobra.Command {
 	var s settings
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check Redis, the configuration and each bridge's credential, and say what to do",
-		Long: "Check Redis (version, persistence, eviction, memory, clock, latency, rights), what the workers wrote into\n" +
-			"it, the partitions, the configuration, and the credential of each of its bridges by a call that sends\n" +
-			"nothing (of a webhook: by connecting). It changes nothing. The exit status is 0 where there are no\n" +
-			"findings or warnings only, 1 where there is a problem, 2 for a faulty configuration.",
+		Use: "doctor", Short: "Check Redis, the configuration and the credential of each bridge, and say what to do",
+		Long: "Check Redis (version, persistence, eviction, memory, clock, latency, permissions), the data of outgate in\n" +
+			"it, the partitions, the configuration, and the credential of each bridge by a call that sends no message\n" +
+			"(for a webhook: by a connection). The doctor changes nothing. The exit status is 1 if it finds a problem,\n" +
+			"2 if the configuration has faults, and otherwise 0, also with warnings.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := a.examine(cmd.Context(), s)
@@ -47,7 +47,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	return cmd
 }
 
-// examine is what the doctor finds. An error is of the usage or the configuration.
+// examine returns the doctor's findings. Its error is a usage error or a faulty
+// configuration.
 func (a *app) examine(ctx context.Context, s settings) ([]doctor.Finding, error) {
 	cfg, err := a.load(s)
 	if faults := config.Faults(err); len(faults) > 0 {
@@ -59,7 +60,7 @@ func (a *app) examine(ctx context.Context, s settings) ([]doctor.Finding, error)
 	return doctor.Examine(ctx, cfg, a.configPath(s.config))
 }
 
-// printFindings prints findings as JSON, or for people.
+// printFindings prints the findings as JSON or as text.
 func (a *app) printFindings(list []doctor.Finding, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(list)
@@ -86,8 +87,8 @@ func (a *app) printFindings(list []doctor.Finding, asJSON bool) error {
 
 var colourOf = map[doctor.Verdict]string{doctor.OK: "\x1b[32m", doctor.Warning: "\x1b[33m", doctor.Problem: "\x1b[31;1m"}
 
-// colours is true where a terminal shows what is printed, and nobody asked for none
-// (https://no-color.org).
+// colours is true if standard output is a terminal that shows colours and NO_COLOR is
+// not set (https://no-color.org).
 func (a *app) colours() bool {
 	out, ok := a.out.(*os.File)
 	return ok && isTerminal(out) && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"

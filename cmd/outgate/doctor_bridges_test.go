@@ -15,7 +15,7 @@ import (
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
 )
 
-func TestDoctorTriesEachBridge(t *testing.T) {
+func TestDoctorChecksTheCredentialOfEachBridge(t *testing.T) {
 	const good, bad = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "123456789:revoked-and-s3cret"
 	serve := func(h http.Handler) string {
 		srv := httptest.NewServer(h)
@@ -41,20 +41,20 @@ func TestDoctorTriesEachBridge(t *testing.T) {
 	s.owned()
 	by, got := s.found(t)
 	if diff := cmp.Diff([]string{"problem bridge.inside", "problem bridge.tg-old"}, notOK(by)); diff != "" || got.Code != 1 {
-		t.Errorf("status %d (-want +got):\n%s\n%s", got.Code, diff, got.Out)
+		t.Errorf("got status %d, want 1 (-want +got):\n%s\n%s", got.Code, diff, got.Out)
 	}
 	if f := by["bridge.tg-old"]; !strings.Contains(f.Says, "401") || !strings.Contains(f.Do, "outgate bridges resume tg-old") {
-		t.Errorf("a revoked token: %+v", f)
+		t.Errorf("a revoked token: got %+v, want 401 and the advice to resume the bridge", f)
 	}
 	if f := by["bridge.inside"]; !strings.Contains(f.Do, "allow_private: true") {
-		t.Errorf("a private address: %+v", f)
+		t.Errorf("a private address: got %+v, want the advice allow_private: true", f)
 	}
 	if f := by["bridge.hook"]; f.Says != "webhook: the receiver can be reached; nothing was posted" || posted {
-		t.Errorf("a webhook: %+v, posted %v", f, posted)
+		t.Errorf("a webhook: got %+v, posted %v; want a reachable receiver and no POST", f, posted)
 	}
 	for _, secret := range []string{good, bad, "xoxb-1", "dis.cord.token", matrixfake.DefaultToken, "webhook-s3cret", "t0ken-in-path"} {
 		if strings.Contains(got.Out+got.Err, secret) {
-			t.Errorf("the doctor prints %s", secret)
+			t.Errorf("got the secret %s in the output, want none", secret)
 		}
 	}
 }

@@ -21,10 +21,11 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// sound are the options of a Redis that the doctor has nothing against.
+// sound are options of a Redis without findings.
 var sound = []string{"--appendonly", "yes", "--maxmemory", "1gb"}
 
-// clinic is a real Redis that a gateway has configured, and a file that says so.
+// clinic is a real Redis that a gateway has configured, and a world with its
+// configuration file.
 func clinic(t *testing.T, yaml string, options ...string) (*stand, *redistest.Server) {
 	t.Helper()
 	server := redistest.Start(t, options...)
@@ -40,20 +41,20 @@ func clinic(t *testing.T, yaml string, options ...string) (*stand, *redistest.Se
 	return s, server
 }
 
-// owned has a worker on each partition, as far as anybody can see.
+// owned gives each partition an owner, as a worker would.
 func (s *stand) owned() {
 	for i := range s.Config.Partitions.Count {
 		s.Redis.Set(s.T.Context(), partition.Keys{Queue: s.Config.Scheme().Queue(i)}.Sweeper(), "worker", 0)
 	}
 }
 
-// found is what the doctor finds, by check: the verdict, and what it says and advises.
+// found runs the doctor and returns its findings by the name of the check.
 func (w world) found(t *testing.T, args ...string) (map[string]doctor.Finding, outgatetest.Result) {
 	t.Helper()
 	got := w.run(t, append([]string{"doctor", "--json"}, args...)...)
 	var list []doctor.Finding
 	if err := json.Unmarshal([]byte(got.Out), &list); err != nil {
-		t.Fatalf("%v: %+v", err, got)
+		t.Fatalf("got %+v (%v), want a list of findings as JSON", got, err)
 	}
 	by := make(map[string]doctor.Finding)
 	for _, f := range list {
@@ -104,10 +105,10 @@ ok      bridge.b            sandbox: the channel has no credential to try
 0 problems, 0 warnings, 16 ok
 `
 	if diff := cmp.Diff(want, text); got.Code != 0 || got.Err != "" || diff != "" {
-		t.Errorf("status %d, %s (-want +got):\n%s", got.Code, got.Err, diff)
+		t.Errorf("got status %d, error %q (-want +got):\n%s", got.Code, got.Err, diff)
 	}
 	if keys := server.Client().Keys(t.Context(), "*doctor*").Val(); len(keys) > 0 {
-		t.Errorf("the doctor left %v", keys)
+		t.Errorf("got keys %v of the doctor in Redis, want none", keys)
 	}
 }
 
@@ -117,7 +118,7 @@ func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
 	by, got := s.found(t)
 	want := []string{"problem redis.eviction", "problem redis.persistence", "warning redis.memory"}
 	if diff := cmp.Diff(want, notOK(by)); got.Code != 1 || got.Err != "outgate: 2 problems found\n" || diff != "" {
-		t.Errorf("status %d, %s (-want +got):\n%s", got.Code, got.Err, diff)
+		t.Errorf("got status %d, error %q (-want +got):\n%s", got.Code, got.Err, diff)
 	}
 	s.Redis.ConfigSet(t.Context(), "maxmemory", "0")
 	s.Redis.ConfigSet(t.Context(), "appendonly", "yes")
@@ -125,7 +126,7 @@ func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
 	by, got = s.found(t)
 	want = []string{"warning redis.eviction", "warning redis.memory", "warning redis.persistence"}
 	if diff := cmp.Diff(want, notOK(by)); got.Code != 0 || got.Err != "" || diff != "" {
-		t.Errorf("status %d, %s (-want +got):\n%s", got.Code, got.Err, diff)
+		t.Errorf("got status %d, error %q (-want +got):\n%s", got.Code, got.Err, diff)
 	}
 }
 
@@ -174,10 +175,10 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 			tc.breaks()
 			by, got := s.found(t)
 			if diff := cmp.Diff(tc.want, notOK(by)); diff != "" || !strings.Contains(got.Out, tc.says) {
-				t.Errorf("(-want +got):\n%s\n%s", diff, got.Out)
+				t.Errorf("want %q and (-want +got):\n%s\n%s", tc.says, diff, got.Out)
 			}
 			if wantCode := btoi(strings.HasPrefix(tc.want[0], "problem")); got.Code != wantCode {
-				t.Errorf("status %d, want %d", got.Code, wantCode)
+				t.Errorf("got status %d, want %d", got.Code, wantCode)
 			}
 		})
 	}
@@ -190,7 +191,7 @@ func btoi(b bool) int {
 	return 0
 }
 
-func TestDoctorSaysWhatItMayNotSee(t *testing.T) {
+func TestDoctorSaysWhatItHasNoPermissionToSee(t *testing.T) {
 	s, server := clinic(t, "", sound...)
 	s.owned()
 	user := func(rules string) world {
@@ -210,25 +211,25 @@ func TestDoctorSaysWhatItMayNotSee(t *testing.T) {
 		"warning redis.eviction", "warning redis.memory", "warning redis.persistence", "warning redis.version",
 	}
 	if diff := cmp.Diff(want, notOK(by)); diff != "" || got.Code != 0 {
-		t.Errorf("status %d (-want +got):\n%s", got.Code, diff)
+		t.Errorf("got status %d, want 0 (-want +got):\n%s", got.Code, diff)
 	}
 	if f := by["redis.eviction"]; !strings.HasPrefix(f.Says, "cannot be seen: NOPERM") || !strings.Contains(f.Do, "noeviction") {
-		t.Errorf("got %+v", f)
+		t.Errorf("got %+v, want NOPERM and the advice noeviction", f)
 	}
 	by, got = user("+@all -hset -publish").found(t)
 	f := by["redis.rights"]
 	if got.Code != 1 || f.Verdict != doctor.Problem || !strings.Contains(f.Says, "managed may not do what a worker does: HSET asynq:{outbound-000}:doctor f v") {
-		t.Errorf("status %d, %+v", got.Code, f)
+		t.Errorf("got status %d, %+v; want 1 and a problem with HSET", got.Code, f)
 	}
 	if by, _ = user("+@all -multi").found(t); by["redis.rights"].Verdict != doctor.Warning {
-		t.Errorf("without transactions: %+v", by["redis.rights"])
+		t.Errorf("without transactions: got %+v, want a warning", by["redis.rights"])
 	}
 	if n := s.Redis.Exists(t.Context(), "asynq:{outbound-000}:doctor").Val(); n != 0 {
-		t.Error("the doctor wrote a key")
+		t.Errorf("got %d keys of the doctor, want 0", n)
 	}
 	by, got = user("nopass resetpass >other +@all").found(t)
 	if f := by["redis"]; got.Code != 1 || !strings.Contains(f.Do, "password") || strings.Contains(got.Out, "hunter2") {
-		t.Errorf("status %d, %+v", got.Code, f)
+		t.Errorf("got status %d, %+v; want 1, advice about the password, and no password", got.Code, f)
 	}
 }
 
@@ -237,19 +238,19 @@ func TestDoctorOfAFaultyConfiguration(t *testing.T) {
 	outgatetest.WriteFile(t, file, "partitions: {count: 0}\nbridges: [{id: b, channel: telegram}]\n")
 	by, got := world{}.found(t, "--config", file)
 	if got.Code != 2 || !strings.Contains(got.Err, "the configuration has 2 faults") || by["config"].Verdict != doctor.Problem {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 2, two faults and a problem", got)
 	}
 	if !strings.Contains(got.Out, "partitions.count") || !strings.Contains(got.Out, "bridges[0].token") {
-		t.Errorf("the keys are not named: %s", got.Out)
+		t.Errorf("got %s, want the names of both keys", got.Out)
 	}
 	if got := (world{}).run(t, "doctor", "--config", "/no/such"); got.Code != 2 || got.Out != "" || !strings.Contains(got.Err, "/no/such") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 2, no output, error with %q", got, "/no/such")
 	}
 }
 
-func TestDoctorOfARedisThatIsAway(t *testing.T) {
+func TestDoctorOfARedisThatDoesNotAnswer(t *testing.T) {
 	by, got := world{}.found(t, "--redis", "redis://127.0.0.1:1/0?max_retries=-1")
 	if got.Code != 1 || by["redis"].Verdict != doctor.Problem || by["config"].Verdict != doctor.Warning || len(by) != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 1, a problem with Redis and a warning about the configuration", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	// What the client has to say of its connections is in the errors it returns.
+	// The errors that the Redis client returns say enough: its own log is off.
 	logging.Disable()
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)

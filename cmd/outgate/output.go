@@ -11,9 +11,9 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 )
 
-// jsonFlag is the flag of every command that reads.
+// jsonFlag adds --json, which every reading command has.
 func jsonFlag(cmd *cobra.Command, to *bool) {
-	cmd.Flags().BoolVar(to, "json", false, "print JSON, and nothing else, on standard output")
+	cmd.Flags().BoolVar(to, "json", false, "print JSON only on standard output")
 }
 
 // printJSON prints a value on one line.
@@ -30,7 +30,7 @@ func (a *app) printf(format string, args ...any) { _, _ = fmt.Fprintf(a.out, for
 
 func (a *app) warnf(format string, args ...any) { _, _ = fmt.Fprintf(a.err, format+"\n", args...) }
 
-// printTable prints rows under a header, or a word for none.
+// printTable prints rows under a header. Without rows it prints none instead.
 func (a *app) printTable(none, header string, rows [][]string) error {
 	if len(rows) == 0 {
 		a.printf("%s\n", none)

@@ -13,7 +13,7 @@ func (a *app) partitionsCommand() *cobra.Command {
 	var s settings
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "partitions", Short: "Show how full the partitions are, and with what", Args: cobra.NoArgs,
+		Use: "partitions", Short: "Show the depth of each partition by state, its capacity, pressure and owner", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			session, err := a.open(cmd.Context(), s)
 			if err != nil {
@@ -31,7 +31,7 @@ func (a *app) partitionsCommand() *cobra.Command {
 			for i, p := range all.Partitions {
 				rows[i] = partitionRow(p.Stats)
 			}
-			return a.printTable("", "PARTITION LEVEL DEPTH CAPACITY PENDING ACTIVE RETRY PARKED DEAD OLDEST OWNER", rows)
+			return a.printTable("", "PARTITION PRESSURE DEPTH CAPACITY PENDING ACTIVE RETRY PARKED DEAD OLDEST OWNER", rows)
 		},
 	}
 	s.flags(cmd)
@@ -46,7 +46,7 @@ func partitionRow(p partition.Stats) []string {
 		owner += " (paused)"
 	}
 	oldest := ""
-	if p.Depth > 0 { // at least a millisecond old, so that there is one to see
+	if p.Depth > 0 { // at least 1ms, since human.Age shows 0 as empty
 		oldest = human.Age(max(1, p.OldestMS))
 	}
 	return []string{

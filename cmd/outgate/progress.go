@@ -11,8 +11,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progressBar shows how far something is on standard error: where somebody looks
-// at a terminal, or wants it. A total of -1 is not known.
+// progressBar shows progress on standard error if that is a terminal or the user wants
+// it. A total of -1 means an unknown total.
 func (a *app) progressBar(total int64, what string, wanted bool, options ...progressbar.Option) *progressbar.ProgressBar {
 	visible := a.errTTY || wanted
 	return progressbar.NewOptions64(total, append([]progressbar.Option{
@@ -23,22 +23,22 @@ func (a *app) progressBar(total int64, what string, wanted bool, options ...prog
 	}, options...)...)
 }
 
-// confirm tells what is about to be done to many, and asks; where nobody can
-// answer, it wants --yes.
+// confirm prints what the command is about to do and asks the user. Without a terminal
+// it needs --yes.
 func (a *app) confirm(ctx context.Context, what string, yes bool) error {
 	if yes {
 		a.warnf("%s", what)
 		return nil
 	}
 	if !a.inTTY {
-		return usagef("nobody is here to confirm: %s; give --yes, or look first with --dry-run", what)
+		return usagef("cannot ask for confirmation without a terminal: %s; give --yes, or look first with --dry-run", what)
 	}
 	_, _ = fmt.Fprintf(a.err, "%s? [y/N] ", what)
-	// An answer that cannot be read is no yes.
+	// An unreadable answer is not a yes.
 	answer, _ := bufio.NewReader(a.in).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return ctx.Err()
 	}
-	return errors.New("not confirmed, nothing was done")
+	return errors.New("not confirmed: nothing was done")
 }

@@ -18,13 +18,13 @@ func (a *app) roomsCommand() *cobra.Command {
 	var sort string
 	var limit, index int
 	cmd := &cobra.Command{
-		Use: "rooms", Short: "Show the longest or most blocked lines, and what each waits for", Args: cobra.NoArgs,
+		Use: "rooms", Short: "Show the rooms with the most or the oldest waiting messages, and what they wait for", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return usagef("--limit %d is not above 0", limit)
+				return usagef("--limit %d: want at least 1", limit)
 			}
 			if sort != "length" && sort != "age" {
-				return usagef("--sort %s is neither length nor age", sort)
+				return usagef("--sort %s: want length or age", sort)
 			}
 			session, err := a.open(cmd.Context(), s)
 			if err != nil {
@@ -49,9 +49,9 @@ func (a *app) roomsCommand() *cobra.Command {
 		},
 	}
 	s.flags(cmd)
-	cmd.Flags().IntVar(&index, "partition", 0, "only the lines of this partition")
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to show")
-	cmd.Flags().StringVar(&sort, "sort", "length", "what comes first: the longest line (length) or the oldest head (age)")
+	cmd.Flags().IntVar(&index, "partition", 0, "only rooms of this partition `NUMBER`")
+	cmd.Flags().IntVar(&limit, "limit", 20, "the largest `NUMBER` of rooms to show")
+	cmd.Flags().StringVar(&sort, "sort", "length", "`ORDER` of the rooms: most waiting messages first (length) or oldest message first (age)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
@@ -64,5 +64,5 @@ func (a *app) printRooms(rooms []api.Room) error {
 			strconv.Itoa(r.Attempts), view.WaitsFor(r, time.Now()),
 		}
 	}
-	return a.printTable("no line has anything waiting", "ROOM PARTITION LENGTH AGE HEAD ATTEMPTS WAITS-FOR", rows)
+	return a.printTable("no messages are waiting", "ROOM PARTITION LENGTH AGE HEAD ATTEMPTS WAITS-FOR", rows)
 }

@@ -35,17 +35,18 @@ func (a *app) sendCommand() *cobra.Command {
 	var f sendFlags
 	cmd := &cobra.Command{
 		Use:   "send --bridge B --room R TEXT",
-		Short: "Enqueue a message, or many from a file",
-		Long: "Enqueue a message, print its receipt and, with --wait, its outcome; an error outcome is exit status 1.\n" +
-			"TEXT - is standard input. With --edit the message of that id is edited, with --media the text is the\n" +
-			"caption. --file enqueues envelopes as JSON, one a line (- is standard input), and with --wait waits for all.\n" +
-			"A TEXT that begins with - is given after --, and all flags before that: send --bridge B --room R -- -5",
+		Short: "Send a message, or many from a file",
+		Long: "Enqueue a message and print its receipt; with --wait also its outcome, and the exit status is 1 if the\n" +
+			"delivery failed. If TEXT is -, the text comes from standard input. --edit edits the message with that id.\n" +
+			"--media sends media with TEXT as the caption. --file enqueues the envelopes of a file, one JSON object\n" +
+			"per line (- is standard input); with --wait it waits for all outcomes.\n" +
+			"If TEXT begins with -, put -- before it: outgate send --bridge B --room R -- -5",
 		Example: `  outgate send --bridge orders --room 42 --wait "your parcel is on its way"
   outgate send --bridge orders --room 42 --media https://example.com/map.png --kind image "here"
   outgate send --file envelopes.jsonl --wait --timeout 10m`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return errors.New("TEXT is one argument: put it in quotes")
+				return errors.New("got several arguments, want one TEXT: put the text in quotes")
 			}
 			return nil
 		},
@@ -63,27 +64,27 @@ func (a *app) sendCommand() *cobra.Command {
 func (f *sendFlags) flags(cmd *cobra.Command) {
 	f.settings.flags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.bridge, "bridge", "", "bridge to deliver with")
-	flags.StringVar(&f.room, "room", "", "room to deliver to, as its provider names it")
-	flags.StringVar(&f.edit, "edit", "", "id of the message to edit")
-	flags.StringVar(&f.media, "media", "", "URL of media to send")
-	flags.StringVar(&f.kind, "kind", "", "what --media is: image, audio, video or file")
-	flags.StringVar(&f.caption, "caption", "", "caption of --media, rather than TEXT")
-	flags.StringVar(&f.thread, "thread", "", "thread in the room")
-	flags.StringVar(&f.format, "format", "", "markup of the text: plain, markdown or html")
-	flags.StringVar(&f.key, "key", "", "idempotency key: sent again with it, the message is a duplicate")
-	flags.StringVar(&f.priority, "priority", "", "critical, high, normal or low")
-	flags.StringVar(&f.correlationID, "correlation-id", "", "id that stands in every log line and outcome of the message")
-	flags.StringVar(&f.metadata, "metadata", "", "JSON object that is passed along")
-	flags.DurationVar(&f.expiresIn, "expires-in", 0, "how long the message is worth sending, 10m for instance")
-	flags.StringVar(&f.file, "file", "", "enqueue the envelopes of this file, JSON, one a line")
-	flags.BoolVar(&f.progress, "progress", false, "show the progress of --file, also where nobody looks at a terminal")
+	flags.StringVar(&f.bridge, "bridge", "", "deliver over this `BRIDGE`")
+	flags.StringVar(&f.room, "room", "", "deliver to this `ROOM`, an id of the provider")
+	flags.StringVar(&f.edit, "edit", "", "edit the message with this `ID`, an id of the provider")
+	flags.StringVar(&f.media, "media", "", "send the media at this `URL`")
+	flags.StringVar(&f.kind, "kind", "", "`KIND` of --media: image, audio, video or file")
+	flags.StringVar(&f.caption, "caption", "", "`CAPTION` of --media, instead of TEXT")
+	flags.StringVar(&f.thread, "thread", "", "`ID` of the thread in the room")
+	flags.StringVar(&f.format, "format", "", "`FORMAT` of the text: plain, markdown or html")
+	flags.StringVar(&f.key, "key", "", "idempotency `KEY`: a second message with the same key is not sent")
+	flags.StringVar(&f.priority, "priority", "", "`PRIORITY`: critical, high, normal or low")
+	flags.StringVar(&f.correlationID, "correlation-id", "", "`ID` that every log line and outcome of the message repeats")
+	flags.StringVar(&f.metadata, "metadata", "", "`JSON` object that outgate passes on unchanged")
+	flags.DurationVar(&f.expiresIn, "expires-in", 0, "do not send the message after this `DURATION`, for example 10m")
+	flags.StringVar(&f.file, "file", "", "enqueue the envelopes of this `FILE`, one JSON object per line")
+	flags.BoolVar(&f.progress, "progress", false, "show the progress of --file even if standard error is not a terminal")
 	flags.BoolVar(&f.wait, "wait", false, "wait for the outcome")
-	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long to --wait")
+	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait with --wait")
 	jsonFlag(cmd, &f.asJSON)
 }
 
-// sendOne enqueues one envelope that the flags describe.
+// sendOne enqueues the envelope that the flags describe.
 func (a *app) sendOne(ctx context.Context, f sendFlags, args []string) error {
 	text, err := a.textOf(args)
 	if err != nil {
@@ -130,8 +131,8 @@ func (a *app) sendOne(ctx context.Context, f sendFlags, args []string) error {
 	return outcome.Err()
 }
 
-// textOf is the text argument; - is standard input, less one line break at its
-// end.
+// textOf is the text argument. If it is -, the text is standard input without its last
+// line break.
 func (a *app) textOf(args []string) (string, error) {
 	if len(args) == 0 {
 		return "", nil
@@ -146,7 +147,7 @@ func (a *app) textOf(args []string) (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
 }
 
-// envelope is what the flags describe. Its faults are those of the usage.
+// envelope is the envelope that the flags describe. Its faults are usage errors.
 func (f *sendFlags) envelope(text string, now time.Time) (tasks.Envelope, error) {
 	e := tasks.Envelope{
 		Operation: tasks.Send, BridgeID: f.bridge, ExternalRoomID: f.room, Payload: tasks.Text(text),
@@ -154,17 +155,17 @@ func (f *sendFlags) envelope(text string, now time.Time) (tasks.Envelope, error)
 	}
 	switch {
 	case f.bridge == "" || f.room == "":
-		return e, usagef("say where to: --bridge and --room")
+		return e, usagef("--bridge and --room are required")
 	case f.media == "" && (f.kind != "" || f.caption != ""):
-		return e, usagef("--kind and --caption are for --media")
+		return e, usagef("--kind and --caption need --media")
 	case f.media == "" && text == "":
-		return e, usagef("say what: TEXT, - for standard input, or --media URL --kind image")
+		return e, usagef("there is nothing to send: give TEXT, - for standard input, or --media URL --kind image")
 	case f.media != "" && f.kind == "":
-		return e, usagef("say what --media is: --kind image, audio, video or file")
+		return e, usagef("--media needs --kind: image, audio, video or file")
 	case f.caption != "" && text != "":
-		return e, usagef("give either TEXT or --caption")
+		return e, usagef("give either TEXT or --caption, not both")
 	case f.expiresIn < 0:
-		return e, usagef("--expires-in %s is in the past", f.expiresIn)
+		return e, usagef("--expires-in %s: want a positive duration", f.expiresIn)
 	}
 	if f.edit != "" {
 		e.Operation = tasks.Edit
@@ -187,7 +188,7 @@ func (f *sendFlags) envelope(text string, now time.Time) (tasks.Envelope, error)
 
 // await waits for the outcome of an envelope.
 func (a *app) await(ctx context.Context, s *session, r tasks.Receipt, patience time.Duration) (tasks.Outcome, error) {
-	late := fmt.Errorf("no outcome of %s after %s: it is accepted and may yet be delivered; "+
+	late := fmt.Errorf("no outcome of %s after %s: it is accepted and may still be delivered; "+
 		"ask again with outgate outcome --wait %s", r.ID, patience, r.ID)
 	waiting, cancel := context.WithTimeoutCause(ctx, patience, late)
 	defer cancel()
@@ -203,12 +204,12 @@ func (a *app) printReceipt(r tasks.Receipt) {
 		a.printf("duplicate of %s to %s\n", r.ID, human.Plain(r.RoutingKey))
 		return
 	}
-	a.printf("accepted %s to %s: place %d in its line, partition %d, pressure %s\n",
+	a.printf("accepted %s to %s: position %d in its line, partition %d, pressure %s\n",
 		r.ID, human.Plain(r.RoutingKey), r.Position, r.Partition, r.PressureLevel)
 }
 
-// printOutcome prints a success, an edit that a later one stands in for, and of a
-// failure, which is told as an error, only the JSON.
+// printOutcome prints a success or a superseded edit. It prints a failure as JSON only:
+// as text it is the error of the command.
 func (a *app) printOutcome(o tasks.Outcome, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(o)
@@ -229,8 +230,8 @@ func (a *app) printOutcome(o tasks.Outcome, asJSON bool) error {
 	return nil
 }
 
-// sendFile enqueues every envelope of a file. Faulty ones do not keep the others
-// back.
+// sendFile enqueues every envelope of a file. A faulty envelope does not stop the
+// others.
 func (a *app) sendFile(cmd *cobra.Command, f sendFlags, args []string) error {
 	if err := onlyForFile(cmd, args); err != nil {
 		return err
@@ -277,17 +278,17 @@ func (a *app) printFileReport(r send.Report) {
 	}
 }
 
-// onlyForFile refuses what describes one envelope.
+// onlyForFile refuses arguments and flags that describe one envelope.
 func onlyForFile(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("--file has the texts: give no TEXT")
+		return usagef("give either TEXT or --file, not both")
 	}
 	for _, name := range []string{
 		"bridge", "room", "edit", "media", "kind", "caption", "thread", "format", "key", "priority",
 		"correlation-id", "metadata", "expires-in",
 	} {
 		if cmd.Flags().Changed(name) {
-			return usagef("--%s does not go with --file", name)
+			return usagef("--%s cannot be used with --file", name)
 		}
 	}
 	return nil

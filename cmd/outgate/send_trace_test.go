@@ -15,7 +15,7 @@ const (
 	callersParent = "00-" + callersTrace + "-b7ad6b7169203331-01"
 )
 
-// traced is a stand whose commands tell a receiver of spans.
+// traced is a stand whose commands send spans to a receiver.
 func traced(t *testing.T, spans *spanReceiver, env map[string]string) *stand {
 	t.Helper()
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
@@ -24,8 +24,7 @@ func traced(t *testing.T, spans *spanReceiver, env map[string]string) *stand {
 	return s
 }
 
-// told are the spans as lines: what they are of, in which trace, under which span,
-// and how they ended.
+// told returns a line for each span: its name, kind, parent, attributes and error.
 func (r *spanReceiver) told() (lines []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +43,7 @@ func (r *spanReceiver) told() (lines []string) {
 	return lines
 }
 
-// messages are the envelopes that wait, as they are in Redis.
+// messages are the waiting envelopes, as they are in Redis.
 func (s *stand) messages(t *testing.T) (all string) {
 	t.Helper()
 	for _, key := range s.Store.Keys() {
@@ -55,43 +54,43 @@ func (s *stand) messages(t *testing.T) (all string) {
 	return all
 }
 
-func TestSendingMakesASpanThatTheEnvelopeNames(t *testing.T) {
+func TestSendMakesASpanThatTheEnvelopeNamesAsItsParent(t *testing.T) {
 	spans := newSpanReceiver(t)
 	s := traced(t, spans, map[string]string{"TRACEPARENT": callersParent})
 	got := s.run(t, "send", "--bridge", "b", "--room", "1", "--correlation-id", "c-1", "hello")
 	if got.Code != 0 || got.Err != "" {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want status 0, no error", got)
 	}
 	want := []string{"outgate enqueue PRODUCER under b7ad6b7169203331 bridge=b operation=send correlation_id=c-1 partition= idempotent="}
 	if d := cmp.Diff(want, spans.told()); d != "" {
-		t.Fatal(d)
+		t.Fatalf("spans (-want +got):\n%s", d)
 	}
 	span := spans.spans[0]
 	if id := fmt.Sprintf("%x", span.TraceId); id != callersTrace {
-		t.Errorf("it is in the trace %s", id)
+		t.Errorf("got trace %s, want %s", id, callersTrace)
 	}
 	parent := fmt.Sprintf(`"traceparent":"00-%s-%x-01"`, callersTrace, span.SpanId)
 	if waiting := s.messages(t); !strings.Contains(waiting, parent) {
-		t.Errorf("no envelope names %s:\n%s", parent, waiting)
+		t.Errorf("got no envelope with %s in:\n%s", parent, waiting)
 	}
 }
 
-func TestAnEnvelopeThatIsRefusedHasASpanToo(t *testing.T) {
+func TestARefusedEnvelopeHasASpanToo(t *testing.T) {
 	spans := newSpanReceiver(t)
 	s := traced(t, spans, nil)
 	key := []string{"send", "--bridge", "b", "--room", "1", "--key", "k"}
 	if got := s.run(t, append(key, "hello")...); got.Code != 0 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want status 0", got)
 	}
 	if got := s.run(t, append(key, "something else")...); got.Code != 1 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want status 1", got)
 	}
 	want := []string{
 		"outgate enqueue PRODUCER under  bridge=b operation=send partition= idempotent=",
 		"outgate enqueue PRODUCER under  bridge=b operation=send failed: idempotency_mismatch",
 	}
 	if d := cmp.Diff(want, spans.told()); d != "" {
-		t.Error(d)
+		t.Errorf("spans (-want +got):\n%s", d)
 	}
 }
 
@@ -102,46 +101,46 @@ func TestEachEnvelopeOfAFileHasASpanUnderItsOwnParent(t *testing.T) {
 {"operation":"send","bridge_id":"b","external_room_id":"2","payload":"x"}
 `
 	if got := s.run(t, "send", "--file", "-"); got.Code != 0 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want status 0", got)
 	}
 	want := []string{
 		"outgate enqueue PRODUCER under b7ad6b7169203331 bridge=b operation=send partition= idempotent=",
 		"outgate enqueue PRODUCER under  bridge=b operation=send partition= idempotent=",
 	}
 	if d := cmp.Diff(want, spans.told()); d != "" {
-		t.Error(d)
+		t.Errorf("spans (-want +got):\n%s", d)
 	}
 	waiting := s.messages(t)
 	for _, span := range spans.spans {
 		if parent := fmt.Sprintf(`00-%x-%x-01`, span.TraceId, span.SpanId); !strings.Contains(waiting, parent) {
-			t.Errorf("no envelope names %s", parent)
+			t.Errorf("got no envelope with %s", parent)
 		}
 	}
 }
 
-func TestWithoutTracesTheCommandsParentIsPassedOn(t *testing.T) {
+func TestWithoutTracingTheEnvelopeGetsTheCommandsParent(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	s.env["TRACEPARENT"] = callersParent
 	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.Code != 0 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want status 0", got)
 	}
 	if waiting := s.messages(t); !strings.Contains(waiting, `"traceparent":"`+callersParent+`"`) {
-		t.Errorf("no envelope names %s:\n%s", callersParent, waiting)
+		t.Errorf("got no envelope with %s in:\n%s", callersParent, waiting)
 	}
 	s.env["TRACEPARENT"] = "nonsense"
 	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.Code != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0", got)
 	}
 }
 
-func TestAReceiverOfSpansThatIsAwayKeepsNoMessageBack(t *testing.T) {
+func TestAReceiverOfSpansThatDoesNotAnswerStopsNoMessage(t *testing.T) {
 	s := traced(t, &spanReceiver{url: "http://127.0.0.1:1"}, nil)
 	got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello")
 	if got.Code != 0 || !strings.HasPrefix(got.Out, "accepted ") || strings.Count(got.Err, "outgate: spans are lost: ") != 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want an accepted message and one warning", got)
 	}
 	s.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "collector:4317"
 	if got := s.run(t, "send", "--bridge", "b", "--room", "1", "hello"); got.Code != 2 || !strings.Contains(got.Err, "OTEL_EXPORTER_OTLP_ENDPOINT: want") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 2, error with %q", got, "OTEL_EXPORTER_OTLP_ENDPOINT: want")
 	}
 }

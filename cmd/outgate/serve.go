@@ -15,19 +15,20 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
-		Use: "serve --config FILE", Short: "Deliver: a worker and its ops pages",
-		Long: "Deliver the messages of all partitions, together with any other worker of the same Redis, and serve the\n" +
-			"ops pages on http.addr. It waits for Redis as long as it takes. The first SIGTERM or SIGINT lets it\n" +
-			"finish what it has in hand, the second does not. SIGHUP reads the bridges and their credentials anew.",
+		Use: "serve --config FILE", Short: "Run a worker: deliver messages and serve the web pages",
+		Long: "Run a worker. It delivers the messages of all partitions, together with the other workers of the same Redis,\n" +
+			"and serves the web pages on http.addr. If Redis does not answer, it waits. At the first SIGTERM or SIGINT it\n" +
+			"finishes the deliveries that it began and stops; at the second it stops at once. At SIGHUP it reads the\n" +
+			"bridges and their credentials again.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return errors.New("the configuration is named by its flag: outgate serve --config FILE")
+				return errors.New("give the configuration file by a flag: outgate serve --config FILE")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.configPath(s.config) == "" {
-				return usagef("say which configuration: outgate serve --config FILE (to look around first: outgate dev)")
+				return usagef("--config is missing: outgate serve --config FILE (to try outgate without a file: outgate dev)")
 			}
 			cfg, err := a.load(s)
 			if err != nil {
@@ -42,12 +43,12 @@ func (a *app) serveCommand() *cobra.Command {
 		},
 	}
 	s.flags(cmd)
-	cmd.Flags().StringVar(&s.addr, "addr", "", "host:port of the ops pages (OUTGATE_HTTP_ADDR)")
-	cmd.Flags().StringVar(&s.logLevel, "log-level", "", "debug, info, warn or error (OUTGATE_LOG_LEVEL)")
+	cmd.Flags().StringVar(&s.addr, "addr", "", "`host:port` of the web pages (OUTGATE_HTTP_ADDR)")
+	cmd.Flags().StringVar(&s.logLevel, "log-level", "", "log `LEVEL`: debug, info, warn or error (OUTGATE_LOG_LEVEL)")
 	return cmd
 }
 
-// hangups are the SIGHUPs of the process.
+// hangups receives the SIGHUPs of the process.
 func (a *app) hangups() (signals <-chan os.Signal, ignore func()) {
 	if a.hangup != nil {
 		return a.hangup, func() {}

@@ -21,7 +21,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// contractMetrics are the names that the contract lists.
+// contractMetrics are the metrics that docs/telemetry.md promises.
 var contractMetrics = strings.Fields(`enqueued_total rejected_total deliveries_total attempts_total retries_total
 duplicates_total ambiguous_total dead_letters_total queue_depth queue_capacity pressure_level
 pressure_transitions_total ratelimit_waits_total ratelimit_wait_seconds enqueue_seconds queue_wait_seconds
@@ -44,16 +44,16 @@ bridges: [{id: orders, channel: webhook, url: %q, allow_private: true}]
 
 	got := w.run(t, "send", "--bridge", "orders", "--room", "42", "--wait", "--timeout", "20s", "hello")
 	if got.Code != 0 || !strings.Contains(got.Out, " as m-1 after ") || !strings.Contains(got.Out, "attempt 2\n") || received.Load() != 2 {
-		t.Errorf("%+v after %d requests", got, received.Load())
+		t.Errorf("got %+v after %d requests, want a delivery with attempt 2 after 2 requests", got, received.Load())
 	}
 	client := tasks.NewClient(newClient(t, file))
 	defer func() { _ = client.Close() }()
 	e := outgatetest.Text("orders", "42", "to another channel", "")
 	e.Channel = "telegram"
 	auth := []string{"Authorization", "Bearer open"}
-	outgatetest.Eventually(t, "all metrics of the contract are there", func() bool {
+	outgatetest.Eventually(t, "the page has all promised metrics", func() bool {
 		if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
-			t.Fatalf("enqueue: %v", err)
+			t.Fatalf("enqueue: got %v, want ErrInvalid", err)
 		}
 		_, metrics := outgatetest.Get(t, "GET", at+"/metrics", auth...)
 		return missing(metrics) == ""
@@ -66,18 +66,18 @@ bridges: [{id: orders, channel: webhook, url: %q, allow_private: true}]
 		`outgate_bridge_up{bridge="orders"} 1`,
 	} {
 		if !strings.Contains(metrics, want) {
-			t.Errorf("no %s", want)
+			t.Errorf("got no metric %s", want)
 		}
 	}
 	checkPages(t, at)
 
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 0 || !strings.Contains(got.Err, "worker.stopping") {
-		t.Errorf("status %d:\n%s", got.Code, got.Err)
+		t.Errorf("got status %d, want 0, and the log:\n%s", got.Code, got.Err)
 	}
 }
 
-// missing is the first metric of the contract that a page lacks.
+// missing is the first promised metric that the page lacks.
 func missing(metrics string) string {
 	for _, name := range contractMetrics {
 		if !strings.Contains(metrics, "\noutgate_"+name) {
@@ -112,10 +112,10 @@ func TestServeWaitsForRedis(t *testing.T) {
 	p.Logs(t, `"msg":"redis.waiting"`)
 	p.Logs(t, `"msg":"config.no_bridges"`)
 	if code, body := outgatetest.Get(t, "GET", at+"/readyz"); code != 503 || body != "not ready: waiting for Redis\n" {
-		t.Errorf("%d %s", code, body)
+		t.Errorf("got %d %s, want 503: waiting for Redis", code, body)
 	}
 	if code, body := outgatetest.Get(t, "GET", at+"/metrics"); code != 200 || !strings.Contains(body, "outgate_build_info") {
-		t.Errorf("%d %s", code, body)
+		t.Errorf("got %d %s, want 200 and the metrics", code, body)
 	}
 	server.Restart()
 	outgatetest.Eventually(t, "it is ready", func() bool {
@@ -134,7 +134,7 @@ func TestServeWaitsForRedis(t *testing.T) {
 	})
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 0 {
-		t.Errorf("status %d:\n%s", got.Code, got.Err)
+		t.Errorf("got status %d, want 0, and the log:\n%s", got.Code, got.Err)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestServeEndsWhileItWaitsForRedis(t *testing.T) {
 	p.Logs(t, "redis.waiting")
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 0 {
-		t.Errorf("status %d:\n%s", got.Code, got.Err)
+		t.Errorf("got status %d, want 0, and the log:\n%s", got.Code, got.Err)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestServeRefusesAnotherScheme(t *testing.T) {
 	outgatetest.WriteFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 3}")
 	got := s.run(t, "serve", "--config", file)
 	if got.Code != 2 || !strings.Contains(got.Err, "\noutgate: the Redis at redis://"+s.Store.Addr()+": this Redis was set up with partitions.count=2") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 2, error with %q", got, "\noutgate: the Redis at redis://"+s.Store.Addr()+": this Redis was set up with partitions.count=2")
 	}
 }
 
@@ -169,19 +169,19 @@ func TestServeNeedsItsPort(t *testing.T) {
 	file := t.TempDir() + "/outgate.yaml"
 	outgatetest.WriteFile(t, file, "log: {level: error}")
 	got := world{}.run(t, "serve", "--config", file, "--addr", addr)
-	if got.Code != 1 || got.Err != "outgate: "+addr+" is in use: stop what listens there, or choose another with --addr or http.addr\n" {
-		t.Errorf("%+v", got)
+	if got.Code != 1 || got.Err != "outgate: "+addr+" is in use: stop the program that listens there, or choose another address with --addr or http.addr\n" {
+		t.Errorf("got %+v, want status 1, error %q", got, "outgate: "+addr+" is in use: stop the program that listens there, or choose another address with --addr or http.addr\n")
 	}
 	got = world{}.run(t, "serve", "--config", file, "--addr", "127.0.0.1:80", "--redis", "redis://h?nonsense=1")
 	if got.Code != 2 || !strings.Contains(got.Err, "unexpected option: nonsense") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 2, error with %q", got, "unexpected option: nonsense")
 	}
 	if _, err := listen.TCP(t.Context(), "256.0.0.1:0", "http.addr"); err == nil || errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("an address that is none: %v", err)
+		t.Errorf("an invalid address: got error %v, want one other than EADDRINUSE", err)
 	}
 }
 
-func TestServeFinishesWhatItHasInHand(t *testing.T) {
+func TestServeFinishesTheDeliveriesThatItBegan(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	file := t.TempDir() + "/outgate.yaml"
 	outgatetest.WriteFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nbridges: [{id: b, channel: sandbox}]")
@@ -194,20 +194,20 @@ func TestServeFinishesWhatItHasInHand(t *testing.T) {
 	p.Interrupt()
 	p.Logs(t, "worker.stopping")
 	if code, _ := outgatetest.Get(t, "GET", at+"/readyz"); code != 503 {
-		t.Errorf("while it stops, it says %d", code)
+		t.Errorf("readyz of a stopping worker: got %d, want 503", code)
 	}
 	if code, _ := outgatetest.Get(t, "GET", at+"/healthz"); code != 200 {
-		t.Error("while it stops, it is not alive")
+		t.Errorf("healthz of a stopping worker: got %d, want 200", code)
 	}
 	if got := p.Wait(t); got.Code != 0 || !strings.Contains(got.Out, `"slowly"  sb-1`) {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 0, output with %q", got, `"slowly"  sb-1`)
 	}
 	if o, ok, err := s.Client.Outcome(t.Context(), id.ID); err != nil || !ok || o.Success == nil {
-		t.Errorf("%+v, %v, %v", o, ok, err)
+		t.Errorf("got outcome %+v, %v (%v), want a success", o, ok, err)
 	}
 }
 
-func TestTheSecondSignalIsNotWaitedFor(t *testing.T) {
+func TestTheSecondSignalStopsServeAtOnce(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	file := t.TempDir() + "/outgate.yaml"
 	outgatetest.WriteFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nworker: {shutdown_timeout: 3s}\nbridges: [{id: b, channel: sandbox}]")
@@ -221,11 +221,11 @@ func TestTheSecondSignalIsNotWaitedFor(t *testing.T) {
 	p.Logs(t, "worker.stopping")
 	p.Stop <- syscall.SIGTERM
 	if got := p.Wait(t); got.Code != 1 || time.Since(begun) > 2*time.Second {
-		t.Errorf("status %d after %s", got.Code, time.Since(begun))
+		t.Errorf("got status %d after %s, want 1 within 2s", got.Code, time.Since(begun))
 	}
 }
 
-// checkPages asks for every page, with and without the token, which is open.
+// checkPages requests every page with and without the token, which is the word open.
 func checkPages(t *testing.T, at string) {
 	t.Helper()
 	bearer := []string{"Authorization", "Bearer open"}
@@ -270,13 +270,13 @@ func checkPages(t *testing.T, at string) {
 	} {
 		code, body := outgatetest.Get(t, tc.method, at+tc.path, tc.header...)
 		if code != tc.code || tc.body != "" && body != tc.body {
-			t.Errorf("%s %s %v: %d %.200s", tc.method, tc.path, tc.header, code, body)
+			t.Errorf("%s %s %v: got %d %.200s, want %d %s", tc.method, tc.path, tc.header, code, body, tc.code, tc.body)
 		}
 	}
 	_, index := outgatetest.Get(t, "GET", at+"/", bearer...)
 	for _, link := range []string{"asynqmon/", "metrics"} {
 		if !strings.Contains(index, `href="`+link+`"`) {
-			t.Errorf("the index has no link to %s", link)
+			t.Errorf("got no link to %s on the page", link)
 		}
 	}
 }

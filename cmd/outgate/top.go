@@ -15,21 +15,22 @@ func (a *app) topCommand() *cobra.Command {
 	var asJSON, once bool
 	var interval time.Duration
 	cmd := &cobra.Command{
-		Use: "top", Short: "Watch the gateway live: totals, partitions, bridges, longest lines, newest dead letters",
-		Long: "Watch the gateway live. Keys: p, b, r and d choose the partitions, the bridges, the rooms or the dead\n" +
-			"letters; j, k and the arrows scroll; q quits. With --once, or where standard output is no terminal, it\n" +
-			"prints one frame as text; with --json an object for each interval. Rates need some seconds.",
+		Use: "top", Short: "Watch the gateway live: totals, partitions, bridges, rooms and dead letters",
+		Long: "Watch the gateway live. The keys p, b, r and d show the partitions, the bridges, the rooms with the most\n" +
+			"waiting messages or the newest dead letters; j, k and the arrows scroll; q quits. With --once, or if\n" +
+			"standard output is not a terminal, it prints one frame as text; with --json it prints one object per\n" +
+			"interval. Rates are known after a few seconds.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if interval < 100*time.Millisecond {
-				return usagef("--interval %s is below 100ms", interval)
+				return usagef("--interval %s: want at least 100ms", interval)
 			}
 			session, err := a.open(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
 			defer session.close()
-			// No snapshot shows what the one before it showed.
+			// The cache is younger than the interval: every snapshot is new.
 			r := top.NewReader(session.views(min(interval/2, time.Second)), session.cfg.Redis.URL.String())
 			out, _ := a.out.(*os.File)
 			switch {
@@ -47,12 +48,12 @@ func (a *app) topCommand() *cobra.Command {
 	}
 	s.flags(cmd)
 	jsonFlag(cmd, &asJSON)
-	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "how often to look")
-	cmd.Flags().BoolVar(&once, "once", false, "print one frame and end")
+	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "how often to refresh")
+	cmd.Flags().BoolVar(&once, "once", false, "print one frame and exit")
 	return cmd
 }
 
-// topJSON prints a snapshot at each interval until it is interrupted, or one.
+// topJSON prints a snapshot per interval until it is interrupted, or one snapshot.
 func (a *app) topJSON(ctx context.Context, r *top.Reader, interval time.Duration, once bool) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

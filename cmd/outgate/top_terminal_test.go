@@ -11,7 +11,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 )
 
-// terminal is a tmux of our own, with one window.
+// terminal is a tmux server of the test with one window.
 type terminal struct {
 	t      *testing.T
 	socket string
@@ -44,7 +44,7 @@ func (m *terminal) keys(keys ...string) { m.tmux(append([]string{"send-keys"}, k
 
 func (m *terminal) screen() string { return m.tmux("capture-pane", "-p") }
 
-// state tells whether the other screen, the cursor and wrapping are on.
+// state says whether the alternate screen, the cursor and wrapping are on.
 func (m *terminal) state() string {
 	return m.format("#{alternate_on} #{cursor_flag} #{wrap_flag}")
 }
@@ -74,12 +74,12 @@ func TestTopOnATerminal(t *testing.T) {
 	term.keys("echo shell-$((40+2)); stty -g > "+term.socket+".before", "Enter")
 	term.shows("shell-42")
 	term.keys(command, "Enter")
-	term.shows("outgate top", "[partitions]", "outbound-000", "depth 2 of")
+	term.shows("outgate top", "[partitions]", "outbound-000", "waiting 2 of")
 	if got := term.state(); got != "1 0 0" {
-		t.Errorf("other screen, cursor and wrapping are %s", got)
+		t.Errorf("alternate screen, cursor, wrapping: got %s, want 1 0 0", got)
 	}
 	if screen := term.screen(); strings.Contains(screen, "shell-42") || strings.Contains(screen, "outbound-031") {
-		t.Errorf("it shares its screen, or all rows fit:\n%s", screen)
+		t.Errorf("got the shell's text or all rows, want the first rows only:\n%s", screen)
 	}
 	term.keys("Space", "Space")
 	term.shows("outbound-031", "rows 17 to 32 of 32")
@@ -88,20 +88,20 @@ func TestTopOnATerminal(t *testing.T) {
 	term.keys("b")
 	term.shows("[bridges]", "sandbox")
 	s.Enqueue(outgatetest.Text("b", "r9", "3", ""))
-	term.shows("depth 3 of")
+	term.shows("waiting 3 of")
 	term.tmux("resize-window", "-x", "60", "-y", "15")
 	term.shows("[bridges]", "q quit")
 	term.keys("q")
 	outgatetest.Eventually(t, "the shell reads again", func() bool { return term.format("#{pane_current_command}") == "sh" })
-	// The shell has its screen again, its cursor, its lines, and what is typed shows.
+	// The shell has its screen and its cursor again and echoes the input.
 	term.keys("stty -g > "+term.socket+".after; clear; echo back-$((40+2))", "Enter")
 	term.shows("back-42")
 	if got := term.state(); got != "0 1 1" {
-		t.Errorf("other screen, cursor and wrapping are %s", got)
+		t.Errorf("alternate screen, cursor, wrapping: got %s, want 0 1 1", got)
 	}
 	before, _ := os.ReadFile(term.socket + ".before")
 	after, err := os.ReadFile(term.socket + ".after")
 	if err != nil || string(before) != string(after) {
-		t.Errorf("the terminal was %s, is %s", before, after)
+		t.Errorf("terminal settings: got %s, want %s as before", after, before)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
 var version string
 
-// build says what this program is.
+// build describes this program.
 type build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit,omitempty"`
@@ -38,7 +38,7 @@ func thisBuild() build {
 	return b
 }
 
-// String is the build in one line.
+// String is the build on one line.
 func (b build) String() string {
 	commit := ""
 	if b.Commit != "" {
@@ -50,7 +50,7 @@ func (b build) String() string {
 func (a *app) versionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "version", Short: "Print which outgate this is", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version of outgate", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
 			if asJSON {

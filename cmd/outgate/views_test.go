@@ -24,8 +24,8 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// newOps is a gateway with something of every kind, and the API of its worker. The
-// answer has the ids of a dead letter, of a held head and of what waits behind it.
+// newOps makes a gateway with at least one object of every kind, and the API of its
+// worker. The ids are of a dead letter, a head on hold and a message behind it.
 func newOps(t *testing.T) (s *stand, url string, ids []string) {
 	t.Helper()
 	s = newStand(t, `bridges: [{id: b, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}, {id: off, channel: sandbox}]`)
@@ -61,13 +61,13 @@ func newOps(t *testing.T) (s *stand, url string, ids []string) {
 	return s, server.URL + api.Root, ids
 }
 
-// still leaves out of an object what moves with the clock, which has to be there.
+// still removes the fields that change with the clock. They must exist.
 func still(t *testing.T, object map[string]any, moving ...string) map[string]any {
 	t.Helper()
 	object = maps.Clone(object)
 	for _, name := range moving {
 		if _, there := object[name]; !there {
-			t.Errorf("no %s in %v", name, object)
+			t.Errorf("got no %s in %v", name, object)
 		}
 		delete(object, name)
 	}
@@ -78,13 +78,13 @@ func decoded[T any](t *testing.T, text string) T {
 	t.Helper()
 	var v T
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%v in %s", err, text)
+		t.Fatalf("got %v, want JSON in %s", err, text)
 	}
 	return v
 }
 
-// elements are the objects of a list, without the rooms that nothing waits for: the API
-// has a list of its own for them.
+// elements are the objects of a list, without unavailable rooms: the API returns those in
+// a list of their own.
 func elements(t *testing.T, list json.RawMessage, moving ...string) []map[string]any {
 	t.Helper()
 	var all []map[string]any
@@ -98,11 +98,11 @@ func elements(t *testing.T, list json.RawMessage, moving ...string) []map[string
 
 func TestTheCommandsPrintWhatTheAPIAnswers(t *testing.T) {
 	s, url, _ := newOps(t)
-	messages := []string{"envelope", "line", "outcome"} // which the API keeps to itself
+	messages := []string{"envelope", "line", "outcome"} // the API does not return these
 	for _, tc := range []struct {
 		args, path, field string
 		elements          int
-		// moving differs from one moment to the next, more is printed only.
+		// moving are fields that change with the clock, more are fields of the command only.
 		moving, more []string
 	}{
 		{"partitions", "/partitions", "partitions", 2, []string{"oldest_ms"}, nil},
@@ -119,7 +119,7 @@ func TestTheCommandsPrintWhatTheAPIAnswers(t *testing.T) {
 			code, text := outgatetest.Get(t, "GET", url+tc.path)
 			printed := s.run(t, append(strings.Fields(tc.args), "--json")...)
 			if code != 200 || printed.Code != 0 {
-				t.Fatalf("%d %s, %+v", code, text, printed)
+				t.Fatalf("got %d %s and %+v, want 200 and status 0", code, text, printed)
 			}
 			list := json.RawMessage(printed.Out)
 			if strings.HasPrefix(tc.args, "top") {
@@ -127,11 +127,11 @@ func TestTheCommandsPrintWhatTheAPIAnswers(t *testing.T) {
 			}
 			want := elements(t, decoded[map[string]json.RawMessage](t, text)[tc.field], tc.moving...)
 			got := elements(t, list, append(tc.moving, tc.more...)...)
-			if tc.field == "bridges" { // the API has those first that need somebody
+			if tc.field == "bridges" { // the API sorts by urgency
 				slices.SortFunc(want, func(x, y map[string]any) int { return strings.Compare(fmt.Sprint(x["id"]), fmt.Sprint(y["id"])) })
 			}
 			if diff := cmp.Diff(want, got); diff != "" || len(got) != tc.elements {
-				t.Errorf("%d elements; answered (-), printed (+):\n%s", len(got), diff)
+				t.Errorf("got %d elements, want %d; API (-), command (+):\n%s", len(got), tc.elements, diff)
 			}
 		})
 	}
@@ -144,33 +144,33 @@ func TestATraceIsPrintedAsTheAPIAnswersIt(t *testing.T) {
 		want := still(t, decoded[map[string]any](t, text), "now_ms")
 		got := s.run(t, "outcome", "--trace", "--json", id)
 		if diff := cmp.Diff(want, still(t, decoded[map[string]any](t, got.Out), "now_ms")); diff != "" || got.Code != 0 {
-			t.Errorf("status %d; answered (-), printed (+):\n%s", got.Code, diff)
+			t.Errorf("got status %d, want 0; API (-), command (+):\n%s", got.Code, diff)
 		}
 	}
 	got := s.run(t, "outcome", "--trace", ids[1])
 	want := `id | ID
-state | held
+state | on hold
 partition | 1
 room | hold:r
 operation | send
 position | 1 in its line
-waits for | operator
+waits for | an operator: on hold
 attempts | 1
 ambiguous | false
 
-STEP | AT | AFTER | WHAT
+STEP | AT | AFTER | DETAILS
 admitted | TIME | AFTER | to partition 1
 attempted | TIME | AFTER | for the first time
-held | TIME | AFTER | rejected 400 Bad Request
+on hold | TIME | AFTER | rejected 400 Bad Request
 `
-	// Steps of the same millisecond are "-" apart.
+	// Steps of the same millisecond have "-" between them.
 	times := regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]{12}Z \| (-|AGE)`)
 	if diff := cmp.Diff(want, times.ReplaceAllString(shape(got.Out), "TIME | AFTER")); diff != "" || got.Code != 0 {
-		t.Errorf("status %d (-want +got):\n%s%s", got.Code, diff, got.Err)
+		t.Errorf("got status %d, want 0 (-want +got):\n%s%s", got.Code, diff, got.Err)
 	}
 	nobody := "001-0000000000000001"
 	if got := s.run(t, "outcome", "--trace", nobody); got.Code != 1 || !strings.HasPrefix(got.Err, "outgate: no trace of "+nobody+": nothing is known of this envelope") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want status 1, error that begins with %q", got, "outgate: no trace of "+nobody+": nothing is known of this envelope")
 	}
 }
 
@@ -181,6 +181,6 @@ func TestTheTotalsOfTopAreTheOverview(t *testing.T) {
 	want := still(t, decoded[map[string]any](t, text), moving...)
 	got := decoded[struct{ Totals map[string]any }](t, s.run(t, "top", "--once", "--json").Out)
 	if diff := cmp.Diff(want, still(t, got.Totals, moving...)); diff != "" {
-		t.Errorf("answered (-), printed (+):\n%s", diff)
+		t.Errorf("API (-), command (+):\n%s", diff)
 	}
 }

@@ -19,28 +19,28 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// bridgeID is the one bridge of outgate dev, and keep how many of its
-// deliveries are kept.
+// bridgeID is the sandbox bridge of outgate dev; keep is how many of its deliveries it
+// remembers.
 const (
 	bridgeID = "sandbox"
 	keep     = 1000
 )
 
-// Options are what outgate dev is asked for.
+// Options are the options of outgate dev.
 type Options struct {
-	// Addr is where the pages are, RedisAddr where the Redis is.
+	// Addr is the address of the web pages, RedisAddr that of the embedded Redis.
 	Addr, RedisAddr string
-	// Tour is false for who knows it.
+	// Tour is true if the tour is played.
 	Tour  bool
 	Fakes []channels.Fake
 	Env   func(string) string
-	// Out is for the tour and what the sandbox prints, Log for the log.
+	// Out gets the tour and the sandbox's deliveries, Log the log.
 	Out, Log io.Writer
-	// Version is that of the program.
+	// Version is the version of the program.
 	Version string
 }
 
-// Run runs everything until ctx ends, on a Redis in this process.
+// Run runs a gateway with an embedded Redis until ctx ends.
 func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	store := miniredis.NewMiniRedis()
 	if err := store.StartAddr(o.RedisAddr); err != nil {
@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	return g.Run(ctx, listener, more, func(ctx context.Context) error { return t.run(ctx, o.Tour) })
 }
 
-// lockedWriter lets the sandbox and the tour print whole lines.
+// lockedWriter keeps the lines of the sandbox and the tour whole.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -96,7 +96,7 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// kept is the page of what the sandbox delivered last, as JSON.
+// kept serves the sandbox's latest deliveries as JSON.
 func kept(channel *sandbox.Channel) http.Handler {
 	type message struct {
 		Time       string          `json:"time"`

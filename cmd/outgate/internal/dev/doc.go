@@ -1,2 +1,2 @@
-// Package dev runs a gateway with a Redis in one process, and gives a tour of it.
+// Package dev runs a gateway with an embedded Redis in one process and plays a tour.
 package dev

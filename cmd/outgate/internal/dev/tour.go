@@ -17,7 +17,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// tour shows all four operations, and how to go on.
+// tour shows all four operations and says how to continue.
 type tour struct {
 	out       io.Writer
 	rdb       redis.UniversalClient
@@ -30,7 +30,7 @@ type tour struct {
 func (t tour) printf(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format, args...) }
 
 func (t tour) run(ctx context.Context, play bool) error {
-	t.printf("outgate dev: everything in one process, and nothing is kept.\n\n")
+	t.printf("outgate dev: everything in one process. All data is in memory and is lost at the end.\n\n")
 	if play {
 		if err := t.play(ctx); err != nil {
 			return fmt.Errorf("the tour: %w", err)
@@ -38,29 +38,29 @@ func (t tour) run(ctx context.Context, play bool) error {
 	}
 	sha, err := t.rdb.HGet(ctx, partition.APIKey, "enqueue").Result()
 	if err != nil {
-		return fmt.Errorf("read how to enqueue: %w", err)
+		return fmt.Errorf("read the hash of the enqueue script: %w", err)
 	}
 	_, port, _ := net.SplitHostPort(t.redisAddr)
-	t.printf(`How to go on:
+	t.printf(`Try it in another terminal:
   export OUTGATE_REDIS_URL=redis://%s/0
   outgate send --bridge %s --room lobby --wait "hello"
   outgate rooms
 or from any Redis client:
   redis-cli -p %s EVALSHA %s 1 '{}' '%s'
-Pages: %s (what was delivered: %ssandbox)
-Ctrl-C ends it.
+Pages: %s (the deliveries of the sandbox: %ssandbox)
+Ctrl-C stops it.
 `, t.redisAddr, bridgeID, port, sha, envelope, t.pages, t.pages)
 	return nil
 }
 
-// envelope is an envelope as any client sends it.
+// envelope is the JSON that a Redis client sends.
 const envelope = `{"operation":"send","bridge_id":"` + bridgeID + `","external_room_id":"lobby","payload":"hello from Redis"}`
 
-// play shows the sandbox, and then each fake.
+// play plays the tour on the sandbox and then on each fake.
 func (t tour) play(ctx context.Context) error {
 	client := tasks.NewClient(t.rdb)
 	defer func() { _ = client.Close() }()
-	t.printf("A short tour: four messages to room lobby. Each line with a time is what the bridge delivered.\n\n")
+	t.printf("A short tour sends four messages to room lobby. A line that begins with a time is a delivery of the bridge.\n\n")
 	err := t.converse(ctx, client, bridgeID, "lobby", func(url, caption string) tasks.Payload {
 		return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: url, Caption: caption}}
 	})
@@ -68,11 +68,11 @@ func (t tour) play(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.printf("The same to room %s over bridge %s, which leads to a fake of the provider with its real limits.\n\n", f.Room, f.Channel)
+		t.printf("Now the same to room %s over bridge %s: a fake of the provider with its real rate limits.\n\n", f.Room, f.Channel)
 		err = t.converse(ctx, client, f.Channel, f.Room, func(_, caption string) tasks.Payload {
 			return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, Data: pixel, Filename: "picture.gif", Caption: caption}}
 		})
-		t.printf("In the room stands now:\n")
+		t.printf("The room now shows:\n")
 		for _, line := range f.Lines(f.Room) {
 			t.printf("  %s\n", line)
 		}
@@ -112,7 +112,7 @@ func (t tour) converse(ctx context.Context, client *tasks.Client, bridge, room s
 	return nil
 }
 
-// deliver enqueues an envelope and waits for what becomes of it.
+// deliver enqueues an envelope and waits for its outcome.
 func (t tour) deliver(ctx context.Context, client *tasks.Client, e tasks.Envelope) (*tasks.Success, error) {
 	begun := time.Now()
 	receipt, err := client.Enqueue(ctx, e)
@@ -127,5 +127,5 @@ func (t tour) deliver(ctx context.Context, client *tasks.Client, e tasks.Envelop
 	return outcome.Success, outcome.Err()
 }
 
-// pixel is a GIF of one pixel.
+// pixel is a GIF image of one pixel.
 var pixel = base64.StdEncoding.EncodeToString([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"))

@@ -1,2 +1,2 @@
-// Package human writes ages, counts and texts for people who read them in a terminal.
+// Package human formats ages, counts and texts for a terminal.
 package human

@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Plain keeps what came from outside from moving the cursor or ringing a bell; an
-// empty cell is a dash.
+// Plain replaces control characters, which could move the cursor of a terminal. An empty
+// cell becomes a dash.
 func Plain(cell string) string {
 	if cell == "" {
 		return "-"
@@ -22,7 +22,7 @@ func Plain(cell string) string {
 	}, cell)
 }
 
-// Age is a time span for people: its two largest units.
+// Age formats a time span in ms with its two largest units. It is empty for 0 or less.
 func Age(ms int64) string {
 	d := time.Duration(ms) * time.Millisecond
 	switch {
@@ -48,13 +48,13 @@ func Count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// OneLine is a text on one line; cobra's suggestions are on several.
+// OneLine puts a text on one line; cobra's suggestions are on several lines.
 func OneLine(text string) string {
 	text = strings.ReplaceAll(text, "\n\nDid you mean this?\n\t", "; did you mean ")
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), " ")
 }
 
-// Join is two errors on one line, or the one there is.
+// Join puts two errors on one line; either may be nil.
 func Join(first, second error) error {
 	if first == nil || second == nil {
 		return errors.Join(first, second)

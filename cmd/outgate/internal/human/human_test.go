@@ -11,7 +11,7 @@ func TestAge(t *testing.T) {
 		3*time.Hour + 4*time.Minute: "3h04m", 47 * time.Hour: "47h00m", 50 * time.Hour: "2d02h",
 	} {
 		if got := Age(d.Milliseconds()); got != want {
-			t.Errorf("%s is %q, want %q", d, got, want)
+			t.Errorf("%s: got %q, want %q", d, got, want)
 		}
 	}
 }

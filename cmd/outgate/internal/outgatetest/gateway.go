@@ -1,6 +1,5 @@
-// Package outgatetest has what the tests of the command share: a gateway that a
-// configuration has set up, a process to wait for, and its pages. It is imported from
-// tests only.
+// Package outgatetest has the fixtures of the command's tests: a gateway that a
+// configuration sets up, a process to wait for, and its pages. Only tests import it.
 package outgatetest
 
 import (
@@ -20,18 +19,18 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// Gateway is a Redis that a gateway has configured, and maybe a worker on it.
+// Gateway is a Redis that a gateway has configured; Work adds a worker.
 type Gateway struct {
 	T      testing.TB
 	Config *config.Config
 	Redis  redis.UniversalClient
 	Client *tasks.Client
-	// Store is the embedded Redis of New, nil on a Redis of the test's own.
+	// Store is the embedded Redis of New; nil if the test has its own Redis.
 	Store *miniredis.Miniredis
 }
 
-// New configures an embedded Redis as this configuration says, two
-// partitions where it says nothing.
+// New sets up an embedded Redis with a configuration. The default here is two
+// partitions.
 func New(t testing.TB, yaml string) *Gateway {
 	t.Helper()
 	if !strings.Contains(yaml, "partitions:") {
@@ -53,7 +52,7 @@ func New(t testing.TB, yaml string) *Gateway {
 	return s
 }
 
-// On is a rig on a Redis that is there, and not configured by it.
+// On is a gateway on the test's own Redis, which it does not set up.
 func On(t testing.TB, cfg *config.Config, rdb redis.UniversalClient) *Gateway {
 	t.Helper()
 	s := &Gateway{T: t, Config: cfg, Redis: rdb, Client: tasks.NewClient(rdb)}
@@ -64,7 +63,7 @@ func On(t testing.TB, cfg *config.Config, rdb redis.UniversalClient) *Gateway {
 // URL is the address of the embedded Redis.
 func (s *Gateway) URL() string { return "redis://" + s.Store.Addr() }
 
-// Announce configures the Redis.
+// Announce sets up the Redis, as a worker does at its start.
 func (s *Gateway) Announce() {
 	s.T.Helper()
 	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
@@ -84,7 +83,7 @@ func (s *Gateway) Announce() {
 	}
 }
 
-// Work starts a worker. The answer stops it, and so does the end of the test.
+// Work starts a worker. The returned function stops it; so does the end of the test.
 func (s *Gateway) Work() (stop func()) {
 	s.T.Helper()
 	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
@@ -113,7 +112,7 @@ func (s *Gateway) Enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
 	return receipts
 }
 
-// Text is an envelope; metadata scripts the sandbox.
+// Text is an envelope with a text. The metadata tells the sandbox how to behave.
 func Text(bridge, room, payload, metadata string) tasks.Envelope {
 	e := tasks.Envelope{Operation: tasks.Send, BridgeID: bridge, ExternalRoomID: room, Payload: tasks.Text(payload)}
 	if metadata != "" {

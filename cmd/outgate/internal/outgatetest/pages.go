@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Get asks for a page of a running process.
+// Get requests a page of a running process.
 func Get(t testing.TB, method, url string, header ...string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
@@ -30,7 +30,7 @@ func Get(t testing.TB, method, url string, header ...string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// Receiver is a webhook receiver that is busy once.
+// Receiver is a webhook receiver that answers 503 once.
 func Receiver(t *testing.T) (url string, received *atomic.Int64) {
 	t.Helper()
 	received = new(atomic.Int64)

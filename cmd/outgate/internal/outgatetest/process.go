@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Process is a command line, or a daemon, that is running.
+// Process is a command line or a daemon that runs in this process.
 type Process struct {
 	Out, Err Buffer
 	Stop     chan os.Signal
@@ -19,7 +19,7 @@ type Process struct {
 	code     chan int
 }
 
-// Start runs something that writes to the process, until it is asked to stop.
+// Start starts run, which writes to the process and ends at a signal on Stop.
 func Start(t testing.TB, run func(p *Process) (code int)) *Process {
 	t.Helper()
 	p := &Process{Stop: make(chan os.Signal, 2), Hangup: make(chan os.Signal, 1), code: make(chan int, 1)}
@@ -28,13 +28,13 @@ func Start(t testing.TB, run func(p *Process) (code int)) *Process {
 	return p
 }
 
-// Result is what a process left behind.
+// Result is the exit status and the output of a process.
 type Result struct {
 	Code     int
 	Out, Err string
 }
 
-// Interrupt asks it to stop.
+// Interrupt asks the process to stop.
 func (p *Process) Interrupt() {
 	select {
 	case p.Stop <- syscall.SIGTERM:
@@ -42,33 +42,33 @@ func (p *Process) Interrupt() {
 	}
 }
 
-// Wait waits for its end.
+// Wait waits until the process ends.
 func (p *Process) Wait(t testing.TB) Result {
 	t.Helper()
 	select {
 	case code := <-p.code:
 		return Result{code, p.Out.String(), p.Err.String()}
 	case <-time.After(30 * time.Second):
-		t.Fatalf("it does not end; out:\n%s\nerr:\n%s", p.Out.String(), p.Err.String())
+		t.Fatalf("got no end of the process within 30s; out:\n%s\nerr:\n%s", p.Out.String(), p.Err.String())
 	}
 	return Result{}
 }
 
-// Address waits for the address of the pages in the log.
+// Address waits until the log has the address of the web pages.
 func (p *Process) Address(t testing.TB) string {
 	t.Helper()
 	form := regexp.MustCompile(`"msg":"http.listening","addr":"([^"]+)"`)
-	Eventually(t, "the pages are there", func() bool { return form.MatchString(p.Err.String()) })
+	Eventually(t, "the log has the address of the pages", func() bool { return form.MatchString(p.Err.String()) })
 	return "http://" + form.FindStringSubmatch(p.Err.String())[1]
 }
 
-// Logs waits for a word in the log.
+// Logs waits until the log contains a word.
 func (p *Process) Logs(t testing.TB, word string) {
 	t.Helper()
-	Eventually(t, "it logs "+word, func() bool { return strings.Contains(p.Err.String(), word) })
+	Eventually(t, "the log contains "+word, func() bool { return strings.Contains(p.Err.String(), word) })
 }
 
-// Buffer is a bytes.Buffer that may be read while it is written.
+// Buffer is a bytes.Buffer that is safe for concurrent use.
 type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -81,7 +81,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
-// String is what was written so far.
+// String is the text that was written so far.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

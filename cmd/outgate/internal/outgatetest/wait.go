@@ -17,12 +17,12 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-late:
-			t.Fatalf("waited too long until %s", what)
+			t.Fatalf("timeout after 20s, want: %s", what)
 		}
 	}
 }
 
-// WriteFile writes a file that only we read.
+// WriteFile writes a file that only its owner can read.
 func WriteFile(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -30,7 +30,7 @@ func WriteFile(t testing.TB, name, text string) {
 	}
 }
 
-// FreePort is an address of this machine that nobody listens on.
+// FreePort is a loopback address with a free port.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,3 +1,3 @@
-// Package send enqueues the envelopes of a file, and makes a span for each envelope that
-// a command enqueues.
+// Package send enqueues the envelopes of a file and makes a trace span for each envelope
+// that a command enqueues.
 package send

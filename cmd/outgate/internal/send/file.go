@@ -16,42 +16,43 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// fileBatch is how many envelopes are enqueued at once.
+// fileBatch is how many envelopes one call enqueues.
 const fileBatch = 250
 
-// MaxStdin bounds a text from standard input: no envelope is larger.
+// MaxStdin is the largest text that is read from standard input, in bytes. No envelope
+// is larger.
 const MaxStdin = 16 << 20
 
-// Report is what became of a file of envelopes.
+// Report is the result of enqueuing a file.
 type Report struct {
 	Accepted   int       `json:"accepted"`
 	Duplicates int       `json:"duplicates"`
 	Failed     []Failure `json:"failed"`
-	// Outcomes are there with --wait.
+	// Outcomes is nil without --wait.
 	Outcomes *Outcomes `json:"outcomes,omitempty"`
 }
 
-// Failure is a line of the file that was not enqueued, and why.
+// Failure is a line of the file that was not enqueued, with its error.
 type Failure struct {
 	Line  int    `json:"line"`
 	Error string `json:"error"`
 }
 
-// Options say how the envelopes of a file are enqueued.
+// Options are the options of File.
 type Options struct {
 	Client  *tasks.Client
 	Tracing *Tracing
-	// Wait has their outcomes waited for, for at most Timeout.
+	// If Wait is true, File waits for the outcomes, for Timeout at most.
 	Wait    bool
 	Timeout time.Duration
-	// Warn tells of one envelope that failed.
+	// Warn prints the error of one envelope.
 	Warn func(format string, args ...any)
-	// Bar shows the progress of what is named, with a total of -1 where none is known.
+	// Bar makes a progress bar with a description; a total of -1 means unknown.
 	Bar func(total int64, what string, options ...progressbar.Option) *progressbar.ProgressBar
 }
 
-// File enqueues every envelope of a file, of so many bytes or -1. Faulty ones do
-// not keep the others back.
+// File enqueues every envelope of a file; size is in bytes, or -1 if it is unknown. A
+// faulty envelope does not stop the others.
 func File(ctx context.Context, in io.Reader, size int64, o Options) (Report, error) {
 	s := &sender{
 		options: o, report: Report{Failed: []Failure{}}, bar: o.Bar(size, "enqueuing", progressbar.OptionShowBytes(true)),
@@ -73,12 +74,12 @@ type sender struct {
 	bar     *progressbar.ProgressBar
 	report  Report
 
-	// receipts are kept where their outcomes are waited for.
+	// receipts are kept if File waits for the outcomes.
 	receipts []tasks.Receipt
 
 	batch []tasks.Envelope
-	lines []int // of the batch
-	bytes int   // read since the bar was moved
+	lines []int // the line numbers of the batch
+	bytes int   // read since the last move of the bar
 }
 
 func (s *sender) send(ctx context.Context, in io.Reader) error {
@@ -92,7 +93,7 @@ func (s *sender) send(ctx context.Context, in io.Reader) error {
 		if len(text) == 0 {
 			continue
 		}
-		// How large is too large, the gateway knows.
+		// The gateway checks the size of the envelope.
 		e, err := tasks.DecodeEnvelope(text, MaxStdin)
 		if err != nil {
 			s.fail(line, err)
@@ -114,7 +115,7 @@ func (s *sender) send(ctx context.Context, in io.Reader) error {
 	return nil
 }
 
-// flush enqueues the batch. Its error is one that the next batch would have too.
+// flush enqueues the batch. It returns only errors that the next batch would meet too.
 func (s *sender) flush(ctx context.Context) error {
 	spans := make([]trace.Span, len(s.batch))
 	for i := range s.batch {

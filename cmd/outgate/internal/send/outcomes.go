@@ -7,21 +7,21 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 )
 
-// Outcomes is what became of the envelopes of a file, where it was waited for.
+// Outcomes counts the outcomes of the envelopes of a file.
 type Outcomes struct {
 	Delivered  int              `json:"delivered"`
 	Superseded int              `json:"superseded"`
 	Failed     []OutcomeFailure `json:"failed"`
 }
 
-// OutcomeFailure is an envelope that was not delivered, and why.
+// OutcomeFailure is an envelope that was not delivered, with its error.
 type OutcomeFailure struct {
 	ID    string `json:"id"`
 	Error string `json:"error"`
 }
 
-// await waits for the outcomes of what was accepted. What fails does not keep the
-// others back.
+// await waits for the outcomes of the accepted envelopes. A failed delivery does not
+// stop it.
 func (s *sender) await(ctx context.Context) error {
 	report := &Outcomes{Failed: []OutcomeFailure{}}
 	s.report.Outcomes = report
@@ -33,7 +33,7 @@ func (s *sender) await(ctx context.Context) error {
 		o, err := s.options.Client.Wait(waiting, r)
 		switch {
 		case err != nil && ctx.Err() == nil && waiting.Err() != nil:
-			return fmt.Errorf("%s after %s without an outcome: accepted they are, and may yet be delivered",
+			return fmt.Errorf("no outcome of %s after %s: all are accepted and may still be delivered",
 				human.Count(len(s.receipts)-i, "envelope"), s.options.Timeout)
 		case err != nil:
 			return err

@@ -20,25 +20,24 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// envParent names the span of whoever runs the command, as OpenTelemetry has it for
-// programs that start others.
+// envParent names the parent span of the command. OpenTelemetry defines it for programs
+// that start other programs.
 const envParent = "TRACEPARENT"
 
-// Tracing makes a span for each envelope that a command enqueues, which the
-// envelope then names as its parent. Where no receiver of spans is named it only
-// passes on the parent of the command.
+// Tracing makes a span for each envelope that a command enqueues; the envelope names it
+// as its parent. Without a receiver of spans the envelope gets the command's parent.
 type Tracing struct {
 	env  func(string) string
 	warn func(format string, args ...any)
-	// provider is nil where no traces are wanted.
+	// provider is nil if tracing is off.
 	provider *sdktrace.TracerProvider
 	told     sync.Once
 }
 
-// NewTracing reads the environment; warn tells of lost spans.
+// NewTracing reads the environment; warn reports lost spans.
 func NewTracing(ctx context.Context, env func(string) string, version string, warn func(format string, args ...any)) (*Tracing, error) {
 	t := &Tracing{env: env, warn: warn}
-	// A command does not wait for a receiver that is away: it sends once.
+	// A command does not retry: it must not wait for a receiver that does not answer.
 	exporter, err := telemetry.NewExporter(ctx, env, otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
 	if err != nil || exporter == nil {
 		return t, err
@@ -47,7 +46,7 @@ func NewTracing(ctx context.Context, env func(string) string, version string, wa
 	return t, err
 }
 
-// lossyExporter tells of lost spans, and goes on.
+// lossyExporter reports lost spans and returns no error.
 type lossyExporter struct {
 	sdktrace.SpanExporter
 
@@ -66,14 +65,14 @@ func (t *Tracing) lost(err error) {
 	}
 }
 
-// Start begins the span of an envelope, a child of the one that the envelope names,
-// else of the command's, and has the envelope name it.
+// Start begins the span of an envelope and writes it into the envelope. Its parent is the
+// span that the envelope names, or else the command's parent.
 func (t *Tracing) Start(ctx context.Context, e *tasks.Envelope) trace.Span {
 	carrier := propagation.MapCarrier{"traceparent": cmp.Or(e.Traceparent, t.env(envParent))}
 	ctx = propagation.TraceContext{}.Extract(ctx, carrier)
 	span := trace.SpanFromContext(ctx)
 	if e.Traceparent != "" && (t.provider == nil || !span.SpanContext().IsValid()) {
-		return span // what names no span is refused by the gateway, which says why
+		return span // the gateway refuses an invalid traceparent and says why
 	}
 	if t.provider != nil {
 		ctx, span = t.provider.Tracer(telemetry.TracerName).Start(ctx, "outgate enqueue", trace.WithSpanKind(trace.SpanKindProducer),
@@ -89,8 +88,8 @@ func (t *Tracing) Start(ctx context.Context, e *tasks.Envelope) trace.Span {
 	return span
 }
 
-// Enqueued ends the span of an envelope: with its id, or with why there is none. The
-// text of an error stays with whoever called.
+// Enqueued ends the span of an envelope with its id or with the refusal. The span does
+// not contain the text of the error.
 func Enqueued(span trace.Span, r tasks.Receipt, err error) {
 	var refusal *tasks.Refusal
 	switch {
@@ -105,10 +104,10 @@ func Enqueued(span trace.Span, r tasks.Receipt, err error) {
 	span.End()
 }
 
-// spanPatience is how long a receiver may take for the last spans of a command.
+// spanPatience is how long a command waits until its last spans are sent.
 const spanPatience = 2 * time.Second
 
-// Close sends the spans that are left.
+// Close sends the remaining spans.
 func (t *Tracing) Close(ctx context.Context) {
 	if t.provider == nil {
 		return

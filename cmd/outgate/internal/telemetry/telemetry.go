@@ -24,9 +24,8 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/listen"
 )
 
-// The variables of the environment that switch traces and profiles on. Everything
-// else about traces (sampler, headers, timeout, certificates) is said by the usual
-// OTEL_ variables.
+// The environment variables that turn on traces and profiles. The standard OTEL_
+// variables set everything else about traces: sampler, headers, timeout, certificates.
 const (
 	envEndpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	envTraces   = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -35,22 +34,22 @@ const (
 	envPprof    = "OUTGATE_PPROF_ADDR"
 )
 
-// EnvError says what is wrong with a variable of the environment.
+// EnvError says what is wrong with an environment variable.
 type EnvError struct{ Name, Why string }
 
-// Error is name: why.
+// Error implements error.
 func (e *EnvError) Error() string { return e.Name + ": " + e.Why }
 
-// Signals is what a process tells besides its metrics and its log.
+// Signals are the traces and the profiles of a process.
 type Signals struct {
-	// provider is nil where no traces are wanted.
+	// provider is nil if tracing is off.
 	provider *sdktrace.TracerProvider
-	// profiles is nil where no profiles are wanted.
+	// profiles is nil if profiles are off.
 	profiles net.Listener
 }
 
-// New reads the environment. It opens the listener of the profiles, and
-// connects to nobody yet.
+// New reads the environment and opens the listener of the profiles. It does not connect
+// to the receiver of spans yet.
 func New(ctx context.Context, env func(string) string, version string, log *zap.Logger) (*Signals, error) {
 	t := new(Signals)
 	var err error
@@ -66,7 +65,7 @@ func New(ctx context.Context, env func(string) string, version string, log *zap.
 	return t, nil
 }
 
-// tracesURL is where spans go, empty for nowhere.
+// tracesURL is the URL of the receiver of spans; empty means that tracing is off.
 func tracesURL(env func(string) string) (string, error) {
 	name, address := envTraces, env(envTraces)
 	if address == "" {
@@ -77,10 +76,10 @@ func tracesURL(env func(string) string) (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", &EnvError{name, "want the http:// or https:// URL of an OTLP receiver, http://127.0.0.1:4318 for instance"}
+		return "", &EnvError{name, "want the http:// or https:// URL of an OTLP receiver, for example http://127.0.0.1:4318"}
 	}
 	if p := env(envProtocol); p != "" && p != "http/protobuf" {
-		return "", &EnvError{envProtocol, fmt.Sprintf("%q is not spoken here, only http/protobuf is", p)}
+		return "", &EnvError{envProtocol, fmt.Sprintf("got %q, want http/protobuf, the only protocol that outgate supports", p)}
 	}
 	if name == envEndpoint {
 		u = u.JoinPath("v1", "traces")
@@ -88,7 +87,7 @@ func tracesURL(env func(string) string) (string, error) {
 	return u.String(), nil
 }
 
-// newTracing is nil where no receiver of spans is named.
+// newTracing returns nil if tracing is off.
 func newTracing(ctx context.Context, env func(string) string, version string, log *zap.Logger) (*sdktrace.TracerProvider, error) {
 	exporter, err := NewExporter(ctx, env)
 	if err != nil || exporter == nil {
@@ -99,10 +98,10 @@ func newTracing(ctx context.Context, env func(string) string, version string, lo
 	return NewProvider(ctx, exporter, version)
 }
 
-// TracerName says whose spans they are.
+// TracerName is the name of the instrumentation scope.
 const TracerName = "github.com/outgate/outgate"
 
-// NewExporter is nil where no receiver of spans is named.
+// NewExporter returns nil if tracing is off.
 func NewExporter(ctx context.Context, env func(string) string, options ...otlptracehttp.Option) (sdktrace.SpanExporter, error) {
 	address, err := tracesURL(env)
 	if err != nil || address == "" {
@@ -115,9 +114,9 @@ func NewExporter(ctx context.Context, env func(string) string, options ...otlptr
 	return exporter, nil
 }
 
-// NewProvider makes spans, and has them exported in batches.
+// NewProvider returns a provider that exports its spans in batches.
 func NewProvider(ctx context.Context, exporter sdktrace.SpanExporter, version string) (*sdktrace.TracerProvider, error) {
-	// What the environment says of the resource counts for more: it comes last.
+	// The environment comes last, so its attributes override ours.
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(attribute.String("service.name", "outgate"), attribute.String("service.version", version)),
@@ -129,8 +128,8 @@ func NewProvider(ctx context.Context, exporter sdktrace.SpanExporter, version st
 	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), nil
 }
 
-// traceTrouble logs that spans are lost, once a minute: a receiver that is away must
-// not fill the log.
+// traceTrouble logs lost spans once a minute, so that a receiver that does not answer
+// cannot fill the log.
 type traceTrouble struct {
 	log  *zap.Logger
 	last atomic.Int64
@@ -144,18 +143,18 @@ func (t *traceTrouble) Handle(err error) {
 	}
 }
 
-// listenForProfiles opens an address that only this machine reaches: profiles hold
-// what is in memory, and making one costs time.
+// listenForProfiles opens a loopback address. Profiles contain data from memory and cost
+// processor time, so other machines must not reach them.
 func listenForProfiles(ctx context.Context, addr string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil || !listen.IsLoopback(host) {
-		return nil, &EnvError{envPprof, fmt.Sprintf("%q is no host:port of this machine alone, 127.0.0.1:6060 for instance", addr)}
+		return nil, &EnvError{envPprof, fmt.Sprintf("got %q, want a loopback host:port, for example 127.0.0.1:6060", addr)}
 	}
 	return listen.TCP(ctx, addr, envPprof)
 }
 
-// profilesHandler is Go's profiles. A page of the web that had a name of its own
-// point here would name another host.
+// profilesHandler serves Go's profiles. It refuses DNS rebinding: a page under another
+// host name must not reach them.
 func profilesHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -168,14 +167,14 @@ func profilesHandler() http.Handler {
 			host = r.Host
 		}
 		if !listen.IsLoopback(strings.Trim(host, "[]")) {
-			http.Error(w, "only this machine looks at profiles", http.StatusForbidden)
+			http.Error(w, "profiles are served to a loopback host name only, for example 127.0.0.1", http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// Tracer makes the spans of this process, nil where no traces are wanted.
+// Tracer makes the spans of this process; nil if tracing is off.
 func (t *Signals) Tracer() trace.Tracer {
 	if t.provider == nil {
 		return nil
@@ -183,17 +182,17 @@ func (t *Signals) Tracer() trace.Tracer {
 	return t.provider.Tracer(TracerName)
 }
 
-// Serve serves the profiles until close.
+// Serve serves the profiles until Close.
 func (t *Signals) Serve() {
 	if t.profiles == nil {
 		return
 	}
-	// No write timeout: a profile takes as long as it was asked for.
+	// There is no write timeout: the client chooses how long a profile takes.
 	server := &http.Server{Handler: profilesHandler(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
 	go func() { _ = server.Serve(t.profiles) }()
 }
 
-// Close sends the spans that are left, for a few seconds at most.
+// Close sends the remaining spans, for five seconds at most.
 func (t *Signals) Close(ctx context.Context) error {
 	if t.profiles != nil {
 		_ = t.profiles.Close()

@@ -6,17 +6,17 @@ import (
 	"testing"
 )
 
-func TestASwitchedOffSDKMakesNoSpans(t *testing.T) {
+func TestADisabledSDKMakesNoSpans(t *testing.T) {
 	env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}
 	if url, err := tracesURL(func(name string) string { return env[name] }); url != "" || err != nil {
-		t.Errorf("%q, %v", url, err)
+		t.Errorf("got URL %q, error %v; want neither", url, err)
 	}
 }
 
-func TestProfilesAreNotForAnotherNameOfThisMachine(t *testing.T) {
+func TestProfilesRefuseDNSRebinding(t *testing.T) {
 	rebound := httptest.NewRecorder()
 	profilesHandler().ServeHTTP(rebound, httptest.NewRequest("GET", "http://rebound.example:6060/debug/pprof/heap", nil))
 	if rebound.Code != http.StatusForbidden {
-		t.Errorf("%d for a name that points here", rebound.Code)
+		t.Errorf("another host name: got %d, want 403", rebound.Code)
 	}
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// paneKey is one of the tables, by the key that chooses it.
+// paneKey is the key that shows a pane; each pane has one table.
 type paneKey byte
 
-// panes are the tables in their order.
+// panes are the panes in their order.
 var panes = []paneKey{'p', 'b', 'r', 'd'}
 
 var titles = map[paneKey]string{'p': "partitions", 'b': "bridges", 'r': "rooms", 'd': "dead letters"}
 
-// mood colours a line of the live view.
+// mood decides the colour of a line.
 type mood int
 
 const (
@@ -39,7 +39,7 @@ type line struct {
 	mood mood
 }
 
-// head is what stands above the tables.
+// head is the lines above the tables: the totals and the rates.
 func head(s *Snapshot) []line {
 	t := s.Totals
 	fill := 0.0
@@ -57,7 +57,7 @@ func head(s *Snapshot) []line {
 	}
 	return []line{
 		{fmt.Sprintf("outgate top   %s   %s   %s", human.Plain(s.Redis), time.UnixMilli(s.AtMS).Format("15:04:05"), human.Count(t.Workers, "worker")), moodHead},
-		{fmt.Sprintf("depth %d of %d (%.1f %%)   pressure %s   oldest %s   dead letters %d", t.Depth, t.Capacity, fill, t.Level, oldest, t.DeadLetters), moodOf(t.Level)},
+		{fmt.Sprintf("waiting %d of %d (%.1f %%)   pressure %s   oldest message %s   dead letters %d", t.Depth, t.Capacity, fill, t.Level, oldest, t.DeadLetters), moodOf(t.Level)},
 		{fmt.Sprintf("active %d   pending %d   retry %d   parked %d   settled %d   failed %d", t.Active, t.Pending, t.Retry, t.Parked, t.Settled, t.Failed), moodNone},
 		{rates, moodNone},
 	}
@@ -74,7 +74,7 @@ func moodOf(l partition.Level) mood {
 	}
 }
 
-// table is a pane: its header, its rows, and the mood of each row.
+// table is the table of a pane: its header and its rows.
 func (s *Snapshot) table(pane paneKey) []line {
 	var header string
 	var rows [][]string
@@ -82,12 +82,12 @@ func (s *Snapshot) table(pane paneKey) []line {
 	none := ""
 	switch pane {
 	case 'p':
-		header = "PARTITION FILL DEPTH ACTIVE PENDING RETRY PARKED DEAD OLDEST LEVEL OWNER"
+		header = "PARTITION FILL DEPTH ACTIVE PENDING RETRY PARKED DEAD OLDEST PRESSURE OWNER"
 		for _, p := range s.Partitions {
 			rows, moods = append(rows, partitionRow(p.Stats)), append(moods, partitionMood(p.Stats))
 		}
 	case 'b':
-		header, none = "BRIDGE CHANNEL STATE FATALS BY SINCE WHY", "no bridges are configured"
+		header, none = view.BridgeHeader, "no bridges are configured"
 		for _, b := range s.Bridges {
 			m := moodNone
 			if b.Suspension != nil {
@@ -96,7 +96,7 @@ func (s *Snapshot) table(pane paneKey) []line {
 			rows, moods = append(rows, view.BridgeRow(b, time.UnixMilli(s.AtMS))), append(moods, m)
 		}
 	case 'r':
-		header, none = "ROOM LENGTH AGE HEAD ATTEMPTS WAITS-FOR", "no line has anything waiting"
+		header, none = "ROOM LENGTH AGE HEAD ATTEMPTS WAITS-FOR", "no messages are waiting"
 		for _, r := range s.Rooms {
 			m := moodNone
 			if r.WaitsFor == api.WaitOperator || r.Suspended != nil || r.Unavailable != nil {
@@ -109,7 +109,7 @@ func (s *Snapshot) table(pane paneKey) []line {
 			moods = append(moods, m)
 		}
 	case 'd':
-		header, none = "DEAD-LETTER BRIDGE ROOM CATEGORY REASON DIED NOW", "no dead letters"
+		header, none = "DEAD-LETTER BRIDGE ROOM CATEGORY REASON DIED STATE", "no dead letters"
 		for _, d := range s.DeadLetters {
 			rows, moods = append(rows, s.deadRow(d)), append(moods, moodNone)
 		}
@@ -118,14 +118,14 @@ func (s *Snapshot) table(pane paneKey) []line {
 }
 
 func (s *Snapshot) deadRow(d api.Letter) []string {
-	now := ""
+	state := "dead"
 	switch {
 	case d.ReplayedAs != "":
-		now = "replayed as " + d.ReplayedAs
+		state = "replayed as " + d.ReplayedAs
 	case d.Held:
-		now = "held: its line waits"
+		state = "on hold"
 	}
-	return []string{d.ID, d.BridgeID, d.ExternalRoomID, string(d.Category), string(d.Reason), human.Age(max(1, s.AtMS-d.DiedAtMS)) + " ago", now}
+	return []string{d.ID, d.BridgeID, d.ExternalRoomID, string(d.Category), string(d.Reason), human.Age(max(1, s.AtMS-d.DiedAtMS)) + " ago", state}
 }
 
 func partitionRow(p partition.Stats) []string {
@@ -158,7 +158,8 @@ const (
 	barLegend = "█ active  ▓ pending  ▒ retry  ░ parked  · free"
 )
 
-// bar shows how full a partition is, and with what; what is there at all shows.
+// bar shows how full a partition is, by state. A state with at least one message has at
+// least one cell, if there is room.
 func bar(p partition.Stats, width int) string {
 	var b strings.Builder
 	sum, cells := int64(0), 0
@@ -177,7 +178,7 @@ func bar(p partition.Stats, width int) string {
 	return b.String() + strings.Repeat("·", width-cells)
 }
 
-// align sets rows in columns under a header.
+// align puts rows into columns under a header.
 func align(none, header string, rows [][]string, moods []mood) []line {
 	if len(rows) == 0 {
 		return []line{{none, moodQuiet}}
@@ -204,7 +205,7 @@ func align(none, header string, rows [][]string, moods []mood) []line {
 	return lines
 }
 
-// Text is the whole snapshot as one frame of text.
+// Text is the snapshot as one frame of text, with all panes.
 func (s *Snapshot) Text() string {
 	var b strings.Builder
 	for _, l := range head(s) {
@@ -223,7 +224,7 @@ func (s *Snapshot) Text() string {
 	return b.String()
 }
 
-// cut is the beginning of a text that fits into a width, in code points.
+// cut shortens a text to a width in code points.
 func cut(text string, width int) string {
 	if utf8.RuneCountInString(text) <= width {
 		return text

@@ -12,14 +12,14 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 )
 
-// looked is what came of reading a snapshot.
+// looked is the result of reading a snapshot.
 type looked struct {
 	snapshot *Snapshot
 	err      error
 	panicked any
 }
 
-// look reads a snapshot; a panic goes to whoever has the terminal to restore.
+// look reads a snapshot. It passes a panic on to Live, which restores the terminal.
 func (r *Reader) look(ctx context.Context, to chan<- looked) {
 	var l looked
 	defer func() {
@@ -29,19 +29,19 @@ func (r *Reader) look(ctx context.Context, to chan<- looked) {
 	l.snapshot, l.err = r.Read(ctx)
 }
 
-// sizeEvery is how often the size of the window is asked for.
+// sizeEvery is how often Live reads the size of the window.
 const sizeEvery = 200 * time.Millisecond
 
-// Options are the terminal, and how often to look.
+// Options are the terminal and the interval of Live.
 type Options struct {
 	Interval time.Duration
-	// Keys is what is typed on In, which is put into raw mode.
+	// Keys reads what the user types on In, which Live puts into raw mode.
 	Keys    io.Reader
 	In, Out *os.File
 	Colours bool
 }
 
-// Live shows frames on a terminal until somebody quits.
+// Live shows frames on a terminal until the user quits.
 func Live(ctx context.Context, r *Reader, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -91,8 +91,8 @@ func Live(ctx context.Context, r *Reader, o Options) error {
 	}
 }
 
-// heard takes a new snapshot, or keeps the one there is and says why. Without any it
-// is an error.
+// heard takes a new snapshot. If reading failed, it keeps the old one and shows why; it
+// returns the error if there is no old one.
 func (v *window) heard(was *Snapshot, l looked) (*Snapshot, error) {
 	switch {
 	case l.err == nil:
@@ -105,7 +105,7 @@ func (v *window) heard(was *Snapshot, l looked) (*Snapshot, error) {
 	return was, nil
 }
 
-// measure takes the size of the window. It is true where that is another than before.
+// measure reads the size of the window. It is true if the size changed.
 func measure(v *window, out *os.File) bool {
 	width, height, err := term.GetSize(int(out.Fd()))
 	if err != nil || width == v.width && height == v.height {
@@ -115,14 +115,14 @@ func measure(v *window, out *os.File) bool {
 	return true
 }
 
-// takeTerminal switches to a screen of our own, in raw mode. The answer gives the
-// terminal back as it was.
+// takeTerminal switches to the alternate screen in raw mode. The returned function
+// restores the terminal.
 func takeTerminal(in, out *os.File) (restore func(), err error) {
 	state, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
-		return nil, fmt.Errorf("take the terminal: %w", err)
+		return nil, fmt.Errorf("switch the terminal to raw mode: %w", err)
 	}
-	// The other screen, no cursor, no wrapping of what is too wide.
+	// The alternate screen, no cursor, no wrapping of long lines.
 	_, _ = io.WriteString(out, "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J")
 	return func() {
 		_, _ = io.WriteString(out, "\x1b[?7h\x1b[?25h\x1b[?1049l")
@@ -130,7 +130,7 @@ func takeTerminal(in, out *os.File) (restore func(), err error) {
 	}, nil
 }
 
-// readKeys sends the keys that are pressed until the input ends.
+// readKeys sends each pressed key until the input ends.
 func readKeys(ctx context.Context, in io.Reader, keys chan<- string) {
 	defer close(keys)
 	input := make([]byte, 256)

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// window is the live view: which pane, from which row on, in how large a window.
+// window is the live view: its pane, its first row and its size.
 type window struct {
 	pane          paneKey
 	offset        map[paneKey]int
 	width, height int
-	// trouble is why what is shown is old; empty where it is not.
+	// trouble is the error of the latest read; empty if the figures are current.
 	trouble string
 }
 
 func newWindow() *window { return &window{pane: 'p', offset: make(map[paneKey]int)} }
 
-// press is what a key does. It is false for the one that ends the view.
+// press handles a key. It is false if the key ends the view.
 func (v *window) press(key string) bool {
 	page := max(1, v.height-fixed)
 	switch key {
@@ -49,11 +49,11 @@ func (v *window) turn(by int) {
 	v.pane = panes[(slices.Index(panes, v.pane)+by)%len(panes)]
 }
 
-// fixed is how many lines stand around the rows: four of totals, an empty one, the
-// panes, the header, and the keys.
+// fixed is how many lines a frame has besides its rows: four of totals, an empty one, the
+// tabs, the header and the keys.
 const fixed = 8
 
-// lines are exactly as many as the window has.
+// lines are the lines of a frame, as many as the window has.
 func (v *window) lines(s *Snapshot) []line {
 	all := append(head(s), line{}, v.tabs())
 	table := s.table(v.pane)
@@ -66,9 +66,9 @@ func (v *window) lines(s *Snapshot) []line {
 	for len(all) < v.height-1 {
 		all = append(all, line{})
 	}
-	foot := line{"q quit   p b r d choose   j k ↓ ↑ scroll   " + place(from, room, len(rows)), moodQuiet}
+	foot := line{"q quit   p b r d panes   j k ↓ ↑ scroll   " + place(from, room, len(rows)), moodQuiet}
 	if v.trouble != "" {
-		foot = line{"this is old: " + v.trouble, moodBad}
+		foot = line{"not updated: " + v.trouble, moodBad}
 	}
 	all = append(all[:max(0, min(len(all), v.height-1))], foot)
 	for i := range all {
@@ -77,7 +77,7 @@ func (v *window) lines(s *Snapshot) []line {
 	return all
 }
 
-// place says which rows are shown, where it is not all of them.
+// place says which rows are shown; it is empty if all are.
 func place(from, room, all int) string {
 	if all <= room {
 		return ""
@@ -85,7 +85,7 @@ func place(from, room, all int) string {
 	return fmt.Sprintf("rows %d to %d of %d", from+1, min(all, from+room), all)
 }
 
-// tabs names the panes, the chosen one in brackets.
+// tabs names the panes, the current one in brackets.
 func (v *window) tabs() line {
 	names := make([]string, len(panes))
 	for i, pane := range panes {
@@ -103,7 +103,7 @@ func (v *window) tabs() line {
 
 var moodColours = map[mood]string{moodHead: "\x1b[1m", moodQuiet: "\x1b[2m", moodWarn: "\x1b[33m", moodBad: "\x1b[31;1m"}
 
-// paint is what draws lines over what stood there.
+// paint is the text that draws lines over the old frame.
 func paint(lines []line, colours bool) string {
 	var b strings.Builder
 	b.WriteString("\x1b[H")
@@ -121,7 +121,7 @@ func paint(lines []line, colours bool) string {
 	return b.String() + "\x1b[J"
 }
 
-// keysIn cuts what came from a terminal into keys: an escape sequence is one.
+// keysIn splits the input of a terminal into keys. An escape sequence is one key.
 func keysIn(input string) []string {
 	var keys []string
 	for input != "" {

@@ -9,14 +9,13 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// Snapshot is what outgate top shows, as it stood at one moment: what /api/v1
-// answers, put together.
+// Snapshot is the data of outgate top at one moment: several answers of /api/v1.
 type Snapshot struct {
 	Redis string `json:"redis"`
-	// AtMS is the time here, in unix ms.
+	// AtMS is the local time in unix ms.
 	AtMS   int64        `json:"at_ms"`
 	Totals api.Overview `json:"totals"`
-	// Rates are over the last ten seconds or so; null until they are known.
+	// Rates cover about the last ten seconds; null until they are known.
 	Rates       *Rates          `json:"rates"`
 	Partitions  []api.Partition `json:"partitions"`
 	Bridges     []api.Bridge    `json:"bridges"`
@@ -24,7 +23,7 @@ type Snapshot struct {
 	DeadLetters []api.Letter    `json:"dead_letters"`
 }
 
-// Rates are how much happens in a second.
+// Rates are counts per second.
 type Rates struct {
 	AdmittedPerS   float64 `json:"admitted_per_s"`
 	DeliveredPerS  float64 `json:"delivered_per_s"`
@@ -35,8 +34,8 @@ type Rates struct {
 const (
 	// mostRows is how many rooms and dead letters are shown.
 	mostRows = 50
-	// calm is how much longer than a search for the longest lines took it rests
-	// before the next: it goes through all lines.
+	// calm times the duration of a search for the longest lines is the pause before the
+	// next search, since a search reads all lines.
 	calm = 20
 )
 
@@ -46,12 +45,12 @@ type Reader struct {
 	redis string
 	now   func() time.Time
 
-	// rooms are those found last; they are looked for again from roomsAt on.
+	// rooms are the rooms found last; the next search is at roomsAt or later.
 	rooms   []api.Room
 	roomsAt time.Time
 }
 
-// NewReader reads from views of the Redis of that name.
+// NewReader returns a reader of views; redis is the name of their Redis.
 func NewReader(views *api.API, redis string) *Reader {
 	return &Reader{views: views, redis: redis, now: time.Now}
 }
@@ -84,7 +83,7 @@ func (r *Reader) Read(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// ratesOf are the rates of an overview, which are known all at once.
+// ratesOf are the rates of an overview. They become known at the same time.
 func ratesOf(o api.Overview) *Rates {
 	if o.AdmittedPerS == nil || o.DeliveredPerS == nil || o.FailedPerS == nil || o.DuplicatesPerS == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// busy is a gateway with something in every pane.
+// busy is a gateway with at least one row in every pane.
 func busy() *Snapshot {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	s := &Snapshot{
@@ -48,37 +48,37 @@ func busy() *Snapshot {
 
 func TestTopFrame(t *testing.T) {
 	want := `outgate top   redis://db.example:6379/0   03:04:05   2 workers
-depth 108 of 300 (36.0 %)   pressure shed   oldest 2h00m   dead letters 2
+waiting 108 of 300 (36.0 %)   pressure shed   oldest message 2h00m   dead letters 2
 active 1   pending 8   retry 3   parked 96   settled 7   failed 2
 admitted 120.0/s   delivered 118.5/s   failed 0.2/s   duplicates 0.0/s
 
 partitions   █ active  ▓ pending  ▒ retry  ░ parked  · free
-PARTITION     FILL                  DEPTH  ACTIVE  PENDING  RETRY  PARKED  DEAD  OLDEST  LEVEL   OWNER
-outbound-000  █▒░·················  12     1       2        3      6       0     1m01s   normal  host:1:a
-outbound-001  ▓▓░░░░░░░░░░░░░░░░░░  96     0       6        0      90      2     2h00m   shed     (paused)
-outbound-002  ····················  0      0       0        0      0       0     -       normal  host:2:b
+PARTITION     FILL                  DEPTH  ACTIVE  PENDING  RETRY  PARKED  DEAD  OLDEST  PRESSURE  OWNER
+outbound-000  █▒░·················  12     1       2        3      6       0     1m01s   normal    host:1:a
+outbound-001  ▓▓░░░░░░░░░░░░░░░░░░  96     0       6        0      90      2     2h00m   shed       (paused)
+outbound-002  ····················  0      0       0        0      0       0     -       normal    host:2:b
 
 bridges
-BRIDGE  CHANNEL   STATE      FATALS  BY     SINCE  WHY
-orders  webhook   up         0       -      -      -
-tg      telegram  suspended  3       fatal  1m00s  unauthorized 401 Unauthorized
+BRIDGE  CHANNEL   STATE      FATALS  SUSPENDED-BY  AGO    REASON
+orders  webhook   up         0       -             -      -
+tg      telegram  suspended  3       fatal         1m00s  unauthorized 401 Unauthorized
 
 rooms
 ROOM       LENGTH  AGE    HEAD   ATTEMPTS  WAITS-FOR
 tg:4 [2J2  91      2h00m  retry  2         bridge tg, suspended by fatal (unauthorized)
 
 dead letters
-DEAD-LETTER           BRIDGE  ROOM  CATEGORY   REASON    DIED       NOW
-001-000660dcce68e4bb  orders  7     terminal   rejected  5s ago     -
-001-000660dcce68e4ba  orders  8     retryable  timeout   1h00m ago  held: its line waits
+DEAD-LETTER           BRIDGE  ROOM  CATEGORY   REASON    DIED       STATE
+001-000660dcce68e4bb  orders  7     terminal   rejected  5s ago     dead
+001-000660dcce68e4ba  orders  8     retryable  timeout   1h00m ago  on hold
 `
 	if diff := cmp.Diff(want, busy().Text()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("the frame (-want +got):\n%s", diff)
 	}
 	empty := &Snapshot{}
-	for _, says := range []string{"no line has anything waiting", "no bridges are configured", "no dead letters", "rates are known in a few seconds"} {
+	for _, says := range []string{"no messages are waiting", "no bridges are configured", "no dead letters", "rates are known in a few seconds"} {
 		if !strings.Contains(empty.Text(), says) {
-			t.Errorf("the empty frame does not say %q", says)
+			t.Errorf("the empty frame: got no %q", says)
 		}
 	}
 }
@@ -88,15 +88,15 @@ func TestTopBar(t *testing.T) {
 		of   partition.Stats
 		want string
 	}{
-		"empty":                 {partition.Stats{Capacity: 10}, "··········"},
-		"full":                  {partition.Stats{Capacity: 10, Scheduled: 10}, "░░░░░░░░░░"},
-		"one of many shows":     {partition.Stats{Capacity: 1_000_000, Active: 1}, "█·········"},
-		"each its share":        {partition.Stats{Capacity: 10, Active: 1, Pending: 2, Retry: 3, Scheduled: 4}, "█▓▓▒▒▒░░░░"},
-		"fuller than it may be": {partition.Stats{Capacity: 10, Pending: 5, Scheduled: 50}, "▓▓▓▓▓░░░░░"},
-		"of no known capacity":  {partition.Stats{Pending: 5}, "··········"},
+		"empty":              {partition.Stats{Capacity: 10}, "··········"},
+		"full":               {partition.Stats{Capacity: 10, Scheduled: 10}, "░░░░░░░░░░"},
+		"one message shows":  {partition.Stats{Capacity: 1_000_000, Active: 1}, "█·········"},
+		"all four states":    {partition.Stats{Capacity: 10, Active: 1, Pending: 2, Retry: 3, Scheduled: 4}, "█▓▓▒▒▒░░░░"},
+		"above the capacity": {partition.Stats{Capacity: 10, Pending: 5, Scheduled: 50}, "▓▓▓▓▓░░░░░"},
+		"unknown capacity":   {partition.Stats{Pending: 5}, "··········"},
 	} {
 		if got := bar(tc.of, 10); got != tc.want {
-			t.Errorf("%s: %s, want %s", name, got, tc.want)
+			t.Errorf("%s: got %s, want %s", name, got, tc.want)
 		}
 	}
 }
@@ -111,11 +111,11 @@ func TestTopFillsItsWindowAndScrolls(t *testing.T) {
 	first := func() string {
 		lines := v.lines(s)
 		if len(lines) != v.height {
-			t.Fatalf("%d lines in a window of %d", len(lines), v.height)
+			t.Fatalf("got %d lines, want %d, the height of the window", len(lines), v.height)
 		}
 		for _, l := range lines {
 			if n := len([]rune(l.text)); n > v.width {
-				t.Fatalf("%d columns in a window of %d: %s", n, v.width, l.text)
+				t.Fatalf("got %d columns, want at most %d: %s", n, v.width, l.text)
 			}
 		}
 		name, _, _ := strings.Cut(lines[7].text, " ")
@@ -140,59 +140,59 @@ func TestTopFillsItsWindowAndScrolls(t *testing.T) {
 	} {
 		for _, key := range keysIn(step.keys) {
 			if !v.press(key) {
-				t.Fatalf("%q ends it", key)
+				t.Fatalf("%q: got the end of the view, want it to go on", key)
 			}
 		}
 		if got := first(); got != step.want {
-			t.Errorf("after %q the first row is %s, want %s", step.keys, got, step.want)
+			t.Errorf("after %q: got first row %s, want %s", step.keys, got, step.want)
 		}
 	}
 	v.press(" ")
 	if foot := v.lines(s)[17].text; !strings.HasSuffix(foot, "11 to 20 of 30") {
-		t.Errorf("the foot is %q", foot)
+		t.Errorf("got last line %q, want rows 11 to 20 of 30", foot)
 	}
 	for _, key := range []string{"q", "\x03"} {
 		if v.press(key) {
-			t.Errorf("%q does not end it", key)
+			t.Errorf("%q: the view goes on, want its end", key)
 		}
 	}
-	for v.height = 1; v.height < 12; v.height++ { // however small
-		first2 := v.lines(s)
-		if len(first2) != v.height {
-			t.Errorf("%d lines in a window of %d", len(first2), v.height)
+	for v.height = 1; v.height < 12; v.height++ { // the smallest windows
+		small := v.lines(s)
+		if len(small) != v.height {
+			t.Errorf("got %d lines, want %d, the height of the window", len(small), v.height)
 		}
 	}
 }
 
-func TestTopKeepsWhatItHasWhileRedisIsAway(t *testing.T) {
+func TestTopKeepsItsFiguresWhileRedisDoesNotAnswer(t *testing.T) {
 	v, s := newWindow(), busy()
 	v.width, v.height = 80, 20
 	if _, err := v.heard(nil, looked{err: errors.New("away")}); err == nil {
-		t.Error("with nothing to show it goes on")
+		t.Error("no snapshot: got no error, want one")
 	}
 	kept, err := v.heard(s, looked{err: errors.New("away\nfor good")})
-	if foot := v.lines(kept)[19]; kept != s || err != nil || foot.text != "this is old: away for good" || foot.mood != moodBad {
-		t.Errorf("got %v, %+v", err, foot)
+	if foot := v.lines(kept)[19]; kept != s || err != nil || foot.text != "not updated: away for good" || foot.mood != moodBad {
+		t.Errorf("got error %v and last line %+v, want the old snapshot and a line with the error", err, foot)
 	}
 	if _, _ = v.heard(s, looked{snapshot: s}); v.trouble != "" {
-		t.Errorf("it is still told: %s", v.trouble)
+		t.Errorf("got %q after a good snapshot, want no error", v.trouble)
 	}
 }
 
-func TestTopHandsAPanicToWhoeverHasTheTerminal(t *testing.T) {
+func TestTopPassesAPanicOnToLive(t *testing.T) {
 	results := make(chan looked, 1)
-	(&Reader{now: time.Now}).look(t.Context(), results) // with no session to read from
+	(&Reader{now: time.Now}).look(t.Context(), results) // without views it panics
 	if l := <-results; l.panicked == nil {
-		t.Errorf("got %+v", l)
+		t.Errorf("got %+v, want the panic", l)
 	}
 }
 
 func TestTopPaints(t *testing.T) {
 	lines := []line{{"a", moodBad}, {"b", moodNone}}
 	if got, want := paint(lines, true), "\x1b[H\x1b[31;1ma\x1b[0m\x1b[K\r\nb\x1b[K\x1b[J"; got != want {
-		t.Errorf("%q, want %q", got, want)
+		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, want := paint(lines, false), "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J"; got != want {
-		t.Errorf("%q, want %q", got, want)
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,2 +1,3 @@
-// Package view says in words how rooms and bridges stand.
+// Package view describes the state of rooms and bridges in words, for the tables of the
+// command.
 package view

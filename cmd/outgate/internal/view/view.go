@@ -13,12 +13,12 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// StateUnavailable is the state of a room that nothing waits for, and that nothing
-// can be delivered to.
+// StateUnavailable is the state of a room that cannot be reached and has no waiting
+// messages.
 const StateUnavailable = "unavailable"
 
-// Rooms are the lines that a query finds, and after them the rooms without a line that
-// nothing can be delivered to.
+// Rooms are the rooms that a query finds, and after them the rooms that cannot be reached
+// and have no waiting messages.
 func Rooms(ctx context.Context, views *api.API, query partition.RoomsQuery) ([]api.Room, error) {
 	rooms, err := views.Lines(ctx, query)
 	if err != nil {
@@ -28,7 +28,7 @@ func Rooms(ctx context.Context, views *api.API, query partition.RoomsQuery) ([]a
 	if len(query.Partitions) == 1 {
 		index = query.Partitions[0]
 	}
-	// Those that have a line are among them.
+	// Some of them are in rooms already.
 	unavailable, _, err := views.Unavailable(ctx, query.Limit+len(rooms), index)
 	if err != nil {
 		return nil, err
@@ -49,19 +49,25 @@ func Rooms(ctx context.Context, views *api.API, query partition.RoomsQuery) ([]a
 	return rooms, nil
 }
 
-// HeadState is what the head of a line is doing, in our words.
+// HeadState is the state of the head of a line, in words.
 func HeadState(r api.Room) string {
 	switch r.WaitsFor {
 	case api.WaitOperator:
-		return string(partition.HeadHeld)
+		return "on hold"
 	case api.WaitSweeper:
-		return string(partition.HeadGone)
+		return "removed"
 	default:
 		return r.State
 	}
 }
 
-// WaitsFor says what keeps a line from moving.
+// Waits says what a head waits for. The page has the same words.
+var Waits = map[api.Wait]string{
+	api.WaitNothing: "nothing: being sent", api.WaitWorker: "a worker", api.WaitLimit: "a rate limit", api.WaitRetry: "its next attempt",
+	api.WaitBridge: "its suspended bridge", api.WaitOperator: "an operator: on hold", api.WaitSweeper: "the sweeper",
+}
+
+// WaitsFor says what a room waits for, and for how long and why if that is known.
 func WaitsFor(r api.Room, now time.Time) string {
 	switch {
 	case r.State == StateUnavailable:
@@ -84,19 +90,17 @@ func headWaitsFor(r api.Room, now time.Time) string {
 	case r.WaitsFor == api.WaitOperator:
 		return "an operator: outgate dead-letters replay or drop " + r.Head + because
 	case r.WaitsFor == api.WaitSweeper:
-		return "the sweeper: its head was removed by hand"
+		return "the sweeper: the head was removed by hand"
 	case r.WaitsFor == api.WaitNothing:
-		return "its delivery, under way"
+		return Waits[r.WaitsFor]
 	case r.WaitsFor == api.WaitBridge && r.Suspended != nil:
 		return fmt.Sprintf("bridge %s, suspended by %s%s", r.BridgeID, r.Suspended.By, reasonInBrackets(*r.Suspended))
 	case r.Paused:
-		return "its partition, which is paused"
-	case r.WaitsFor == api.WaitRetry:
-		return "its next attempt" + wait + because
-	case r.WaitsFor == api.WaitLimit:
-		return "its turn" + wait + because
+		return "its paused partition"
+	case r.WaitsFor == api.WaitRetry, r.WaitsFor == api.WaitLimit:
+		return Waits[r.WaitsFor] + wait + because
 	}
-	return "a worker"
+	return Waits[api.WaitWorker]
 }
 
 func reasonInBrackets(s ops.Suspension) string {
@@ -109,14 +113,17 @@ func reasonInBrackets(s ops.Suspension) string {
 	return ""
 }
 
-// BridgeRow is a bridge as a table shows it.
+// BridgeHeader is the header of a table of bridges.
+const BridgeHeader = "BRIDGE CHANNEL STATE FATALS SUSPENDED-BY AGO REASON"
+
+// BridgeRow is a row of a table of bridges.
 func BridgeRow(b api.Bridge, now time.Time) []string {
 	row := []string{b.ID, b.Channel, b.State, strconv.Itoa(b.Fatals), "", "", ""}
 	if s := b.Suspension; s != nil {
 		row[4], row[5] = s.By, human.Age(now.UnixMilli()-s.SinceMS)
 		row[6] = strings.TrimSpace(string(s.Reason) + " " + s.Text)
 	} else if b.ClosedUntilMS > 0 {
-		row[6] = "its provider said to wait, for " + human.Age(max(1, b.ClosedUntilMS-now.UnixMilli()))
+		row[6] = "the provider asks to wait " + human.Age(max(1, b.ClosedUntilMS-now.UnixMilli())) + " more"
 	}
 	return row
 }
