@@ -73,7 +73,7 @@ func TestOutcomesAreKeptAsTheProtocolSays(t *testing.T) {
 
 func TestWithoutKeptResultsAnOutcomeIsPublishedAllTheSame(t *testing.T) {
 	cfg := config(&handlers.Bridge{ID: "b", Channel: sandbox.New(sandbox.Config{}), Policy: policy()})
-	cfg.Scheme.Count, cfg.ResultTTL = 1, 0
+	cfg.Scheme.Count, cfg.ResultTTL = 1, -1 // less than zero keeps none
 	g := announced(t, cfg)
 	heard := g.rdb.Subscribe(t.Context(), "outgate:{outbound-000}:outcomes")
 	t.Cleanup(func() { _ = heard.Close() })
@@ -87,6 +87,6 @@ func TestWithoutKeptResultsAnOutcomeIsPublishedAllTheSame(t *testing.T) {
 		t.Errorf("heard %v, %v", m, err)
 	}
 	if n := g.rdb.Exists(t.Context(), "outgate:{outbound-000}:outcome:"+id).Val(); n != 0 {
-		t.Error("it is kept")
+		t.Errorf("got a kept outcome of %s, want none", id)
 	}
 }

@@ -1,10 +1,10 @@
 "use strict";
-// Many envelopes at once: pipelined, and slowing down where the gateway says so.
+// Enqueue many envelopes in pipelines, and slow down if the gateway refuses some.
 //
 //     load.js COUNT ROOMS
 //
-// Every tenth envelope has an idempotency key that another program, doing the same,
-// uses too; the tenth after it uses it again. Prints each answer as a line of JSON.
+// Every tenth envelope of a room has an idempotency key. The next such envelope uses the
+// same key, and so does another run of this program. Prints each answer as a line of JSON.
 
 const { Outgate, partition } = require("./outgate.js");
 
@@ -22,7 +22,7 @@ function* envelopes(count, rooms) {
   }
 }
 
-// enqueueAll is one round trip for many: admitted one after the other, in this order.
+// enqueueAll enqueues a batch in one round trip. It is admitted in this order.
 function enqueueAll(gate, batch) {
   const pipeline = gate.redis.pipeline();
   for (const envelope of batch) {
@@ -49,7 +49,7 @@ async function main(count, rooms) {
       }
       console.log(JSON.stringify(line));
     }
-    if (refused) await new Promise((resolve) => setTimeout(resolve, 20)); // the gateway is full: give it a moment
+    if (refused) await new Promise((resolve) => setTimeout(resolve, 20)); // the gateway is full: wait a moment
   }
   gate.close();
 }

@@ -1,15 +1,15 @@
 "use strict";
-// Enqueue to outgate from Node, with ioredis and nothing else.
+// Enqueue to outgate from Node, with only ioredis.
 //
-// The class is the client: copy it. Below it, a program tries every answer of
-// docs/protocol.md and prints a line for each.
+// The class is the client: copy it. The program below it tries every answer of
+// docs/protocol.md, and prints a line for each.
 
 const { createHash, randomUUID } = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
 const Redis = require("ioredis");
 
-// Refused: the envelope was not admitted, and nothing was written.
+// Refused says that the envelope was not admitted, and nothing was written.
 class Refused extends Error {
   constructor(reply) {
     super(reply);
@@ -20,19 +20,19 @@ class Refused extends Error {
 
 class Outgate {
   constructor(url) {
-    // A client library that repeats a command by itself, because its answer was
-    // lost, admits an envelope twice. So: no retries here, see enqueue.
+    // If a client library repeats a command whose answer was lost, it may admit an
+    // envelope twice. So there are no retries here: enqueue makes them.
     this.redis = new Redis(url, { maxRetriesPerRequest: 0 });
-    this.redis.on("error", () => {}); // calls report it
+    this.redis.on("error", () => {}); // calls report errors
     this.api = null;
-    this.loads = 0; // how often it found Redis without the script
+    this.loads = 0; // how often Redis did not have the script
   }
 
   close() {
     this.redis.disconnect();
   }
 
-  // discover asks the gateway how to enqueue. Needed once, and again after NOSCRIPT.
+  // discover reads how to enqueue. Needed once, and again after NOSCRIPT.
   async discover() {
     const api = await this.redis.hgetall("outgate:api");
     if (!api.version) throw new Refused("OUTGATE_NOT_READY no gateway has configured this Redis yet");
@@ -40,7 +40,7 @@ class Outgate {
     return (this.api = api);
   }
 
-  // partition is the number of the partition that an envelope belongs to.
+  // partition returns the number of the envelope's partition.
   async partition(envelope) {
     return partition(this.api ?? (await this.discover()), envelope);
   }
@@ -49,7 +49,7 @@ class Outgate {
     return `${this.api.namespace}-${String(index).padStart(3, "0")}`;
   }
 
-  // enqueue admits an envelope; the answer is its receipt. Throws Refused.
+  // enqueue admits an envelope, and returns its receipt. Throws Refused.
   async enqueue(envelope, queue) {
     queue ??= this.queue(await this.partition(envelope));
     const body = JSON.stringify(envelope);
@@ -59,32 +59,32 @@ class Outgate {
       } catch (error) {
         if (error.message.startsWith("OUTGATE_")) throw new Refused(error.message);
         if (error.message.startsWith("NOSCRIPT")) {
-          // Redis was restarted. A worker loads the script within a second or two;
-          // whoever is faster loads it.
+          // Redis was restarted. A worker will load the script within a second or two,
+          // but we need it now.
           await this.redis.script("LOAD", (await this.discover()).enqueue_source);
           this.loads++;
         } else if (error.name !== "MaxRetriesPerRequestError" || !envelope.idempotency_key || ++lost > 3) {
-          // The connection is gone, and nobody knows whether the envelope was
-          // admitted. With a key it is safe to ask again.
+          // The connection is gone, and the envelope may have been admitted. With a key
+          // it is safe to try again.
           throw error;
         }
       }
     }
   }
 
-  // outcome is the outcome of an envelope, null while there is none.
+  // outcome returns the outcome of an envelope, or null if it has none yet.
   async outcome(receipt) {
     const found = await this.redis.get(`outgate:{${this.queue(receipt.partition)}}:outcome:${receipt.id}`);
     return JSON.parse(found);
   }
 
-  // deliver enqueues, and waits for the outcome.
+  // deliver enqueues an envelope, and waits for its outcome.
   async deliver(envelope, timeout = 30_000) {
     const queue = this.queue(await this.partition(envelope));
     const subscriber = this.redis.duplicate();
     const heard = new Map();
-    // A partition publishes the outcomes of all its rooms, and ours may come before
-    // its receipt does.
+    // A partition publishes the outcomes of all its rooms, and our outcome may come
+    // before the receipt.
     subscriber.on("message", (_, text) => {
       const outcome = JSON.parse(text);
       heard.set(outcome.id, outcome);
@@ -92,14 +92,14 @@ class Outgate {
     });
     subscriber.on("error", () => {});
     try {
-      await subscriber.subscribe(`outgate:{${queue}}:outcomes`); // first, so nothing is missed
+      await subscriber.subscribe(`outgate:{${queue}}:outcomes`); // before the enqueue, so that no outcome is missed
       const receipt = await this.enqueue(envelope, queue);
       if (receipt.outcome) return receipt.outcome;
       for (const deadline = Date.now() + timeout; Date.now() < deadline; ) {
         if (heard.has(receipt.id)) return heard.get(receipt.id);
         heard.clear();
         const missed = await waitFor(subscriber, "heard", 1000);
-        // Redis forgets what it published while the connection was away.
+        // It may have been published while the connection was away.
         const outcome = missed && (await this.outcome(receipt));
         if (outcome) return outcome;
       }
@@ -110,7 +110,7 @@ class Outgate {
   }
 }
 
-// waitFor answers false when the event comes, true where it does not in time.
+// waitFor resolves to false if the event comes in time, and to true if it does not.
 function waitFor(emitter, event, ms) {
   return new Promise((resolve) => {
     const come = () => (clearTimeout(timer), resolve(false));
@@ -119,7 +119,7 @@ function waitFor(emitter, event, ms) {
   });
 }
 
-// partition is the rule: a hash of the routing key, modulo the number of partitions.
+// partition is a hash of the routing key, modulo the number of partitions.
 function partition(api, envelope) {
   let key = envelope.bridge_id + ":" + envelope.external_room_id;
   const thread = envelope.opts?.thread_id;
@@ -137,7 +137,7 @@ function partition(api, envelope) {
 
 module.exports = { Outgate, Refused, partition };
 
-// What follows is the program.
+// The program begins here.
 
 const say = (step, text) => console.log(step.padEnd(12) + text);
 
@@ -193,7 +193,7 @@ async function tour(gate) {
   );
 }
 
-// pressure needs a small gateway that nobody works for: see the README.
+// pressure fills a small gateway that has no worker: see the README.
 async function pressure(gate) {
   const room = { operation: "send", bridge_id: "small", external_room_id: "waiting", payload: "hello" };
   await gate.discover();

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Many envelopes at once: pipelined, and slowing down where the gateway says so.
+"""Enqueue many envelopes in pipelines, and slow down if the gateway refuses some.
 
     load.py COUNT ROOMS
 
-Every tenth envelope has an idempotency key that another program, doing the same,
-uses too; the tenth after it uses it again. Prints each answer as a line of JSON.
+Every tenth envelope of a room has an idempotency key. The next such envelope uses the
+same key, and so does another run of this program. Prints each answer as a line of JSON.
 """
 
 import json
@@ -30,10 +30,10 @@ def envelopes(count, rooms):
 
 
 def enqueue_all(gate, batch):
-    """One round trip for many: admitted one after the other, in this order."""
+    """Enqueue a batch in one round trip. It is admitted in this order."""
     pipeline = gate.redis.pipeline(transaction=False)
     for envelope in batch:
-        # execute_command, since evalsha in a pipeline asks for the script first
+        # Not evalsha: in a pipeline it first asks if the script is loaded.
         key = "{%s}" % gate.queue(gate.partition(envelope))
         pipeline.execute_command("EVALSHA", gate.api["enqueue"], 1, key, json.dumps(envelope))
     return pipeline.execute(raise_on_error=False)
@@ -54,7 +54,7 @@ def main(count, rooms):
                 line.update(json.loads(answer))
             print(json.dumps(line))
         if refused:
-            time.sleep(0.02)  # the gateway is full: give it a moment
+            time.sleep(0.02)  # the gateway is full: wait a moment
 
 
 if __name__ == "__main__":

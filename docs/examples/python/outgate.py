@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Enqueue to outgate from Python, with redis-py and nothing else.
+"""Enqueue to outgate from Python, with only redis-py.
 
-The class is the client: copy it. Below it, a program tries every answer of
-docs/protocol.md and prints a line for each.
+The class is the client: copy it. The program below it tries every answer of
+docs/protocol.md, and prints a line for each.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ class Refused(Exception):
 
 class Outgate:
     def __init__(self, url):
-        # A client library that repeats a command by itself, because its answer was
-        # lost, admits an envelope twice. So: no retries here, see enqueue.
+        # If a client library repeats a command whose answer was lost, it may admit an
+        # envelope twice. So there are no retries here: enqueue makes them.
         self.redis = redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0))
         self.api = {}
-        self.loads = 0  # how often it found Redis without the script
+        self.loads = 0  # how often Redis did not have the script
 
     def discover(self):
-        """Ask the gateway how to enqueue. Needed once, and again after NOSCRIPT."""
+        """Read how to enqueue. Needed once, and again after NOSCRIPT."""
         self.api = self.redis.hgetall("outgate:api")
         if not self.api:
             raise Refused("OUTGATE_NOT_READY no gateway has configured this Redis yet")
@@ -44,14 +44,14 @@ class Outgate:
         return self.api
 
     def partition(self, envelope):
-        """The number of the partition that an envelope belongs to."""
+        """Return the number of the envelope's partition."""
         return partition(self.api or self.discover(), envelope)
 
     def queue(self, index):
         return "%s-%03d" % ((self.api or self.discover())["namespace"], index)
 
     def enqueue(self, envelope, queue=None):
-        """Admit an envelope; the answer is its receipt. Raises Refused."""
+        """Admit an envelope, and return its receipt. Raises Refused."""
         queue = queue or self.queue(self.partition(envelope))
         body = json.dumps(envelope)
         lost = 0
@@ -59,12 +59,12 @@ class Outgate:
             try:
                 return json.loads(self.redis.evalsha(self.api["enqueue"], 1, "{%s}" % queue, body))
             except redis.exceptions.NoScriptError:
-                # Redis was restarted. A worker loads the script within a second or two;
-                # whoever is faster loads it.
+                # Redis was restarted. A worker will load the script within a second or
+                # two, but we need it now.
                 self.redis.script_load(self.discover()["enqueue_source"])
                 self.loads += 1
             except redis.exceptions.ConnectionError:
-                # Nobody knows whether it was admitted. With a key it is safe to ask again.
+                # It may have been admitted. With a key it is safe to try again.
                 lost += 1
                 if "idempotency_key" not in envelope or lost > 3:
                     raise
@@ -74,7 +74,7 @@ class Outgate:
                 raise Refused(str(error)) from None
 
     def outcome(self, receipt):
-        """The outcome of an envelope, None while there is none."""
+        """Return the outcome of an envelope, or None if it has none yet."""
         found = self.redis.get("outgate:{%s}:outcome:%s" % (self.queue(receipt["partition"]), receipt["id"]))
         return json.loads(found) if found else None
 
@@ -83,7 +83,7 @@ class Outgate:
         queue = self.queue(self.partition(envelope))
         deadline = time.monotonic() + timeout
         with self.redis.pubsub() as pubsub:
-            # Subscribed first, nothing is missed.
+            # Subscribe before the enqueue, so that no outcome is missed.
             pubsub.subscribe("outgate:{%s}:outcomes" % queue)
             pubsub.get_message(timeout=timeout)
             receipt = self.enqueue(envelope, queue)
@@ -96,32 +96,32 @@ class Outgate:
                     outcome = json.loads(message["data"])
                     if outcome["id"] == receipt["id"]:
                         return outcome
-                # Redis forgets what it published while the connection was away.
+                # It may have been published while the connection was away.
                 elif outcome := self.outcome(receipt):
                     return outcome
         raise TimeoutError("no outcome of " + receipt["id"])
 
 
 class Stream:
-    """The road of a producer that may only add to the streams and read its replies.
+    """A producer that may only add to the streams, and read its replies.
 
-    It cannot ask for the scheme, so it has to be told."""
+    It may not read the scheme, so the caller must give it."""
 
     def __init__(self, url, scheme):
         self.redis = redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0))
         self.scheme = scheme
 
     def add(self, envelope, ref):
-        """Leave an envelope; the answer is the list on which it will be answered.
+        """Add an envelope to its stream, and return the list that gets its answers.
 
-        Its name is a secret: whoever may read replies and knows it reads this one."""
+        The list's name is a secret: a producer that knows it can read the list."""
         tag = "{%s-%03d}" % (self.scheme["namespace"], partition(self.scheme, envelope))
         name = uuid.uuid4().hex
         self.redis.xadd("outgate:in:" + tag, {"envelope": json.dumps(envelope), "reply_to": name, "ref": ref})
         return "outgate:reply:%s:%s" % (tag, name)
 
     def answers(self, replies, timeout=30):
-        """Every answer, as it comes, until the last: a refusal or an outcome."""
+        """Yield each answer as it comes. The last one is a refusal or an outcome."""
         read, deadline = 0, time.monotonic() + timeout
         while time.monotonic() < deadline:
             for text in self.redis.lrange(replies, read, -1):
@@ -135,7 +135,7 @@ class Stream:
 
 
 def partition(api, envelope):
-    """The rule: a hash of the routing key, modulo the number of partitions."""
+    """Compute the partition: a hash of the routing key, modulo their number."""
     key = envelope["bridge_id"] + ":" + envelope["external_room_id"]
     thread = envelope.get("opts", {}).get("thread_id")
     if api["hash_key"] == "bridge":
@@ -151,7 +151,7 @@ def partition(api, envelope):
     return digest % int(api["partitions"])
 
 
-# What follows is the program.
+# The program begins here.
 
 
 def say(step, text):
@@ -223,7 +223,7 @@ def tour(gate):
 
 
 def pressure(gate):
-    """A small gateway that nobody works for: see the README."""
+    """Fill a small gateway that has no worker: see the README."""
     room = {"operation": "send", "bridge_id": "small", "external_room_id": "waiting", "payload": "hello"}
     gate.discover()
     say("restart", "restart the small Redis now, then press Enter")

@@ -1,17 +1,17 @@
 #!/bin/sh
 # Enqueue to outgate from a shell, with redis-cli and sha1sum.
 #
-# The functions are the client: copy them. Below them, a program tries every answer
-# of docs/protocol.md and prints a line for each. It speaks the default scheme, sha1
-# of the room; for others let Redis compute, with the key {} (not on a cluster).
+# The functions are the client: copy them. The program below them tries every answer of
+# docs/protocol.md, and prints a line for each. The client knows only the default scheme,
+# sha1 of the room. For others use the key {}: Redis computes (not on a cluster).
 set -u
 
 OUTGATE_REDIS_URL=${OUTGATE_REDIS_URL:-redis://127.0.0.1:6390/0}
-LOADS=0 # how often it found Redis without the script
+LOADS=0 # how often Redis did not have the script
 NEWLINE='
 '
 
-# A password belongs into REDISCLI_AUTH, not into the URL: others see the arguments.
+# Put a password into REDISCLI_AUTH, not into the URL: other users can see arguments.
 redis() { redis-cli -u "$OUTGATE_REDIS_URL" "$@"; }
 api() { redis HGET outgate:api "$1"; }
 
@@ -21,14 +21,14 @@ digest() { echo $((0x$(printf %s "$1" | sha1sum | cut -c 1-8))); }
 # queue BRIDGE ROOM: the queue of a room.
 queue() { printf '%s-%03d' "$(api namespace)" $(($(digest "$1:$2") % $(api partitions))); }
 
-# enqueue QUEUE ENVELOPE: puts the receipt, or a refusal, into $answer.
-# The envelope goes by stdin: an argument has an end, and is seen by others.
+# enqueue QUEUE ENVELOPE: puts the receipt, or a refusal, into $answer. The envelope
+# goes through stdin: an argument has a maximum length, and other users can see it.
 enqueue() {
   answer=$(printf %s "$2" | redis -x EVALSHA "$(api enqueue)" 1 "{$1}" 2>&1)
   case $answer in
   NOSCRIPT*)
-    # Redis was restarted. A worker loads the script within a second or two; whoever
-    # is faster loads it. $(...) cuts newlines off, and the text must stay as it is.
+    # Redis was restarted. A worker will load the script within a second or two, but we
+    # need it now. $(...) cuts newlines off, and the text must stay as it is.
     source=$(api enqueue_source; echo .)
     printf %s "${source%"$NEWLINE".}" | redis -x SCRIPT LOAD >/dev/null
     LOADS=$((LOADS + 1))
@@ -37,20 +37,20 @@ enqueue() {
   esac
 }
 
-# value FIELD JSON: the first value of that name. Good for receipts, and for those
-# fields of outcomes that come before the caller's own; jq is good for all.
+# value FIELD JSON: the first value of that name. It works for receipts, and for the
+# fields of outcomes before the caller's own. jq works for all.
 value() { printf '%s\n' "$2" | sed -n "s/\"$1\":\"\{0,1\}/\\$NEWLINE/;s/.*\n\([^\",}]*\).*/\1/p"; }
 
-# outcome QUEUE ID: the outcome, empty while there is none.
+# outcome QUEUE ID: the outcome, or empty if there is none yet.
 outcome() { redis GET "outgate:{$1}:outcome:$2"; }
 
-# deliver QUEUE ENVELOPE: enqueues, waits, puts the outcome into $found.
+# deliver QUEUE ENVELOPE: enqueues, waits, and puts the outcome into $found.
 deliver() {
   pipe=$(mktemp -u) && mkfifo "$pipe"
   timeout 30 redis-cli -u "$OUTGATE_REDIS_URL" SUBSCRIBE "outgate:{$1}:outcomes" >"$pipe" &
   subscriber=$!
   exec 3<"$pipe" && rm "$pipe"
-  for _ in subscribe channel 1; do read -r _ <&3; done # subscribed, nothing is missed
+  for _ in subscribe channel 1; do read -r _ <&3; done # subscribed: no outcome is missed
   enqueue "$1" "$2"
   id=$(value id "$answer") found=
   # A partition publishes the outcomes of all its rooms.
@@ -59,21 +59,21 @@ deliver() {
   done
   exec 3<&-
   kill $subscriber 2>/dev/null
-  # Redis forgets what it published while the connection was away.
+  # It may have been published while the connection was away.
   [ -n "$found" ] || found=$(outcome "$1" "$id")
 }
 
-# What follows is the program.
+# The program begins here.
 
 say() { printf '%-12s%s\n' "$1" "$2"; }
 code() { case $answer in OUTGATE_*) echo "${answer%% *}" ;; *) echo "not refused: $answer" ;; esac; }
 word() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
-# envelope TEXT [MORE FIELDS]: in a real script a text needs its quotes escaped.
+# envelope TEXT [MORE FIELDS]: a real script must escape the quotes in the text.
 envelope() {
   printf '{"operation":"send","bridge_id":"%s","external_room_id":"lobby","payload":"%s"%s}' "$bridge" "$1" "${2:-}"
 }
 
-# The vectors of sha1: the text that is hashed, the partitions, the right one.
+# The test vectors of sha1: the number of partitions, the right one, the hashed text.
 vectors() {
   file=$(dirname "$0")/../../../partition/testdata/vectors.json all=0 right=0
   cases=$(sed -n '/"hash": "sha1"/s/.*"partitions": \([0-9]*\),.*"input": "\(.*\)", "digest".*"index": \([0-9]*\),.*/\1 \3 \2/p' "$file" |
@@ -136,7 +136,7 @@ tour() {
   esac
 }
 
-# A small gateway that nobody works for: see the README.
+# Fill a small gateway that has no worker: see the README.
 pressure() {
   OUTGATE_REDIS_URL=$OUTGATE_SMALL_REDIS_URL
   small=$(queue small waiting)

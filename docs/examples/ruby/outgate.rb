@@ -1,10 +1,10 @@
 #!/usr/bin/env ruby
 # frozen_string_literal: true
 
-# Enqueue to outgate from Ruby, with the redis gem and nothing else.
+# Enqueue to outgate from Ruby, with only the redis gem.
 #
-# The class is the client: copy it. Below it, a program tries every answer of
-# docs/protocol.md and prints a line for each.
+# The class is the client: copy it. The program below it tries every answer of
+# docs/protocol.md, and prints a line for each.
 
 require "digest"
 require "json"
@@ -25,13 +25,13 @@ class Outgate
   attr_reader :redis, :loads
 
   def initialize(url)
-    # A client library that repeats a command by itself, because its answer was
-    # lost, admits an envelope twice. So: no retries here, see enqueue.
+    # If a client library repeats a command whose answer was lost, it may admit an
+    # envelope twice. So there are no retries here: enqueue makes them.
     @redis = Redis.new(url: url, reconnect_attempts: 0)
-    @loads = 0 # how often it found Redis without the script
+    @loads = 0 # how often Redis did not have the script
   end
 
-  # Ask the gateway how to enqueue. Needed once, and again after NOSCRIPT.
+  # Read how to enqueue. Needed once, and again after NOSCRIPT.
   def discover
     @api = @redis.hgetall("outgate:api")
     raise Refused, "OUTGATE_NOT_READY no gateway has configured this Redis yet" if @api.empty?
@@ -44,7 +44,7 @@ class Outgate
     @api || discover
   end
 
-  # The number of the partition that an envelope belongs to.
+  # Return the number of the envelope's partition.
   def partition(envelope)
     Outgate.partition(api, envelope)
   end
@@ -53,7 +53,7 @@ class Outgate
     format("%s-%03d", api["namespace"], index)
   end
 
-  # Admit an envelope; the answer is its receipt. Raises Refused.
+  # Admit an envelope, and return its receipt. Raises Refused.
   def enqueue(envelope, queue = nil)
     queue ||= queue(partition(envelope))
     lost = 0
@@ -63,26 +63,26 @@ class Outgate
       raise Refused, e.message if e.message.start_with?("OUTGATE_")
       raise unless e.message.start_with?("NOSCRIPT")
 
-      # Redis was restarted. A worker loads the script within a second or two; whoever
-      # is faster loads it.
+      # Redis was restarted. A worker will load the script within a second or two, but
+      # we need it now.
       @redis.script(:load, discover["enqueue_source"])
       @loads += 1
       retry
     rescue Redis::BaseConnectionError
-      # Nobody knows whether it was admitted. With a key it is safe to ask again.
+      # It may have been admitted. With a key it is safe to try again.
       raise unless envelope[:idempotency_key] && (lost += 1) <= 3
 
       retry
     end
   end
 
-  # The outcome of an envelope, nil while there is none.
+  # Return the outcome of an envelope, or nil if it has none yet.
   def outcome(receipt)
     found = @redis.get("outgate:{#{queue(receipt['partition'])}}:outcome:#{receipt['id']}")
     found && JSON.parse(found)
   end
 
-  # Enqueue, and wait for the outcome.
+  # Enqueue an envelope, and wait for its outcome.
   def deliver(envelope, timeout = 30)
     channel = "outgate:{#{queue(partition(envelope))}}:outcomes"
     subscriber = @redis.dup
@@ -90,7 +90,7 @@ class Outgate
     deadline = now + timeout
     begin
       subscriber.subscribe_with_timeout(1, channel) do |on|
-        # Subscribed first, nothing is missed.
+        # Enqueue after the subscription, so that no outcome is missed.
         on.subscribe do
           receipt ||= enqueue(envelope)
           subscriber.unsubscribe if (found = receipt["outcome"])
@@ -103,8 +103,8 @@ class Outgate
         end
       end
     rescue Redis::BaseConnectionError
-      # A second of silence, or the connection is gone: Redis forgets what it
-      # published in the meantime.
+      # There was a second of silence, or the connection is gone: the outcome may have
+      # been published in the meantime.
       raise unless receipt
 
       found = outcome(receipt)
@@ -115,7 +115,7 @@ class Outgate
     subscriber&.close
   end
 
-  # The rule: a hash of the routing key, modulo the number of partitions.
+  # The partition is a hash of the routing key, modulo the number of partitions.
   def self.partition(api, envelope)
     key = "#{envelope[:bridge_id]}:#{envelope[:external_room_id]}"
     thread = envelope.dig(:opts, :thread_id).to_s
@@ -140,7 +140,7 @@ class Outgate
   end
 end
 
-# What follows is the program.
+# The program begins here.
 
 def say(step, text)
   puts step.ljust(12) + text
@@ -215,7 +215,7 @@ def tour(gate)
   end
 end
 
-# A small gateway that nobody works for: see the README.
+# Fill a small gateway that has no worker: see the README.
 def pressure(gate)
   room = { operation: "send", bridge_id: "small", external_room_id: "waiting", payload: "hello" }
   gate.discover
