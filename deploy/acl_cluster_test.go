@@ -9,14 +9,12 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// findsItsWay are what clients of a cluster send beside the commands they are asked
-// for.
+// findsItsWay are the commands that clients send to find their way in a cluster.
 var findsItsWay = []string{
 	"COMMAND INFO get", "CLUSTER SLOTS", "CLUSTER SHARDS", "CLUSTER NODES", "CLUSTER INFO", "READONLY", "ASKING",
 }
 
-// A cluster takes the same users: what they may on one server they may on three, and
-// no more.
+// The users have the same rights on a cluster of three as on one server.
 func TestTheUsersOfAClusterCanDoTheSame(t *testing.T) {
 	t.Parallel()
 	c := newGuardedCluster(t)
@@ -42,11 +40,11 @@ func TestTheUsersOfAClusterCanDoTheSame(t *testing.T) {
 	write(t, c.file("outgate.yaml"), "redis: {url_file: url}\nbridges: [{id: b, channel: sandbox}]\n")
 	doctor, err := outgate(t, nil, "doctor", "--config", c.file("outgate.yaml"))
 	if err != nil || !regexp.MustCompile(`(?m)^ok +redis\.rights `).MatchString(doctor) || !strings.Contains(doctor, "\n0 problems, ") {
-		t.Errorf("doctor: %v\n%s", err, doctor)
+		t.Errorf("outgate doctor: got %v, want redis.rights ok and 0 problems:\n%s", err, doctor)
 	}
 	for _, n := range c.nodes {
 		if !strings.Contains(doctor, "redis.version."+n.Addr) {
-			t.Errorf("doctor did not look at %s:\n%s", n.Addr, doctor)
+			t.Errorf("outgate doctor has no check of node %s:\n%s", n.Addr, doctor)
 		}
 	}
 	w.calm(t)

@@ -1,6 +1,6 @@
-// Package deploy_test checks what operators are given, as far as it can be checked
-// without a cluster: on a real Redis, with the real command, and with the tools that
-// read these files.
+// Package deploy_test checks the files of this folder as far as that is possible without a
+// Kubernetes cluster: on a real Redis, with the real command, and with the tools that read
+// these files.
 package deploy_test
 
 import (
@@ -24,7 +24,7 @@ const (
 	untrustedUser = "outgate-untrusted"
 )
 
-// drawn is a folder of secrets as passwords.sh draws them.
+// drawn is a folder of secrets that passwords.sh has drawn.
 type drawn struct {
 	t   *testing.T
 	dir string
@@ -37,7 +37,7 @@ func draw(t *testing.T) *drawn {
 	return d
 }
 
-// redraw runs passwords.sh, which keeps what there is.
+// redraw runs passwords.sh, which keeps the files that exist.
 func (d *drawn) redraw(env ...string) {
 	d.t.Helper()
 	cmd := exec.Command("redis/passwords.sh", d.dir)
@@ -47,7 +47,7 @@ func (d *drawn) redraw(env ...string) {
 	}
 }
 
-// file is the path of one of them.
+// file is the path of one of the files.
 func (d *drawn) file(name string) string { return filepath.Join(d.dir, name) }
 
 func (d *drawn) password(user string) string { return read(d.t, d.file(user+".password")) }
@@ -58,8 +58,8 @@ type guarded struct {
 	*drawn
 }
 
-// newGuarded draws passwords as an operator does, and starts a Redis with them;
-// change rewrites the rules first.
+// newGuarded draws passwords as an operator does, and starts a Redis with them. If change
+// is not nil, it rewrites the rules first.
 func newGuarded(t *testing.T, change func(rules string) string) *guarded {
 	t.Helper()
 	g := &guarded{drawn: draw(t)}
@@ -73,14 +73,14 @@ func newGuarded(t *testing.T, change func(rules string) string) *guarded {
 	return g
 }
 
-// startOpen starts a Redis with redis.conf, and users that are yet to come: a server
-// is found to be up by its default user.
+// startOpen starts a Redis with redis.conf and an open default user: redistest needs it to
+// see that the server is up. guard then loads the real users.
 func startOpen(t *testing.T, users string, args ...string) *redistest.Server {
 	t.Helper()
 	write(t, users, "user default on nopass ~* &* +@all\n")
 	s := redistest.Start(t, append([]string{"--include", abs(t, "redis/redis.conf"), "--aclfile", users}, args...)...)
 	if got := s.Client().ConfigGet(t.Context(), "maxmemory").Val()["maxmemory"]; got == "0" {
-		t.Fatal("redis.conf was not read")
+		t.Fatal("got maxmemory 0, want the one of redis.conf")
 	}
 	return s
 }
@@ -102,17 +102,17 @@ func (g *guarded) as(user string) *redis.Client {
 	return c
 }
 
-// may fails the test where a user cannot do something.
+// may fails the test if the user cannot run the command.
 func may(t *testing.T, c redis.UniversalClient, command ...any) any {
 	t.Helper()
 	v, err := c.Do(t.Context(), command...).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		t.Errorf("%v: %v", command, err)
+		t.Errorf("%v: got %v, want no error", command, err)
 	}
 	return v
 }
 
-// mayNot fails the test where a user is not refused something for want of a right.
+// mayNot fails the test if Redis does not refuse the command because a right is missing.
 func mayNot(t *testing.T, c *redis.Client, command ...any) {
 	t.Helper()
 	if err := c.Do(t.Context(), command...).Err(); !redis.HasErrorPrefix(err, "NOPERM") {
@@ -144,7 +144,7 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// until waits for a condition.
+// until waits up to 30 s for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -154,7 +154,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("it is still not so that %s", what)
+			t.Fatalf("got no such state within 30 s, want: %s", what)
 		case <-tick.C:
 		}
 	}

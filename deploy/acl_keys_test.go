@@ -7,8 +7,7 @@ import (
 	"github.com/outgate/outgate/partition"
 )
 
-// gatewaysOwn are command lines of gateways on what belongs to no partition, a key of
-// each kind.
+// gatewaysOwn are commands of gateways on keys outside of partitions, one of each kind.
 var gatewaysOwn = []string{
 	"XADD outgate:events * type x", "HINCRBY outgate:attempts:29663000 b:ok 1",
 	"RPUSH outgate:limit:{b}:slots 1", "RPUSH outgate:limit:{b}:slots:room 1", "SET outgate:limit:{b}:closed 1",
@@ -19,8 +18,8 @@ var gatewaysOwn = []string{
 	"SET outgate:job:1:stop x", "HSET outgate:{outbound-007}:unavailable b:1 x",
 }
 
-// Producers are refused every command that they have, on each key that they have no
-// business with: those above, and whatever a worker makes.
+// Redis refuses producers each of their commands on each key that is not theirs: those
+// above, and all that a worker makes.
 func TestProducersCannotTouchWhatGatewaysKeep(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, nil)
@@ -34,7 +33,7 @@ func TestProducersCannotTouchWhatGatewaysKeep(t *testing.T) {
 		}
 	}
 	if len(keys) == 0 {
-		t.Error("the worker made no key")
+		t.Error("got no keys of the worker outside of partitions, want some")
 	}
 	for _, line := range gatewaysOwn {
 		may(t, rdb, words(line)...)

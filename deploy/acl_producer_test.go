@@ -14,7 +14,7 @@ import (
 
 const envelope = `{"operation":"send","bridge_id":"b","external_room_id":"1","payload":"hello","idempotency_key":"k1"}`
 
-// accepted reads the receipt that the enqueue script answers with.
+// accepted reads the receipt in the answer of the enqueue script.
 func accepted(t *testing.T, reply any) tasks.Receipt {
 	t.Helper()
 	text, _ := reply.(string)
@@ -33,15 +33,15 @@ func TestATrustedProducerEnqueuesAndHearsTheOutcome(t *testing.T) {
 	w.calm(t)
 }
 
-// produces enqueues in every way there is, with the key of the envelope's partition,
-// and hears of the outcomes.
+// produces enqueues in every possible way, with the key of the envelope's partition, and
+// waits for the outcomes.
 func produces(t *testing.T, rdb redis.UniversalClient, key string) {
 	t.Helper()
 	client := tasks.NewClient(rdb)
 	defer func() { _ = client.Close() }()
 	ctx := t.Context()
 
-	// The Go client: all four kinds of line, a batch, a key, an edit, an outcome.
+	// The Go client: an idempotency key, an edit, a priority, a batch, outcomes.
 	sent, err := client.SendMessage(ctx, tasks.Envelope{BridgeID: "b", ExternalRoomID: "1", Payload: tasks.Text("one"), IdempotencyKey: "k0"})
 	if err != nil {
 		t.Fatal(err)
@@ -57,21 +57,21 @@ func produces(t *testing.T, rdb redis.UniversalClient, key string) {
 	}
 	for _, r := range receipts {
 		if o, err := client.Wait(ctx, r); err != nil || o.Success == nil {
-			t.Fatalf("%+v: %v", o, err)
+			t.Fatalf("outcome of %s: got %+v, %v, want success", r.ID, o, err)
 		}
 	}
 
-	// Any client: by the digest it is told, by the function, and loading the script.
+	// Any client: with the announced digest, with the function, and by loading the script.
 	api := rdb.HGetAll(ctx, "outgate:api").Val()
 	r := accepted(t, may(t, rdb, "EVALSHA", api["enqueue"], 1, key, envelope))
 	if again := accepted(t, may(t, rdb, "FCALL", "outgate_enqueue", 1, key, envelope)); again.ID != r.ID {
-		t.Errorf("got %+v, want the duplicate of %s", again, r.ID)
+		t.Errorf("got receipt %+v, want a duplicate of %s", again, r.ID)
 	}
 	if sha := may(t, rdb, "SCRIPT", "LOAD", api["enqueue_source"]); sha != api["enqueue"] {
-		t.Errorf("loaded %v, want %s", sha, api["enqueue"])
+		t.Errorf("got digest %v of the loaded script, want %s", sha, api["enqueue"])
 	}
 	if o, err := client.Wait(ctx, r); err != nil || o.Success == nil {
-		t.Fatalf("%+v: %v", o, err)
+		t.Fatalf("outcome of %s: got %+v, %v, want success", r.ID, o, err)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestATrustedProducerFeelsThePressureAndTheBound(t *testing.T) {
 	e := tasks.Envelope{Operation: tasks.Send, BridgeID: "b", ExternalRoomID: "1", Payload: tasks.Text("x")}
 	for i := range 10 {
 		if _, err := client.Enqueue(t.Context(), e); err != nil {
-			t.Fatalf("envelope %d: %v", i, err)
+			t.Fatalf("envelope %d: got %v, want it accepted", i, err)
 		}
 	}
 	if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrQueueFull) {
@@ -98,7 +98,7 @@ func TestATrustedProducerFeelsThePressureAndTheBound(t *testing.T) {
 	}
 }
 
-// notAProducers are command lines that a trusted producer has no right to.
+// notAProducers are commands that a trusted producer has no right to run.
 var notAProducers = []string{
 	"FLUSHALL", "FLUSHDB", "CONFIG GET *", "KEYS *", "SCAN 0", "ACL LIST", "INFO", "EVAL return 1 0", "FUNCTION LIST",
 	"SCRIPT FLUSH", "SET other 1", "GET other",
@@ -122,9 +122,8 @@ func TestATrustedProducerHasNoPowerOverTheServer(t *testing.T) {
 	}
 }
 
-// This is why producers that are not trusted have a road of their own: what a script
-// does is done with the rights of its caller, so whoever may enqueue by a script
-// holds the rights to write a task that the script never checked.
+// This is why untrusted producers use a stream. A script runs with the rights of its
+// caller, so a producer that may enqueue may also write a task that no script has checked.
 func TestATrustedProducerIsTrustedWithWhatTheScriptWrites(t *testing.T) {
 	t.Parallel()
 	c := newGuarded(t, nil).as(producerUser)
@@ -133,7 +132,7 @@ func TestATrustedProducerIsTrustedWithWhatTheScriptWrites(t *testing.T) {
 	may(t, c, "HGET", "asynq:{outbound-007}:t:007-000000000000001f", "msg")
 }
 
-// A producer can be kept from running any Lua of its own.
+// An operator can forbid a producer to run its own Lua.
 func TestATrustedProducerNeedsNothingButTheFunction(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, func(rules string) string {

@@ -17,7 +17,7 @@ func TestAnUntrustedProducerIsServedThroughItsStream(t *testing.T) {
 	w.calm(t)
 }
 
-// isServed adds to a stream and reads the replies.
+// isServed adds to a stream, and reads the replies.
 func isServed(t *testing.T, c redis.UniversalClient, w *testWorker) {
 	t.Helper()
 	queue := w.scheme.Queue(w.scheme.Route("b", "1"))
@@ -26,7 +26,7 @@ func isServed(t *testing.T, c redis.UniversalClient, w *testWorker) {
 		t.Helper()
 		v, _ := may(t, c, "BLPOP", replies, "20").([]any)
 		if len(v) != 2 {
-			t.Fatal("there is no reply")
+			t.Fatal("got no reply within 20 s, want one")
 		}
 		return v[1].(string)
 	}
@@ -44,7 +44,7 @@ func isServed(t *testing.T, c redis.UniversalClient, w *testWorker) {
 	}
 }
 
-// notAnUntrusteds are command lines that an untrusted producer has no right to.
+// notAnUntrusteds are commands that an untrusted producer has no right to run.
 var notAnUntrusteds = []string{
 	"XADD outgate:in:other * a b", "XADD outgate:in:{outbound-0077} * a b", "XADD outgate:reply:x * a b",
 	"XRANGE " + inStream + " - +", "XREAD STREAMS " + inStream + " 0", "XLEN " + inStream, "XDEL " + inStream + " 1-1",
@@ -69,17 +69,15 @@ func TestAnUntrustedProducerCanDoNothingElse(t *testing.T) {
 	}
 }
 
-// XADD has powers of its own that no rule can take away: whoever shares a stream
-// with a hostile producer can lose what is in it, and be kept out of it. Nothing
-// admitted is touched. So a producer that may be hostile gets streams, and a user,
-// of its own.
-func TestWhoMayAddToAStreamMayAlsoSpoilIt(t *testing.T) {
+// No rule can forbid XADD its options. So a hostile producer can delete what other
+// producers put into its stream, and block the stream. It cannot touch admitted envelopes.
+func TestAProducerThatMayAddToAStreamMayAlsoSpoilIt(t *testing.T) {
 	t.Parallel()
 	c := newGuarded(t, nil).as(untrustedUser)
 	may(t, c, "XADD", inStream, "*", "envelope", envelope)
 	may(t, c, "XADD", inStream, "MAXLEN", "0", "18446744073709551615-18446744073709551615", "a", "b")
 	err := c.Do(t.Context(), "XADD", inStream, "*", "envelope", envelope).Err()
 	if err == nil || !strings.Contains(err.Error(), "exhausted the last possible ID") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error about the last possible ID", err)
 	}
 }

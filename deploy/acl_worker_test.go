@@ -22,7 +22,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// testWorker is a worker with one sandbox bridge, "b", that can be told to fail.
+// testWorker is a worker with one sandbox bridge, "b", which fails while broken is set.
 type testWorker struct {
 	*handlers.Worker
 	registry *prometheus.Registry
@@ -68,13 +68,13 @@ func work(t *testing.T, rdb redis.UniversalClient) *testWorker {
 	return w
 }
 
-// calm fails the test where the worker was refused anything.
+// calm fails the test if the worker logged an error.
 func (w *testWorker) calm(t *testing.T) {
 	t.Helper()
 	for _, entry := range w.warnings.All() {
 		for key, value := range entry.ContextMap() {
 			if key == "error" {
-				t.Errorf("the worker says %s: %v", entry.Message, value)
+				t.Errorf("got the worker's warning %s: %v, want no error", entry.Message, value)
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func worksAsAWorker(t *testing.T, rdb redis.UniversalClient, w *testWorker) {
 	retried := message("retried")
 	retried.Opts = &tasks.Opts{Metadata: []byte(`{"sandbox":{"fail":"retryable","times":1}}`)}
 	if again, err := client.SendMessage(ctx, retried); err != nil || again.Attempts != 2 {
-		t.Fatalf("%+v: %v", again, err)
+		t.Fatalf("got %+v, %v, want success at the second attempt", again, err)
 	}
 
 	w.broken.Store(true)
@@ -124,7 +124,7 @@ func worksAsAWorker(t *testing.T, rdb redis.UniversalClient, w *testWorker) {
 	w.broken.Store(false)
 	letters := ops.NewDeadLetters(rdb, w.scheme, client)
 	if list, err := letters.List(ctx, ops.DeadLetterFilter{}, 10); err != nil || len(list) != 1 {
-		t.Fatalf("%v: %v", list, err)
+		t.Fatalf("got dead letters %v, %v, want one", list, err)
 	}
 	replayed, err := letters.Replay(ctx, refused.DeadLetterID)
 	if err != nil {
@@ -139,7 +139,7 @@ func worksAsAWorker(t *testing.T, rdb redis.UniversalClient, w *testWorker) {
 	})
 }
 
-// notAWorkers are command lines that a worker has no right to.
+// notAWorkers are commands that a worker has no right to run.
 var notAWorkers = []string{
 	"FLUSHALL", "FLUSHDB", "CONFIG GET *", "CONFIG SET maxmemory 1", "KEYS *", "ACL LIST", "SHUTDOWN",
 	"CLIENT LIST", "SCRIPT FLUSH", "FUNCTION FLUSH", "REPLICAOF NO ONE", "SAVE", "MONITOR",

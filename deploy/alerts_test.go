@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// tool finds a program that checks something. Without it a test has shown nothing:
-// in CI that is a failure.
+// tool finds a program that a test needs. If it is missing, the test is skipped, and in CI
+// it fails.
 func tool(t *testing.T, name, how string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
@@ -24,7 +24,7 @@ func tool(t *testing.T, name, how string) string {
 		}
 	}
 	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed (%s), and in CI it must be", name, how)
+		t.Fatalf("%s is not installed, and CI needs it: %s", name, how)
 	}
 	t.Skipf("NOT CHECKED: %s is not installed (%s)", name, how)
 	return ""
@@ -56,13 +56,12 @@ func TestEveryAlertIsTestedBothWays(t *testing.T) {
 	for _, g := range alerts(t).Groups {
 		for _, r := range g.Rules {
 			if r.Alert != "" && (!fires[r.Alert] || !silent[r.Alert]) {
-				t.Errorf("%s: seen to fire: %t, seen not to: %t", r.Alert, fires[r.Alert], silent[r.Alert])
+				t.Errorf("%s: got a test that it fires: %t, that it stays silent: %t; want both", r.Alert, fires[r.Alert], silent[r.Alert])
 			}
 		}
 	}
 }
 
-// Whoever is woken up finds what to do.
 func TestEveryAlertHasItsSectionInTheRunbooks(t *testing.T) {
 	t.Parallel()
 	sections := make(map[string]bool)
@@ -76,23 +75,22 @@ func TestEveryAlertHasItsSectionInTheRunbooks(t *testing.T) {
 			}
 			want := "https://github.com/outgate/outgate/blob/main/docs/runbooks.md#" + strings.ToLower(r.Alert)
 			if r.Annotations["runbook_url"] != want {
-				t.Errorf("%s: runbook_url is %q, want %q", r.Alert, r.Annotations["runbook_url"], want)
+				t.Errorf("%s: got runbook_url %q, want %q", r.Alert, r.Annotations["runbook_url"], want)
 			}
 			if s := r.Labels["severity"]; s != "page" && s != "ticket" {
-				t.Errorf("%s: severity %q", r.Alert, s)
+				t.Errorf("%s: got severity %q, want page or ticket", r.Alert, s)
 			}
 			if !sections[r.Alert] {
-				t.Errorf("docs/runbooks.md has no section %s", r.Alert)
+				t.Errorf("docs/runbooks.md has no section %s, want one for each alert", r.Alert)
 			}
 			delete(sections, r.Alert)
 		}
 	}
 	for s := range sections {
-		t.Errorf("docs/runbooks.md has a section %s, and there is no such alert", s)
+		t.Errorf("docs/runbooks.md has a section %s, but there is no such alert", s)
 	}
 }
 
-// A command that somebody types at night has to be one that exists.
 func TestTheCommandsOfTheRunbooksExist(t *testing.T) {
 	t.Parallel()
 	found := 0
@@ -111,18 +109,18 @@ func TestTheCommandsOfTheRunbooksExist(t *testing.T) {
 		if help[name] == "" {
 			out, err := outgate(t, nil, append(names, "--help")...)
 			if err != nil || !strings.Contains(out, "\n  outgate "+name+" ") {
-				t.Errorf("outgate %s: %v\n%s", name, err, out)
+				t.Errorf("outgate %s --help: got %v, want its usage:\n%s", name, err, out)
 			}
 			help[name] = out
 		}
 		for _, flag := range flags {
 			if !strings.Contains(help[name], flag+" ") {
-				t.Errorf("outgate %s has no %s", name, flag)
+				t.Errorf("outgate %s has no flag %s", name, flag)
 			}
 		}
 		found++
 	}
 	if found < 15 {
-		t.Errorf("only %d commands were found", found)
+		t.Errorf("got %d commands in docs/runbooks.md, want at least 15", found)
 	}
 }

@@ -1,9 +1,12 @@
 #!/bin/sh
-# check.sh: what takes longer than a test should, or has dependencies of its own:
-# render the chart with each of helm/outgate/ci/*.yaml and read what comes of it as
-# Kubernetes would, load the compose file as docker compose would, run the build of the
-# image, and let what it builds work with all that is shipped. Needs helm (on the PATH or
-# in bin/), redis-server and Go modules.
+# check.sh makes the checks that take too long for a test, or need other modules:
+#
+#   - render the chart with each of helm/outgate/ci/*.yaml, and read the manifests as
+#     strictly as Kubernetes does;
+#   - load the compose file as docker compose does;
+#   - run the image's build, and test its program with all that is shipped.
+#
+# It needs helm (on the PATH or in bin/), redis-server and Go modules.
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:$(cd .. && pwd)/bin

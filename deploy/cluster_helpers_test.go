@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// masters is how many a cluster has: the fewest that Redis recommends.
+	// masters is how many the cluster has, the fewest that Redis recommends.
 	masters = 3
-	// slots is how many there are to spread.
+	// slots is how many hash slots a cluster has.
 	slots = 1 << 14
 )
 
@@ -25,16 +25,16 @@ type guardedCluster struct {
 	nodes []*redistest.Server
 }
 
-// newGuardedCluster starts one, on loopback ports that are free, and spreads the slots
-// over its nodes.
+// newGuardedCluster starts a cluster on free loopback ports, and spreads the slots over its
+// nodes.
 func newGuardedCluster(t *testing.T) *guardedCluster {
 	t.Helper()
 	c := &guardedCluster{drawn: draw(t)}
 	rules := read(t, c.file("users.acl"))
 	var admins []*redis.Client
 	for i := range masters {
-		// The nodes talk to each other on a port of their own. If nothing is said it is the
-		// clients' and 10,000: too high for many a free one.
+		// The nodes talk to each other on a second port. By default it is the clients' port
+		// plus 10,000, which is too high for many free ports.
 		bus, users := freePort(t), c.file(fmt.Sprintf("users-%d.acl", i))
 		n := startOpen(t, users, "--cluster-enabled", "yes", "--cluster-port", bus)
 		c.nodes = append(c.nodes, n)
@@ -57,7 +57,7 @@ func newGuardedCluster(t *testing.T) *guardedCluster {
 	return c
 }
 
-// as opens a client of one user, which knows one node and has to find the others.
+// as opens a client of one user, which knows one node and must find the others.
 func (c *guardedCluster) as(user string) *redis.ClusterClient {
 	c.t.Helper()
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{

@@ -51,11 +51,11 @@ func TestComposeMountsWhatIsThereAndPublishesNothingToOthers(t *testing.T) {
 	for _, name := range keys(c["services"]) {
 		service := at(c, "services", name)
 		if image, _ := at(service, "image").(string); image != "outgate:local" && !pinned.MatchString(image) {
-			t.Errorf("%s: the image %s is not pinned", name, image)
+			t.Errorf("%s: got image %s, want a pinned version", name, image)
 		}
 		for _, port := range list(at(service, "ports")) {
 			if !strings.HasPrefix(port, "127.0.0.1:") {
-				t.Errorf("%s: %s is open to the network", name, port)
+				t.Errorf("%s: got port %s, want it on 127.0.0.1", name, port)
 			}
 		}
 		for _, mount := range list(at(service, "volumes")) {
@@ -67,7 +67,7 @@ func TestComposeMountsWhatIsThereAndPublishesNothingToOthers(t *testing.T) {
 				continue
 			}
 			if _, err := os.Stat(source); err != nil || !strings.HasSuffix(mount, ":ro") {
-				t.Errorf("%s: %s: not there, or not read-only (%v)", name, mount, err)
+				t.Errorf("%s: got mount %s (%v), want a file that exists, read-only", name, mount, err)
 			}
 		}
 		for _, secret := range list(at(service, "secrets")) {
@@ -81,23 +81,23 @@ func TestComposeMountsWhatIsThereAndPublishesNothingToOthers(t *testing.T) {
 			}
 		}
 		if name != "outgate" && strings.Contains(strings.ToLower(strings.Join(list(at(service, "command")), " ")), "password") {
-			t.Errorf("%s: a password in the command line", name)
+			t.Errorf("%s: got a password in the command line, want none", name)
 		}
 	}
 	if ports := at(c, "services", "redis", "ports"); ports != nil {
-		t.Errorf("Redis is published: %v", ports)
+		t.Errorf("got published ports %v of Redis, want none", ports)
 	}
 }
 
-// What passwords.sh makes is what compose mounts, for others to read as well: a
-// container has a user id of its own.
+// passwords.sh makes the files that compose mounts. All may read them, because a container
+// has its own user id.
 func TestPasswordsShMakesTheSecretsOfComposeAndKeepsThem(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "secrets")
 	draw := func() map[string]string {
 		t.Helper()
 		if out, err := exec.Command("redis/passwords.sh", dir).CombinedOutput(); err != nil || len(out) > 0 {
-			t.Fatalf("%v, and it said %q", err, out)
+			t.Fatalf("passwords.sh: got %v and output %q, want success and no output", err, out)
 		}
 		files := make(map[string]string)
 		for _, name := range keys(compose(t)["secrets"]) {
@@ -105,7 +105,7 @@ func TestPasswordsShMakesTheSecretsOfComposeAndKeepsThem(t *testing.T) {
 			file := filepath.Join(dir, filepath.Base(source))
 			info, err := os.Stat(file)
 			if err != nil || info.Mode().Perm() != 0o644 {
-				t.Errorf("%s: %v, %v", name, info, err)
+				t.Errorf("%s: got %v, %v, want a file of mode 644", name, info, err)
 				continue
 			}
 			files[name] = read(t, file)
@@ -114,28 +114,29 @@ func TestPasswordsShMakesTheSecretsOfComposeAndKeepsThem(t *testing.T) {
 	}
 	first := draw()
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("others may look into the folder: %v, %v", info, err)
+		t.Errorf("got folder %v, %v, want mode 700", info, err)
 	}
 	for name, text := range draw() {
 		if text != first[name] {
-			t.Errorf("%s was drawn anew", name)
+			t.Errorf("got a new %s at the second run, want the first one", name)
 		}
 	}
 	if want := "redis://outgate-worker:" + first["redis_worker_password"] + "@redis:6379/0"; first["redis_url"] != want {
-		t.Error("redis_url is not the worker's")
+		t.Error("got another redis_url, want the worker's user and password at redis:6379")
 	}
 	if strings.Contains(first["redis_users"], "#sha256-of") || strings.Contains(first["redis_users"], first["redis_worker_password"]) {
-		t.Error("users.acl has a placeholder or a password in it")
+		t.Error("got a placeholder or a password in users.acl, want hashes only")
 	}
 }
 
-// Who forgets to replace the placeholders gets no Redis, rather than an open one.
+// If an operator forgets to replace the placeholders, Redis does not start. It must not
+// start open.
 func TestUsersACLIsRefusedUntilItsPasswordsAreReplaced(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("redis-server", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--save", "",
 		"--aclfile", abs(t, "redis/users.acl")).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "password hash must be exactly 64 characters") {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("redis-server with placeholders: got %v, want a refusal of the hashes:\n%s", err, out)
 	}
 }
 
@@ -154,21 +155,21 @@ func TestThePartsOfComposeFindEachOther(t *testing.T) {
 	job := at(prometheus, "scrape_configs", 0)
 	if at(job, "job_name") != "outgate" || at(job, "authorization", "credentials_file") != "/run/secrets/http_token" ||
 		!slices.Contains(list(at(c, "services", "prometheus", "secrets")), "http_token") {
-		t.Errorf("Prometheus does not get in: %v", job)
+		t.Errorf("got scrape job %v, want outgate's with its token", job)
 	}
 	folder, _ := at(provider, "providers", 0, "options", "path").(string)
 	if !slices.ContainsFunc(list(at(c, "services", "grafana", "volumes")), func(mount string) bool {
 		return strings.HasPrefix(mount, "./grafana/dashboard.json:"+folder+"/")
 	}) {
-		t.Errorf("no dashboard is in %s", folder)
+		t.Errorf("got no dashboard in %s, want one mounted there", folder)
 	}
 	if url := at(source, "datasources", 0, "url"); url != "http://prometheus:9090" || at(c, "services", "prometheus") == nil {
-		t.Errorf("Grafana asks %v", url)
+		t.Errorf("got Grafana's data source %v, want http://prometheus:9090", url)
 	}
 	if command := list(at(c, "services", "redis", "command")); !slices.Contains(command, "/etc/redis/redis.conf") ||
 		at(c, "services", "redis", "secrets", 0, "target") != "/etc/redis/users.acl" ||
 		!strings.Contains(read(t, "redis/redis.conf"), "\naclfile /etc/redis/users.acl\n") {
-		t.Error("Redis does not have its configuration and its users")
+		t.Error("got no redis.conf or users.acl for Redis, want both mounted and used")
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 
 const chart = "helm/outgate"
 
-// manifest is as much of a Kubernetes object as these tests look at. That they are
-// what a cluster takes is checked by deploy/check.
+// manifest is the part of a Kubernetes object that these tests read. deploy/check checks
+// that a cluster accepts the objects.
 type manifest struct {
 	Kind     string                `yaml:"kind"`
 	Metadata struct{ Name string } `yaml:"metadata"`
@@ -31,12 +31,12 @@ func (all manifests) one(t *testing.T, kind string) manifest {
 	t.Helper()
 	i := slices.IndexFunc(all, func(m manifest) bool { return m.Kind == kind })
 	if i < 0 {
-		t.Fatalf("there is no %s", kind)
+		t.Fatalf("got no %s, want one", kind)
 	}
 	return all[i]
 }
 
-// at follows keys and indexes into what YAML was read into; nil is not there.
+// at follows keys and indexes into a decoded YAML value. It returns nil if one is missing.
 func at(v any, path ...any) any {
 	for _, step := range path {
 		switch s := step.(type) {
@@ -65,7 +65,7 @@ func helm(t *testing.T, args ...string) (string, error) {
 	return text.String(), nil
 }
 
-// render is the chart with these values; further arguments are helm's.
+// render renders the chart with these values; further arguments are helm's.
 func render(t *testing.T, values string, args ...string) (manifests, error) {
 	t.Helper()
 	text, err := helm(t, slices.Concat([]string{
@@ -115,11 +115,11 @@ func TestTheChartMakesWhatItsValuesSay(t *testing.T) {
 		}
 		slices.Sort(kinds)
 		if d := cmp.Diff(want, kinds); d != "" {
-			t.Errorf("%s: %s", values, d)
+			t.Errorf("%s: kinds (-want +got):\n%s", values, d)
 		}
 		replicas := at(all.one(t, "Deployment").Spec, "replicas")
 		if scaled := values != "minimal.yaml"; scaled != (replicas == nil) {
-			t.Errorf("%s: replicas are %v; who scales must not be worked against", values, replicas)
+			t.Errorf("%s: got replicas %v, want a number only if nothing else scales", values, replicas)
 		}
 	}
 }
@@ -141,21 +141,21 @@ func TestAPodOfTheChartCanStopInPeaceAndAnswersItsProbes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if grace, _ := at(pod, "terminationGracePeriodSeconds").(int); time.Duration(grace)*time.Second < timeout+10*time.Second {
-		t.Errorf("killed after %d s, while it may take %s to stop", grace, timeout)
+		t.Errorf("got a grace period of %d s, want ten seconds above the shutdown timeout of %s", grace, timeout)
 	}
 	container := at(pod, "containers", 0)
 	for probe, path := range map[string]string{"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"} {
 		if got := at(container, probe, "httpGet", "path"); got != path {
-			t.Errorf("%s asks %v, want %s", probe, got, path)
+			t.Errorf("%s: got path %v, want %s", probe, got, path)
 		}
 	}
 	for _, m := range all {
 		if m.Kind == "NetworkPolicy" && len(at(m.Spec, "ingress").([]any)) != 1 {
-			t.Error("Prometheus cannot get in")
+			t.Error("got another number of ingress rules, want one for Prometheus")
 		}
 	}
 	if ingress := at(rendered(t, "minimal.yaml").one(t, "NetworkPolicy").Spec, "ingress").([]any); len(ingress) != 0 {
-		t.Errorf("by default %v may get in, want nobody", ingress)
+		t.Errorf("got ingress rules %v by default, want none", ingress)
 	}
 }
 
@@ -167,16 +167,16 @@ func TestTheChartRefusesWhatCannotWork(t *testing.T) {
 		"one that stops for a minute":      {"config.worker.shutdown_timeout=1m", "terminationGracePeriodSeconds: want at least 70"},
 		"one that stops for longer":        {"config.worker.shutdown_timeout=1h1m1s", "terminationGracePeriodSeconds: want at least 3671"},
 		"a time of another form":           {"config.worker.shutdown_timeout=1.5m", "config.worker.shutdown_timeout: want whole"},
-		"more at least than at most":       {"autoscaling.hpa.enabled=true,autoscaling.minReplicas=9", "minReplicas is above maxReplicas"},
+		"a minimum above the maximum":      {"autoscaling.hpa.enabled=true,autoscaling.minReplicas=9", "minReplicas is above maxReplicas"},
 		"pages that no probe reaches":      {"config.http.addr=127.0.0.1:8080", "addr"},
-		"two who scale":                    {"autoscaling.keda.enabled=true,autoscaling.hpa.enabled=true", "enable keda or hpa, not both"},
+		"two autoscalers":                  {"autoscaling.keda.enabled=true,autoscaling.hpa.enabled=true", "enable keda or hpa, not both"},
 		"a value that does not exist":      {"replicas=3", "replicas"},
 		"a nested one that does not exist": {"networkPolicy.enable=false", "enable"},
 		"a token in the open":              {"config.http.token=x", "http"},
 		"a bridge's secret in the open":    {"config.bridges[0].id=a,config.bridges[0].channel=webhook,config.bridges[0].secret=x", "bridges"},
 		"a password in the open":           {"config.redis.url=redis://u:p@h:6379", "redis"},
 		"a port that probes do not ask":    {"config.http.addr=0.0.0.0:9000", "addr"},
-		"a digest that is none":            {"image.digest=latest", "digest"},
+		"an invalid digest":                {"image.digest=latest", "digest"},
 	} {
 		if _, err := render(t, "minimal.yaml", "--set", c.set); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
@@ -192,15 +192,14 @@ func TestTheChartHasTheRulesAndTheDashboardOfThisFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, any(all.one(t, "PrometheusRule").Spec)); d != "" {
-		t.Error(d)
+		t.Errorf("rules of the chart (-want +got):\n%s", d)
 	}
 	i := slices.IndexFunc(all, func(m manifest) bool { return m.Data["outgate.json"] != "" })
 	if i < 0 || strings.TrimSpace(all[i].Data["outgate.json"]) != strings.TrimSpace(read(t, "grafana/dashboard.json")) {
-		t.Error("the dashboard is another")
+		t.Error("got another dashboard in the chart, want grafana/dashboard.json")
 	}
 }
 
-// The configuration of every way to run outgate is one that outgate takes.
 func TestOutgateTakesTheConfigurations(t *testing.T) {
 	t.Parallel()
 	secrets := draw(t)
@@ -218,7 +217,7 @@ func TestOutgateTakesTheConfigurations(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "outgate.yaml")
 		write(t, file, mounts.Replace(config))
 		if out, err := outgate(t, nil, "config", "check", file); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
+			t.Errorf("%s: config check: got %v, want success:\n%s", name, err, out)
 		}
 	}
 }

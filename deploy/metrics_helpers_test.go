@@ -28,7 +28,7 @@ func gathered(t *testing.T, g prometheus.Gatherer) map[string]*dto.MetricFamily 
 	return byName
 }
 
-// series are the label values that were seen, by series name and label.
+// series has the label values that were seen, by series name and label.
 type series map[string]map[string][]string
 
 var (
@@ -57,7 +57,7 @@ var exposedOnce struct {
 	series series
 }
 
-// exposed is what outgate serve exposes, with every series that needs an event to
+// exposed returns the series of outgate serve, after the events with which some series
 // begin: a delivery, a retry, a dead letter and a refusal.
 func exposed(t *testing.T) series {
 	t.Helper()
@@ -83,13 +83,13 @@ func exposed(t *testing.T) series {
 	}
 	e.BridgeID = "nobody"
 	if _, err := client.SendMessage(t.Context(), e); err == nil {
-		t.Fatal("a bridge that is not configured has delivered")
+		t.Fatal("got success over a bridge that is not configured, want an error")
 	}
 	e.BridgeID, e.Channel, e.Operation = "b", "telegram", tasks.Send
 	if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
 		t.Fatalf("got %v, want a refusal", err)
 	}
-	until(t, "what has happened is counted", func() bool {
+	until(t, "the failure is counted", func() bool {
 		s := scrape()
 		return s["outgate_failures_total"] != nil
 	})

@@ -15,11 +15,11 @@ import (
 	"testing"
 )
 
-// built is the folder of the command, once it is needed.
+// built is the folder of the built command, or empty if it was not built.
 var built string
 
-// command is the outgate command, built once for all tests; OUTGATE_COMMAND is another
-// that is there already.
+// command builds the outgate command once for all tests. If OUTGATE_COMMAND names one, that
+// is used instead.
 var command = sync.OnceValues(func() (string, error) {
 	if bin := os.Getenv("OUTGATE_COMMAND"); bin != "" {
 		return bin, nil
@@ -57,7 +57,7 @@ func outgate(t *testing.T, env []string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// lines collects what a process says.
+// lines collects the output of a process.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -75,8 +75,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// serve starts outgate serve, which is the first argument, and answers where its pages
-// are and what it logs. The test's end stops it.
+// serve starts outgate with the arguments of outgate serve, and returns the address of its
+// pages and its log. The test's end stops it.
 func serve(t *testing.T, args ...string) (pages string, log *lines) {
 	t.Helper()
 	bin, err := command()
@@ -93,15 +93,15 @@ func serve(t *testing.T, args ...string) (pages string, log *lines) {
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("told to stop it ends with %v:\n%s", err, log)
+			t.Errorf("after SIGTERM got %v, want exit status 0:\n%s", err, log)
 		}
 	})
 	listening := regexp.MustCompile(`"msg":"http.listening","addr":"([^"]+)"`)
-	until(t, "it delivers", func() bool { return strings.Contains(log.String(), `"worker.started"`) })
+	until(t, "outgate serve logs worker.started", func() bool { return strings.Contains(log.String(), `"worker.started"`) })
 	return "http://" + listening.FindStringSubmatch(log.String())[1], log
 }
 
-// served is outgate serve on a Redis with the users of users.acl, as the worker.
+// served starts outgate serve as the worker, on a Redis with the users of users.acl.
 func served(t *testing.T) (g *guarded, env []string, pages string) {
 	t.Helper()
 	g = newGuarded(t, nil)
@@ -117,18 +117,18 @@ bridges: [{id: b, channel: sandbox, limits: {bridge: "1000/1s"}}]
 	pages, log := serve(t, "serve", "--config", config)
 	t.Cleanup(func() {
 		if text := log.String(); strings.Contains(text, "NOPERM") {
-			t.Errorf("the worker was refused something:\n%s", text)
+			t.Errorf("got NOPERM in the worker's log, want none:\n%s", text)
 		}
 	})
 	return g, []string{"OUTGATE_CONFIG=" + config}, pages
 }
 
-// get reads a page that has to be there.
+// get reads a page, and fails the test if its status is not 200.
 func get(t *testing.T, url, token string) string {
 	t.Helper()
 	status, body := ask(t, url, token)
 	if status != http.StatusOK {
-		t.Fatalf("%s: %d\n%s", url, status, body)
+		t.Fatalf("%s: got status %d, want 200:\n%s", url, status, body)
 	}
 	return body
 }
@@ -155,7 +155,7 @@ func ask(t *testing.T, url, token string) (status int, body string) {
 	return res.StatusCode, string(text)
 }
 
-// Each command an operator has, with the rights of a worker and no more.
+// Every command of an operator works with the rights of a worker.
 func TestTheCommandsNeedNoMoreThanAWorkersRights(t *testing.T) {
 	t.Parallel()
 	g, env, pages := served(t)
@@ -163,14 +163,14 @@ func TestTheCommandsNeedNoMoreThanAWorkersRights(t *testing.T) {
 		t.Helper()
 		out, err := outgate(t, env, args...)
 		if err != nil || strings.Contains(out, "NOPERM") {
-			t.Fatalf("outgate %s: %v\n%s", strings.Join(args, " "), err, out)
+			t.Fatalf("outgate %s: got %v, want success without NOPERM:\n%s", strings.Join(args, " "), err, out)
 		}
 		return out
 	}
 	run("send", "--bridge", "b", "--room", "1", "--wait", "--timeout", "20s", "hello")
 	// A bridge that is not configured makes a dead letter.
 	if out, err := outgate(t, env, "send", "--bridge", "nobody", "--room", "1", "--wait", "--timeout", "20s", "hello"); err == nil {
-		t.Fatalf("delivered: %s", out)
+		t.Fatalf("got success over a bridge that is not configured, want an error:\n%s", out)
 	}
 	id := regexp.MustCompile(`\d{3}-[0-9a-f]{16}`).FindString(run("dead-letters", "list"))
 	run("dead-letters", "show", id)
@@ -185,14 +185,14 @@ func TestTheCommandsNeedNoMoreThanAWorkersRights(t *testing.T) {
 
 	token := read(t, g.file("http_token"))
 	for _, page := range []string{"/readyz", "/metrics", "/asynqmon/api/queues", "/asynqmon/api/redis_info"} {
-		// Redis' own figures, the last, count every refusal of a right.
+		// The last page shows Redis' own error counts, which include each NOPERM.
 		if body := get(t, pages+page, token); strings.Contains(body, "NOPERM") {
-			t.Errorf("%s: %s", page, body)
+			t.Errorf("%s: got NOPERM, want none:\n%s", page, body)
 		}
 	}
-	// CONFIG GET it is refused, and says so; passwords can be read by it.
+	// CONFIG GET is refused, because it shows passwords; outgate doctor reports that.
 	doctor, err := outgate(t, env, "doctor")
 	if err != nil || !regexp.MustCompile(`(?m)^ok +redis\.rights `).MatchString(doctor) || !strings.Contains(doctor, "\n0 problems, ") {
-		t.Errorf("doctor: %v\n%s", err, doctor)
+		t.Errorf("outgate doctor: got %v, want redis.rights ok and 0 problems:\n%s", err, doctor)
 	}
 }

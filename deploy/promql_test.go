@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// expression is a PromQL expression and where it stands.
+// expression is a PromQL expression and its place.
 type expression struct{ where, text string }
 
 type ruleFile struct {
@@ -38,7 +38,7 @@ func alerts(t *testing.T) ruleFile {
 	return f
 }
 
-// recorded are the series that rules make of others.
+// recorded returns the series of recording rules.
 func recorded(t *testing.T) map[string]bool {
 	names := make(map[string]bool)
 	for _, g := range alerts(t).Groups {
@@ -92,7 +92,8 @@ func theDashboard(t *testing.T) dashboard {
 	return d
 }
 
-// dashboardExpressions have the values that Grafana puts in.
+// dashboardExpressions returns the dashboard's expressions, with values for Grafana's
+// variables.
 func dashboardExpressions(t *testing.T) []expression {
 	d := theDashboard(t)
 	fill := strings.NewReplacer("$__rate_interval", "1m", `"$bridge"`, `".*"`)
@@ -114,7 +115,7 @@ func dashboardExpressions(t *testing.T) []expression {
 	return all
 }
 
-// scalingExpressions are what the chart has Kubernetes scale by.
+// scalingExpressions returns the expressions by which the chart scales.
 func scalingExpressions(t *testing.T) []expression {
 	query, _ := at(rendered(t, "everything.yaml").one(t, "ScaledObject").Spec, "triggers", 0, "metadata", "query").(string)
 	metric, _ := at(rendered(t, "hpa.yaml").one(t, "HorizontalPodAutoscaler").Spec, "metrics", 0, "external", "metric", "name").(string)
@@ -132,7 +133,7 @@ var (
 	fixed = strings.Fields("state disposition category level")
 )
 
-// faults are the names in an expression that the exposed series do not have.
+// faults returns the names in an expression that the exposed series do not have.
 func faults(e string, known series, also map[string]bool) []string {
 	var found []string
 	for _, s := range selector.FindAllStringSubmatch(e, -1) {
@@ -177,11 +178,11 @@ func TestEveryExpressionIsAboutSeriesThatAreThere(t *testing.T) {
 	known, also := exposed(t), recorded(t)
 	all := slices.Concat(ruleExpressions(t), dashboardExpressions(t), scalingExpressions(t))
 	if len(all) < 50 {
-		t.Fatalf("only %d expressions were found", len(all))
+		t.Fatalf("got %d expressions, want at least 50", len(all))
 	}
 	for _, e := range all {
 		if e.text == "" {
-			t.Errorf("%s: there is no expression", e.where)
+			t.Errorf("%s: got an empty expression, want one", e.where)
 		}
 		for _, f := range faults(e.text, known, also) {
 			t.Errorf("%s: %s\n\t%s", e.where, f, e.text)
@@ -236,7 +237,7 @@ func TestPrometheusTakesEveryOtherExpression(t *testing.T) {
 	promtool(t, "check", "rules", file)
 }
 
-// Panels that lie on each other are a slip of whoever edits the JSON.
+// Panels that overlap are a mistake in the JSON.
 func TestThePanelsOfTheDashboardStandSideBySide(t *testing.T) {
 	t.Parallel()
 	taken, ids := make(map[[2]int]string), make(map[int]string)
@@ -246,13 +247,13 @@ func TestThePanelsOfTheDashboardStandSideBySide(t *testing.T) {
 		}
 		ids[p.ID] = p.Title
 		if p.GridPos.X+p.GridPos.W > 24 {
-			t.Errorf("%s is too far right", p.Title)
+			t.Errorf("panel %s: got its right edge at %d, want at most 24", p.Title, p.GridPos.X+p.GridPos.W)
 		}
 		for x := range p.GridPos.W {
 			for y := range p.GridPos.H {
 				at := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
 				if other := taken[at]; other != "" {
-					t.Fatalf("%s lies on %s", p.Title, other)
+					t.Fatalf("panel %s overlaps panel %s", p.Title, other)
 				}
 				taken[at] = p.Title
 			}

@@ -17,8 +17,8 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// shipped is one way to run outgate: the configuration and the arguments that it is
-// given there, where it looks for secrets, a bridge to send to, and whether KEDA asks.
+// shipped is one way to run outgate: its configuration and arguments, the folder of its
+// secrets, a bridge to send to, and if KEDA reads its figure.
 type shipped struct {
 	config  string
 	args    []string
@@ -27,25 +27,25 @@ type shipped struct {
 	keda    bool
 }
 
-// wordsOf are the words of what a pattern finds, without quotes and commas.
+// wordsOf returns the words of a pattern's first group, without quotes and commas.
 func wordsOf(t *testing.T, pattern, text string) []string {
 	t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
 	if m == nil {
-		t.Fatalf("there is no %s", pattern)
+		t.Fatalf("got no match of %s, want one", pattern)
 	}
 	return strings.FieldsFunc(m[1], func(r rune) bool { return strings.ContainsRune(`," `, r) })
 }
 
-// withExample has the bridge that a configuration shows in comments.
+// withExample adds the bridge that a configuration shows in comments.
 func withExample(config string) string {
 	before, example, _ := strings.Cut(config, "bridges: []\n")
 	return before + "bridges:\n" + strings.ReplaceAll(example, "# ", "  ")
 }
 
-// What an operator is given works together: redis.conf, users.acl and what
-// passwords.sh draws, the configuration and the arguments of each way to run it. Only
-// the addresses and the places of files are this test's.
+// All shipped files work together: redis.conf, users.acl, the files of passwords.sh, and the
+// configuration and arguments of each way to run outgate. The test changes only addresses
+// and paths.
 func TestWhatIsShippedWorksTogether(t *testing.T) {
 	t.Parallel()
 	for name, way := range map[string]func(t *testing.T) shipped{
@@ -92,44 +92,44 @@ func (s shipped) works(t *testing.T) {
 	defer func() { _ = client.Close() }()
 	e := tasks.Envelope{BridgeID: s.bridge, ExternalRoomID: "1", Payload: tasks.Text("hello")}
 	if sent, err := client.SendMessage(t.Context(), e); err != nil || sent.Attempts != 1 {
-		t.Errorf("%+v, %v\n%s", sent, err, log)
+		t.Errorf("got %+v, %v, want success at the first attempt:\n%s", sent, err, log)
 	}
 	if n := signed.Load(); s.bridge == "orders" && n != 1 {
-		t.Errorf("%d signed messages came to the receiver", n)
+		t.Errorf("got %d signed messages at the receiver, want 1", n)
 	}
 	doctor, err := outgate(t, []string{"OUTGATE_CONFIG=" + config}, "doctor")
 	if err != nil || !strings.Contains(doctor, "\n0 problems, ") {
-		t.Errorf("doctor: %v\n%s", err, doctor)
+		t.Errorf("outgate doctor: got %v, want 0 problems:\n%s", err, doctor)
 	}
 
 	token := read(t, g.file("http_token"))
 	for _, page := range []string{"/healthz", "/readyz"} {
 		if status, body := ask(t, pages+page, ""); status != http.StatusOK {
-			t.Errorf("a probe of %s: %d %s", page, status, body)
+			t.Errorf("%s: got status %d, want 200: %s", page, status, body)
 		}
 	}
 	if status, _ := ask(t, pages+"/metrics", ""); status != http.StatusUnauthorized {
-		t.Errorf("/metrics is open to anybody: %d", status)
+		t.Errorf("/metrics without a token: got status %d, want 401", status)
 	}
 	if body := get(t, pages+"/metrics", token); !strings.Contains(body, "\noutgate_deliveries_total") {
-		t.Errorf("/metrics is without what was delivered:\n%s", body)
+		t.Errorf("/metrics has no outgate_deliveries_total, want it:\n%s", body)
 	}
 	if s.keda {
 		scales(t, pages, token)
 	}
 	for _, secret := range []string{"NOPERM", token, g.password(workerUser)} {
 		if strings.Contains(log.String(), secret) {
-			t.Errorf("%s is in the log:\n%s", secret, log)
+			t.Errorf("got %s in the log, want it absent:\n%s", secret, log)
 		}
 	}
 }
 
-// adapted is the configuration with the places of its secrets, and an address that is
-// there, on this machine.
+// adapted returns the configuration with this test's paths of secrets and the address of its
+// receiver.
 func (s shipped) adapted(t *testing.T, secrets, receiver string) string {
 	t.Helper()
 	if !strings.Contains(s.config, s.secrets) {
-		t.Errorf("no secret is in %s", s.secrets)
+		t.Errorf("the configuration names no secret in %s, want one", s.secrets)
 	}
 	var config map[string]any
 	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(s.config, s.secrets, secrets+"/")), &config); err != nil {
@@ -148,7 +148,7 @@ func (s shipped) adapted(t *testing.T, secrets, receiver string) string {
 	return string(text)
 }
 
-// argsWith are the arguments, with the configuration where it is.
+// argsWith returns the arguments with the path of this test's configuration.
 func (s shipped) argsWith(t *testing.T, config string) []string {
 	t.Helper()
 	args := append([]string(nil), s.args...)
@@ -158,11 +158,11 @@ func (s shipped) argsWith(t *testing.T, config string) []string {
 			return args
 		}
 	}
-	t.Fatalf("no configuration is in %q", args)
+	t.Fatalf("got arguments %q, want one that ends with /outgate.yaml", args)
 	return nil
 }
 
-// scales asks for the figure that KEDA asks for, as KEDA does.
+// scales reads the figure that KEDA reads, as KEDA does.
 func scales(t *testing.T, pages, token string) {
 	t.Helper()
 	asked := at(rendered(t, "keda-api.yaml").one(t, "ScaledObject").Spec, "triggers", 0, "metadata")
@@ -174,11 +174,11 @@ func scales(t *testing.T, pages, token string) {
 	}
 	where, _ := at(asked, "valueLocation").(string)
 	if _, ok := answer[where].(float64); !ok {
-		t.Errorf("no number %q at %s: %v", where, path, answer)
+		t.Errorf("%s: got %v, want a number %q", path, answer, where)
 	}
 	prometheus := at(rendered(t, "everything.yaml").one(t, "ScaledObject").Spec, "triggers", 0, "metadata", "threshold")
 	if target := at(asked, "targetValue"); target != "0.9" || prometheus != target {
-		t.Errorf("the targets are %v and %v", target, prometheus)
+		t.Errorf("got targets %v and %v, want 0.9 for both", target, prometheus)
 	}
 }
 
@@ -188,7 +188,7 @@ func TestTheHealthCheckOfComposeGetsItsPong(t *testing.T) {
 	g := newGuarded(t, nil)
 	check := list(at(compose(t), "services", "redis", "healthcheck", "test"))
 	if len(check) != 2 || check[0] != "CMD-SHELL" {
-		t.Fatalf("it is %q", check)
+		t.Fatalf("got health check %q, want CMD-SHELL and a command", check)
 	}
 	_, port, _ := net.SplitHostPort(g.Addr)
 	shell := func(password string) error {
@@ -199,9 +199,9 @@ func TestTheHealthCheckOfComposeGetsItsPong(t *testing.T) {
 		return nil
 	}
 	if err := shell(g.file(workerUser + ".password")); err != nil {
-		t.Error(err)
+		t.Errorf("health check with the worker's password: got %v, want success", err)
 	}
 	if shell(g.file(producerUser+".password")) == nil {
-		t.Error("it is content with any password")
+		t.Error("health check with another password: got success, want a failure")
 	}
 }

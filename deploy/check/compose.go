@@ -10,8 +10,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 )
 
-// composed loads a compose file as docker compose does, against its schema, and
-// answers the names of its services.
+// composed loads a compose file as docker compose does, with its schema, and returns the
+// names of its services.
 func composed(ctx context.Context, file string) ([]string, error) {
 	options, err := cli.NewProjectOptions([]string{file}, cli.WithWorkingDirectory(filepath.Dir(file)), cli.WithInterpolation(true))
 	if err != nil {
@@ -24,7 +24,7 @@ func composed(ctx context.Context, file string) ([]string, error) {
 	return project.ServiceNames(), nil
 }
 
-// static is an error where a program needs a dynamic linker: its image has none.
+// static returns an error if a program needs a dynamic linker: the image has none.
 func static(file string) error {
 	program, err := elf.Open(file)
 	if err != nil {
@@ -33,7 +33,7 @@ func static(file string) error {
 	defer func() { _ = program.Close() }()
 	for _, p := range program.Progs {
 		if p.Type == elf.PT_INTERP {
-			return errors.New(file + " asks for a dynamic linker")
+			return errors.New(file + " needs a dynamic linker, want a static program")
 		}
 	}
 	return nil

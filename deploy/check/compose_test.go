@@ -29,9 +29,9 @@ func TestAFaultInAComposeFileIsFound(t *testing.T) {
 func TestAProgramThatIsNoneIsNotStatic(t *testing.T) {
 	t.Parallel()
 	if err := static("compose.go"); err == nil {
-		t.Error("source is no program")
+		t.Error("got no error for a source file, want one")
 	}
 	if err := static("/bin/sh"); err == nil || !strings.Contains(err.Error(), "dynamic linker") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v for a dynamic program, want an error about its dynamic linker", err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// The kinds of the Prometheus operator, as far as the chart uses them: their Go types
-// bring most of Kubernetes with them. Fields are those of monitoring.coreos.com/v1.
+// These are the kinds of the Prometheus operator (monitoring.coreos.com/v1), as far as the
+// chart uses them. The operator's own Go types would bring in most of Kubernetes.
 
 type serviceMonitor struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -1,12 +1,12 @@
-// Command check reads what the deploy folder offers as strictly as those who take it.
+// Command check reads the files of the deploy folder as strictly as their users do.
 //
-//	go run . manifests FILE...  # Kubernetes: every document must decode into the type it
-//	                            # says it is, with no field unknown or given twice, and
-//	                            # every pod must pass the "restricted" Pod Security Standard
-//	go run . compose FILE       # as docker compose loads it
-//	go run . static FILE        # a program that needs no dynamic linker
+//	go run . manifests FILE...  # Kubernetes: every document must decode into its type,
+//	                            # with no field unknown or given twice, and every pod
+//	                            # must pass the "restricted" Pod Security Standard
+//	go run . compose FILE       # load it as docker compose does
+//	go run . static FILE        # the program must need no dynamic linker
 //
-// It is a module of its own, so that outgate needs none of these libraries.
+// It is a separate module, so that outgate needs none of these libraries.
 package main
 
 import (
@@ -26,7 +26,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) < 2 {
-		return errors.New("usage: check manifests|compose|static, and files")
+		return errors.New("usage: check manifests|compose|static FILE...")
 	}
 	read := map[string]func(file string) ([]string, error){
 		"manifests": func(file string) ([]string, error) {
@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		"static":  func(file string) ([]string, error) { return []string{"static"}, static(file) },
 	}[args[0]]
 	if read == nil {
-		return fmt.Errorf("%s: want manifests, compose or static", args[0])
+		return fmt.Errorf("got the command %q, want manifests, compose or static", args[0])
 	}
 	var all []error
 	for _, file := range args[1:] {

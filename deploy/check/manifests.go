@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// types make an empty object of each kind that the chart has.
+// types makes an empty object of each kind in the chart.
 var types = map[string]func() metav1.Object{
 	"apps/v1 Deployment":                      func() metav1.Object { return new(appsv1.Deployment) },
 	"v1 Service":                              func() metav1.Object { return new(corev1.Service) },
@@ -38,7 +38,7 @@ var types = map[string]func() metav1.Object{
 	"keda.sh/v1alpha1 TriggerAuthentication":  func() metav1.Object { return new(keda.TriggerAuthentication) },
 }
 
-// Check decodes every document of a stream, and answers their kinds.
+// Check decodes every document of a stream, and returns their kinds.
 func Check(text []byte) ([]string, error) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -65,7 +65,7 @@ func Check(text []byte) ([]string, error) {
 		}
 	}
 	if len(kinds) == 0 {
-		all = append(all, errors.New("there is no document"))
+		all = append(all, errors.New("got no document, want at least one"))
 	}
 	slices.Sort(kinds)
 	return kinds, errors.Join(all...)
@@ -79,7 +79,7 @@ func checkOne(document []byte, evaluator policy.Evaluator) (string, error) {
 	kind := head.APIVersion + " " + head.Kind
 	empty := types[kind]
 	if empty == nil {
-		return kind, errors.New("not a kind that is checked")
+		return kind, errors.New("this kind is not a kind that is checked: add it to types")
 	}
 	object := empty()
 	if err := yaml.UnmarshalStrict(document, object); err != nil {
@@ -101,7 +101,7 @@ func checkOne(document []byte, evaluator policy.Evaluator) (string, error) {
 	return kind, errors.Join(all...)
 }
 
-// podOf is the pod that an object makes, if any.
+// podOf returns the pod that an object makes, or nil.
 func podOf(object metav1.Object) (*metav1.ObjectMeta, *corev1.PodSpec) {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
@@ -112,7 +112,7 @@ func podOf(object metav1.Object) (*metav1.ObjectMeta, *corev1.PodSpec) {
 	return nil, nil
 }
 
-// inside are the faults that the type alone does not tell.
+// inside returns the faults that decoding does not find.
 func inside(object metav1.Object) []error {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
@@ -127,7 +127,7 @@ func insideDeployment(d *appsv1.Deployment) []error {
 	var all []error
 	for key, value := range d.Spec.Selector.MatchLabels {
 		if d.Spec.Template.Labels[key] != value {
-			all = append(all, fmt.Errorf("the selector's label %s is not the pod's", key))
+			all = append(all, fmt.Errorf("label %s: got %q on the pod, want %q as in the selector", key, d.Spec.Template.Labels[key], value))
 		}
 	}
 	volumes := make(map[string]bool)
@@ -137,20 +137,20 @@ func insideDeployment(d *appsv1.Deployment) []error {
 	for _, c := range d.Spec.Template.Spec.Containers {
 		for _, m := range c.VolumeMounts {
 			if !volumes[m.Name] {
-				all = append(all, fmt.Errorf("container %s mounts %s, which is no volume", c.Name, m.Name))
+				all = append(all, fmt.Errorf("container %s mounts %s, but there is no such volume", c.Name, m.Name))
 			}
 		}
 		if s := c.SecurityContext; s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
-			all = append(all, fmt.Errorf("container %s can write to its own files", c.Name))
+			all = append(all, fmt.Errorf("container %s can write to its own files, want readOnlyRootFilesystem: true", c.Name))
 		}
 	}
 	if t := d.Spec.Template.Spec.AutomountServiceAccountToken; t == nil || *t {
-		all = append(all, errors.New("the pod is given a token of the cluster, which it does not need"))
+		all = append(all, errors.New("the pod gets a token of the cluster, want automountServiceAccountToken: false"))
 	}
 	return all
 }
 
-// restricted are the ways in which a pod breaks the standard.
+// restricted returns how a pod breaks the restricted Pod Security Standard.
 func restricted(evaluator policy.Evaluator, meta *metav1.ObjectMeta, spec *corev1.PodSpec) []error {
 	level := psapi.LevelVersion{Level: psapi.LevelRestricted, Version: psapi.LatestVersion()}
 	var all []error

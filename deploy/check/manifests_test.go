@@ -19,13 +19,13 @@ spec:
 func TestAFaultInAManifestIsFound(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ old, new, want string }{
-		"none":                                 {"", "", ""},
+		"no fault":                             {"", "", ""},
 		"a field that is not there":            {"image:", "imagee:", `unknown field "imagee"`},
 		"a field given twice":                  {"image: i", "image: i\n      image: j", `"image" already set`},
 		"a value of another type":              {"runAsNonRoot: true", "runAsNonRoot: 1", "cannot unmarshal number"},
-		"a kind that nobody checks":            {"kind: Pod", "kind: Job", "not a kind that is checked"},
-		"a name that is none":                  {"{name: p}", "{name: P_}", "RFC 1123"},
-		"a label that is none":                 {"{name: p}", "{name: p, labels: {a: 'b c'}}", "a valid label must be"},
+		"a kind that is not checked":           {"kind: Pod", "kind: Job", "not a kind that is checked"},
+		"an invalid name":                      {"{name: p}", "{name: P_}", "RFC 1123"},
+		"an invalid label":                     {"{name: p}", "{name: p, labels: {a: 'b c'}}", "a valid label must be"},
 		"a pod that may be root":               {"runAsNonRoot: true, ", "", "runAsNonRoot != true"},
 		"a pod that may gain rights":           {"allowPrivilegeEscalation: false, ", "", "allowPrivilegeEscalation != false"},
 		"a pod that keeps its capabilities":    {", capabilities: {drop: [ALL]}", "", "unrestricted capabilities"},
@@ -46,6 +46,6 @@ func TestAFaultInAManifestIsFound(t *testing.T) {
 func TestAnEmptyStreamIsAFault(t *testing.T) {
 	t.Parallel()
 	if _, err := Check([]byte("---\n# nothing\n")); err == nil {
-		t.Error("nothing is not a manifest")
+		t.Error("got no error for an empty stream, want one")
 	}
 }

@@ -1,19 +1,19 @@
 #!/bin/sh
-# passwords.sh DIR: draw a password for each user of users.acl, and write
+# passwords.sh DIR draws a password for each user of users.acl, and writes
 #
-#   DIR/users.acl               users.acl with the passwords' SHA-256 in their places
-#   DIR/<user>.password         the password, for whoever is that user
+#   DIR/users.acl               users.acl with the SHA-256 of the passwords
+#   DIR/<user>.password         the user's password
 #   DIR/redis_url               the workers' redis.url, for redis.url_file
 #   DIR/http_token              a token for http.token_file
 #   DIR/grafana_password        the password of Grafana's admin
 #
-# REDIS_ADDR is host:port for redis_url, redis:6379 if it is not set. What is there
-# is kept: remove a password file to draw that password anew.
+# REDIS_ADDR is host:port for redis_url, by default redis:6379. Files that exist are
+# kept: to draw a new password, remove its file.
 set -eu
 dir=${1:?usage: passwords.sh DIR}
 here=$(dirname "$0")
-# The folder keeps others out. The files in it can be read by anybody who is let
-# through: a container sees them one by one, under a user id of its own.
+# Only the owner may enter the folder. The files in it are readable, because a container
+# gets them one by one and reads them with its own user id.
 mkdir -p "$dir"
 chmod 700 "$dir"
 umask 022

@@ -32,29 +32,29 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "outgate.scaled" -}}
 {{- if and .Values.autoscaling.keda.enabled .Values.autoscaling.hpa.enabled -}}
-{{- fail "autoscaling: KEDA makes an HPA of its own; enable keda or hpa, not both" -}}
+{{- fail "autoscaling: KEDA makes its own HPA; enable keda or hpa, not both" -}}
 {{- end -}}
 {{- if or .Values.autoscaling.keda.enabled .Values.autoscaling.hpa.enabled -}}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
-{{- fail "autoscaling: minReplicas is above maxReplicas" -}}
+{{- fail (printf "autoscaling: minReplicas is above maxReplicas: got %d and %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- end -}}
 yes
 {{- end -}}
 {{- end }}
 
-{{- /* A worker that is killed before it has finished leaves attempts in doubt. */ -}}
+{{- /* If a worker is killed before it has finished, its attempts are ambiguous. */ -}}
 {{- define "outgate.gracePeriod" -}}
 {{- $timeout := dig "worker" "shutdown_timeout" "30s" (.Values.config | default dict) | toString -}}
 {{- if not .Values.existingConfigMap -}}
 {{- $form := "^(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$" -}}
 {{- if not (regexMatch $form $timeout) -}}
-{{- fail "config.worker.shutdown_timeout: want whole hours, minutes and seconds, 1m30s for instance" -}}
+{{- fail "config.worker.shutdown_timeout: want whole hours, minutes and seconds, for example 1m30s" -}}
 {{- end -}}
 {{- $hours := regexReplaceAll $form $timeout "${1}" | int -}}
 {{- $minutes := regexReplaceAll $form $timeout "${2}" | int -}}
 {{- $least := add (mul 3600 $hours) (mul 60 $minutes) (regexReplaceAll $form $timeout "${3}" | int) 10 -}}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $least) -}}
-{{- fail (printf "terminationGracePeriodSeconds: want at least %d, ten above worker.shutdown_timeout" $least) -}}
+{{- fail (printf "terminationGracePeriodSeconds: want at least %d, ten above worker.shutdown_timeout; got %d" $least (int .Values.terminationGracePeriodSeconds)) -}}
 {{- end -}}
 {{- end -}}
 {{ int .Values.terminationGracePeriodSeconds }}
