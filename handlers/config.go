@@ -47,11 +47,13 @@ type Config struct {
 	// the timeout of each bridge.
 	ShutdownTimeout time.Duration
 
-	// OnOutcome is called with each outcome that this worker has written. OnRefused is
-	// called once in the gateway for each refused enqueue, by any client. Both must
-	// return soon: deliveries wait for OnOutcome. Nil calls nobody.
-	OnOutcome func(tasks.Outcome)
-	OnRefused func(Refused)
+	// OnEnvelope is called with each envelope that this worker takes up, before each
+	// attempt, and OnOutcome with each outcome that it has written. OnRefused is called
+	// once in the gateway for each refused enqueue, by any client. They must return
+	// soon: deliveries wait for the first two. Nil calls nobody.
+	OnEnvelope func(id string, e tasks.Envelope)
+	OnOutcome  func(tasks.Outcome)
+	OnRefused  func(Refused)
 	// Priority chooses the priority of an envelope that has none and is enqueued by the
 	// worker's Client; nil leaves it at tasks.PriorityNormal.
 	Priority func(tasks.Envelope) tasks.Priority

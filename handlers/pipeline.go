@@ -136,6 +136,9 @@ func (p *pipeline) decode(_ context.Context, d *delivery) *end {
 		return refuse(classify.ReasonInvalidRequest, err.Error())
 	}
 	d.env, d.operation = env, env.Operation
+	if p.cfg.OnEnvelope != nil {
+		p.callBack("OnEnvelope", func() { p.cfg.OnEnvelope(d.id, env) })
+	}
 	d.line = p.cfg.Scheme.Line(env.BridgeID, env.ExternalRoomID, env.ThreadID())
 	d.bridge = p.fleet.Load().bridges[env.BridgeID]
 	if d.bridge == nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
@@ -40,7 +41,8 @@ type Worker struct {
 	rooms      *rooms
 	metrics    *metrics.Metrics
 	collector  *collector.Collector
-	owned      []atomic.Bool // by partition: this worker sweeps it
+	gatherer   *prometheus.Registry // has these two, whatever cfg.Registry is
+	owned      []atomic.Bool        // by partition: this worker sweeps it
 	servers    []*asynq.Server
 
 	tallies []tally
@@ -56,6 +58,7 @@ type Worker struct {
 	wg      sync.WaitGroup
 
 	stop, hard sync.Once
+	running    chan struct{} // closed as it begins to deliver
 	stopping   chan struct{} // closed as Stop begins
 	hardStop   chan struct{} // closed as its patience ends
 	stopped    chan struct{} // closed as all is done
@@ -78,7 +81,7 @@ func New(rdb redis.UniversalClient, cfg Config) (*Worker, error) {
 		cfg: cfg, rdb: rdb, log: cfg.Log, name: hex.EncodeToString(id), limiter: ratelimit.New(fast),
 		pressed: make(map[string]*pressed), rooms: newRooms(cfg.Scheme.Count),
 		tallies: make([]tally, cfg.Scheme.Count), owned: make([]atomic.Bool, cfg.Scheme.Count),
-		stopping: make(chan struct{}), hardStop: make(chan struct{}), stopped: make(chan struct{}),
+		running: make(chan struct{}), stopping: make(chan struct{}), hardStop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	w.fleet.Store(newFleet(cfg.Bridges))
 	w.asynqRedis = asynqredis.New(fast, asynqredis.Config{
@@ -107,6 +110,8 @@ func (w *Worker) count() error {
 			return w.limiter.Closed(ctx, ratelimit.Scope{Bridge: bridge})
 		},
 	})
+	w.gatherer = prometheus.NewRegistry()
+	w.gatherer.MustRegister(w.metrics, w.collector)
 	if err := w.cfg.Registry.Register(w.metrics); err != nil {
 		return fmt.Errorf("register the metrics (two workers of one process need a Registry each): %w", err)
 	}
@@ -134,14 +139,14 @@ func (w *Worker) Run(ctx context.Context) error {
 var ErrStarted = errors.New("the worker was started or stopped before")
 
 // Start announces the gateway to Redis and begins to deliver. It returns a
-// *partition.SchemeError if the data has another scheme. Run is Start and Stop in one.
+// *partition.SchemeError if the data has another scheme. If Redis fails it, it may be
+// called again. Run is Start and Stop in one.
 func (w *Worker) Start(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.started {
 		return ErrStarted
 	}
-	w.started = true
 	if err := w.setup().Announce(ctx, w.rdb); err != nil {
 		return err
 	}
@@ -151,6 +156,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.readPressure(ctx); err != nil {
 		return err
 	}
+	w.started = true
 	for i := range w.cfg.Scheme.Count {
 		queue := w.cfg.Scheme.Queue(i)
 		p := &pipeline{
@@ -170,6 +176,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.wg.Go(func() { w.keep(background) })
 	w.wg.Go(func() { w.watchLimits(background) })
 	w.wg.Go(func() { w.drain(background) })
+	close(w.running)
 	w.tellOfItself(ctx, ops.WorkerJoined)
 	return nil
 }
@@ -219,8 +226,10 @@ func (w *Worker) shutDown() {
 		w.tellOfItself(context.Background(), ops.WorkerLeft)
 	}
 	w.wg.Wait()
-	w.cfg.Registry.Unregister(w.metrics)
-	w.cfg.Registry.Unregister(w.collector)
+	for _, r := range []prometheus.Registerer{w.cfg.Registry, w.gatherer} {
+		r.Unregister(w.metrics)
+		r.Unregister(w.collector)
+	}
 }
 
 // Client is a client of the worker's gateway, which follows Config.Priority. The caller
@@ -229,12 +238,34 @@ func (w *Worker) Client() *tasks.Client {
 	return tasks.NewClient(w.rdb, tasks.WithPriority(w.cfg.Priority))
 }
 
+// Redis is the client that New was given.
+func (w *Worker) Redis() redis.UniversalClient { return w.rdb }
+
+// Config is what the worker is made of: defaults stand where New was given zeros, and
+// Bridges are those of now.
+func (w *Worker) Config() Config {
+	cfg := w.cfg
+	cfg.Bridges = w.Bridges()
+	return cfg
+}
+
+// Metrics are those of this worker, until Stop, whatever Config.Registry is.
+func (w *Worker) Metrics() prometheus.Gatherer { return w.gatherer }
+
+// ErrNotStarted is what Ready says of a worker that was not started yet.
+var ErrNotStarted = errors.New("not started yet")
+
 // Ready says whether the worker can do its work: an error names what is missing.
 func (w *Worker) Ready(ctx context.Context) error {
 	select {
 	case <-w.stopping:
 		return errors.New("shutting down")
 	default:
+	}
+	select {
+	case <-w.running:
+	default:
+		return ErrNotStarted
 	}
 	if err := w.rdb.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)

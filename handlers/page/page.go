@@ -27,9 +27,14 @@ type Config struct {
 	API *api.API
 	// Version is shown in the header.
 	Version string
+	// Links are shown in the header too.
+	Links []Link
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
+
+// Link leads to another page, by an address that is relative to this one.
+type Link struct{ To, Title string }
 
 // Page serves / and /assets/. It is safe for concurrent use.
 type Page struct {
@@ -123,7 +128,7 @@ var legend = []api.Constraint{api.Idle, api.Busy, api.Throttled, api.Blocked, ap
 // picture reads what the page shows first. If Redis does not answer, the page says so
 // and updates when Redis is back.
 func (p *Page) picture(ctx context.Context) picture {
-	at := picture{Version: p.cfg.Version, Mark: p.mark, RoomsShown: roomsShown, EventsShown: eventsShown, Taken: p.cfg.Now().UTC().Format(time.RFC3339)}
+	at := picture{Version: p.cfg.Version, Links: p.cfg.Links, Mark: p.mark, RoomsShown: roomsShown, EventsShown: eventsShown, Taken: p.cfg.Now().UTC().Format(time.RFC3339)}
 	overview, err := p.cfg.API.Overview(ctx)
 	var partitions api.Partitions
 	var bridges api.Bridges

@@ -17,6 +17,7 @@ import (
 // picture is the data of the template. The Empty rows are for the script to copy.
 type picture struct {
 	Version, Mark, Taken string
+	Links                []Link
 	Down                 bool
 	RoomsShown, Sampled  int
 	EventsShown          int

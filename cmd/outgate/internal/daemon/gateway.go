@@ -8,13 +8,10 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
@@ -22,11 +19,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/cmd/outgate/internal/telemetry"
 	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/handlers/api"
-	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/partition/autoscale"
-	"github.com/outgate/outgate/tasks"
 )
 
 // Gateway is a worker and its pages.
@@ -36,29 +29,18 @@ type Gateway struct {
 	worker handlers.Config
 	rdb    redis.UniversalClient
 	log    *zap.Logger
-	// process has the metrics that are there with or without a worker.
+	// process has the metrics of the process itself.
 	process *prometheus.Registry
 	// Enqueues are the times of the enqueues that this process makes itself.
 	Enqueues prometheus.Histogram
-	running  atomic.Pointer[running]
 	// reload reads the bridges anew at each word of hangups; nil is for never.
 	reload  func() ([]*handlers.Bridge, error)
 	hangups <-chan os.Signal
 	reloads reloads
-	// need says how many workers the load needs, as the page does.
-	need func(context.Context) (autoscale.Need, error)
 	// Env is where telemetry is switched on; nil switches nothing on.
 	Env func(string) string
 	// version is that of the program.
 	version string
-}
-
-// running is a worker that was started, and its metrics.
-type running struct {
-	*handlers.Worker
-	registry *prometheus.Registry
-	// needs tells how many workers are needed, from what is in the other.
-	needs *prometheus.Registry
 }
 
 // New is a gateway that does not run yet.
@@ -79,22 +61,26 @@ func New(cfg *config.Config, worker handlers.Config, rdb redis.UniversalClient, 
 }
 
 // Run delivers, and serves the pages, until ctx ends. up is called once it
-// delivers.
+// delivers. The further pages are by path.
 func (g *Gateway) Run(ctx context.Context, listener net.Listener, more map[string]http.Handler, up func(context.Context) error) error {
 	stopTelemetry, err := g.startTelemetry(ctx)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	defer stopTelemetry()
+	worker, err := handlers.New(g.rdb, g.worker)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { _ = worker.Stop(context.WithoutCancel(ctx)) }() // its own timeout bounds it
 	monitor := newMonitor(g.cfg)
 	defer func() { _ = monitor.Close() }()
-	ops := g.ops()
-	defer ops.Close()
-	g.need = ops.Need
-	server := newServer(pages{
-		token: g.cfg.HTTP.Token.Reveal(), ready: g.ready, monitor: monitor, more: more, ops: ops, version: g.version,
-		metrics: promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorLog: zap.NewStdLog(g.log.Named("metrics")), Timeout: 20 * time.Second, EnableOpenMetrics: true}),
-	}.handler(), g.log)
+	pages, err := g.pages(worker, monitor, more)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer pages.Close()
+	server := newServer(pages, g.log)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
@@ -103,7 +89,7 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, more map[strin
 		served <- server.Serve(listener)
 	}()
 	g.log.Info("http.listening", zap.Stringer("addr", listener.Addr()))
-	err = g.deliver(ctx, up)
+	err = g.deliver(ctx, worker, up)
 
 	stopping, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
@@ -114,35 +100,13 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, more map[strin
 	return err
 }
 
-// ops is what the operator's page stands on.
-func (g *Gateway) ops() *api.API {
-	letters := ops.NewDeadLetters(g.rdb, g.worker.Scheme, tasks.NewClient(g.rdb))
-	letters.ResultTTL, letters.IdempotencyWindow = g.cfg.Results.TTL, g.cfg.Delivery.IdempotencyWindow
-	return api.New(api.Config{
-		Redis: g.rdb, Scheme: g.worker.Scheme, DeadLetters: letters, Concurrency: g.worker.Concurrency,
-		Bridges: func() []*handlers.Bridge {
-			if r := g.running.Load(); r != nil {
-				return r.Bridges()
-			}
-			return nil
-		},
-		Metrics: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-			if r := g.running.Load(); r != nil {
-				return r.registry.Gather()
-			}
-			return nil, nil
-		}),
-	})
-}
-
 // deliver runs the worker until ctx ends: then it stops fetching, and finishes
 // what is in hand.
-func (g *Gateway) deliver(ctx context.Context, up func(context.Context) error) error {
-	if err := g.start(ctx); err != nil || g.running.Load() == nil {
+func (g *Gateway) deliver(ctx context.Context, worker *handlers.Worker, up func(context.Context) error) error {
+	if err := g.start(ctx, worker); err != nil || ctx.Err() != nil {
 		return err
 	}
-	worker := g.running.Load()
-	defer func() { _ = worker.Stop(context.WithoutCancel(ctx)) }() // its own timeout bounds it
+	defer func() { _ = worker.Stop(context.WithoutCancel(ctx)) }() // while the pages still answer
 	g.log.Info("worker.started", zap.Int("partitions", g.worker.Scheme.Count), zap.Int("bridges", len(g.worker.Bridges)))
 	if err := up(ctx); err != nil && ctx.Err() == nil {
 		return err
@@ -150,7 +114,7 @@ func (g *Gateway) deliver(ctx context.Context, up func(context.Context) error) e
 	for {
 		select {
 		case <-g.hangups:
-			g.reloadBridges(ctx, worker.Worker)
+			g.reloadBridges(ctx, worker)
 		case <-ctx.Done():
 			g.log.Info("worker.stopping")
 			return nil
@@ -177,16 +141,18 @@ const (
 )
 
 // start starts the worker, and waits for Redis as long as it takes. At the end of
-// ctx there is none, and no error.
-func (g *Gateway) start(ctx context.Context) error {
+// ctx it is not started, and there is no error.
+func (g *Gateway) start(ctx context.Context, worker *handlers.Worker) error {
 	var told time.Time
 	for ctx.Err() == nil {
-		err := g.tryStart(ctx)
+		err := g.tryStart(ctx, worker)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, partition.ErrScheme):
 			return fmt.Errorf("the Redis at %s: %w", g.cfg.Redis.URL, err)
+		case errors.Is(err, handlers.ErrStarted):
+			return err
 		}
 		if ctx.Err() == nil && time.Since(told) >= tellEvery {
 			told = time.Now()
@@ -200,50 +166,11 @@ func (g *Gateway) start(ctx context.Context) error {
 	return nil
 }
 
-func (g *Gateway) tryStart(ctx context.Context) error {
+func (g *Gateway) tryStart(ctx context.Context, worker *handlers.Worker) error {
 	if err := g.rdb.Ping(ctx).Err(); err != nil {
 		return err
 	}
-	r := &running{registry: prometheus.NewRegistry(), needs: prometheus.NewRegistry()}
-	cfg := g.worker
-	cfg.Registry = r.registry
-	worker, err := handlers.New(g.rdb, cfg)
-	if err != nil {
-		return err
-	}
-	r.Worker = worker
-	r.needs.MustRegister(newNeeded(g.need, r.Worker))
-	if err := r.Start(ctx); err != nil {
-		return errors.Join(err, r.Stop(context.WithoutCancel(ctx)))
-	}
-	g.running.Store(r)
-	return nil
-}
-
-var (
-	errStarting = errors.New("waiting for Redis")
-	errNoRedis  = errors.New("stopping, or Redis does not answer")
-)
-
-// ready says what is missing. Anybody may ask, so it names no address.
-func (g *Gateway) ready(ctx context.Context) error {
-	r := g.running.Load()
-	if r == nil {
-		return errStarting
-	}
-	if err := r.Ready(ctx); err != nil {
-		return errNoRedis
-	}
-	return nil
-}
-
-// Gather implements prometheus.Gatherer.
-func (g *Gateway) Gather() ([]*dto.MetricFamily, error) {
-	all := prometheus.Gatherers{g.process}
-	if r := g.running.Load(); r != nil {
-		all = append(all, r.registry, r.needs)
-	}
-	return all.Gather()
+	return worker.Start(ctx)
 }
 
 // startTelemetry begins what the environment asks for. The answer ends it.

@@ -1,35 +1,23 @@
-package daemon
+package console_test
 
 import (
 	"context"
 	"errors"
-	"io"
 	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/channels"
-	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/console"
 	"github.com/outgate/outgate/partition/autoscale"
 )
 
 // A scaler that is told 0 where nobody knows would take the workers away.
 func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
-	s := outgatetest.New(t, "bridges: [{id: b, channel: sandbox}]")
-	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	worker, err := handlers.New(s.Redis, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	worker := newWorker(t)
 	var away atomic.Bool
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newNeeded(func(context.Context) (autoscale.Need, error) {
+	registry.MustRegister(console.NewNeeded(func(context.Context) (autoscale.Need, error) {
 		if away.Load() {
 			return autoscale.Need{}, errors.New("Redis is away")
 		}
@@ -52,13 +40,12 @@ func TestWhereNobodyKnowsHowManyWorkersAreNeededThereIsNoFigure(t *testing.T) {
 	if err := worker.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = worker.Stop(context.Background()) })
-	outgatetest.Eventually(t, "it sweeps", func() bool { return worker.Sweeps(0) })
+	eventually(t, "it sweeps", func() bool { return worker.Sweeps(0) })
 	if got := figures(); got["outgate_required_workers"] != 1.25 || got["outgate_required_slots"] != 20 {
 		t.Errorf("reports %v", got)
 	}
 	away.Store(true)
-	outgatetest.Eventually(t, "it reports nothing without knowing", func() bool { return len(figures()) == 0 })
+	eventually(t, "it reports nothing without knowing", func() bool { return len(figures()) == 0 })
 	away.Store(false)
 	if got := figures(); got["outgate_required_workers"] != 1.25 {
 		t.Errorf("reports %v though Redis is back", got)
