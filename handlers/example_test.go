@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"fmt"
+	"log"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -12,38 +13,45 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
+// A minimal worker: New fills in what Config leaves out, and Start returns as soon as
+// the gateway takes envelopes. A program that only delivers calls Run.
 func ExampleWorker() {
-	server := miniredis.NewMiniRedis()
-	if err := server.Start(); err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer server.Close()
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	defer func() { _ = rdb.Close() }()
+	rdb, closeRedis := exampleRedis() // an app has one, at redis.NewClient(…)
+	defer closeRedis()
 
-	demo := &handlers.Bridge{ID: "demo", Channel: sandbox.New(sandbox.Config{})}
-	worker, err := handlers.New(rdb, handlers.Config{Bridges: []*handlers.Bridge{demo}})
+	worker, err := handlers.New(rdb, handlers.Config{
+		Bridges: []*handlers.Bridge{{ID: "demo", Channel: sandbox.New(sandbox.Config{})}},
+	})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Panic(err) // it names every faulty field
 	}
 	ctx := context.Background()
 	if err := worker.Start(ctx); err != nil {
-		fmt.Println(err)
-		return
+		log.Panic(err)
 	}
-	defer func() { _ = worker.Stop(ctx) }()
+	defer func() { _ = worker.Stop(ctx) }() // finishes what is in hand
 
-	client := tasks.NewClient(rdb)
+	client := worker.Client()
 	defer func() { _ = client.Close() }()
-	o, err := client.SendMessage(ctx, tasks.Envelope{BridgeID: "demo", ExternalRoomID: "42", Payload: tasks.Text("hello")})
+	sent, err := client.SendMessage(ctx, tasks.Envelope{BridgeID: "demo", ExternalRoomID: "42", Payload: tasks.Text("hello")})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Panic(err)
 	}
-	fmt.Println(o.Status, o.MessageID, "after", o.Attempts, "attempt")
+	fmt.Println(sent.Status, sent.MessageID, "after", sent.Attempts, "attempt")
 	// Output: success sb-1 after 1 attempt
+}
+
+// exampleRedis is a Redis in this process, and what closes it.
+func exampleRedis() (*redis.Client, func()) {
+	server := miniredis.NewMiniRedis()
+	if err := server.Start(); err != nil {
+		log.Panic(err)
+	}
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	return rdb, func() {
+		_ = rdb.Close()
+		server.Close()
+	}
 }
 
 func ExampleTextSanitizer() {

@@ -124,6 +124,21 @@ func ExampleClient_Enqueue() {
 	// true
 }
 
+func ExampleClient_Scheme() {
+	rdb, stop := startGateway()
+	defer stop()
+	client := tasks.NewClient(rdb)
+	defer func() { _ = client.Close() }()
+
+	scheme, err := client.Scheme(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	index := scheme.Route("tg", "42")
+	fmt.Println("of", scheme.Count, "partitions tg:42 is in", index, "which is", scheme.Queue(index))
+	// Output: of 1 partitions tg:42 is in 0 which is outbound-000
+}
+
 func ExampleClient_EnqueueBatch() {
 	rdb, stop := startGateway()
 	defer stop()
