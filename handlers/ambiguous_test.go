@@ -27,8 +27,8 @@ func TestAnAmbiguousAttemptIsResentOrSettledByPolicy(t *testing.T) {
 				b.Policy.Timeout, b.Policy.OnAmbiguous = 200*time.Millisecond, c.policy
 			})))
 			w := g.work()
-			r := g.enqueue(toRoom("b", "1", "x"))
-			o := g.outcome(r)
+			r := g.Enqueue(toRoom("b", "1", "x"))
+			o := g.Outcome(r)
 			attempts := ch.attempts("1")
 			if len(attempts) != c.sent || len(ch.Deliveries()) != c.sent {
 				t.Fatalf("%d attempts, %d accepted, want %d", len(attempts), len(ch.Deliveries()), c.sent)
@@ -60,7 +60,7 @@ func TestAnEnvelopeThatExpiresAfterAnAmbiguousAttemptSaysSo(t *testing.T) {
 	g.work()
 	e := toRoom("b", "1", "x")
 	e.ExpiresAtMS = time.Now().Add(2 * time.Second).UnixMilli()
-	o := g.fail(e)
+	o := g.Fail(e)
 	if o.Reason != classify.ReasonExpired || !o.Ambiguous || o.Attempt != 1 {
 		t.Errorf("outcome %+v", o)
 	}
@@ -73,11 +73,11 @@ func TestAPanicInAChannelFailsOneAttempt(t *testing.T) {
 	w := g.work()
 	for _, text := range []string{"one", "two"} {
 		// Nobody knows how far it came.
-		if o := g.send(toRoom("b", "1", text)); o.Attempts != 2 || !o.PossibleDuplicate {
+		if o := g.Send(toRoom("b", "1", text)); o.Attempts != 2 || !o.PossibleDuplicate {
 			t.Errorf("outcome %+v", o)
 		}
 	}
-	lines := w.logs.FilterMessage("delivery.panicked").All()
+	lines := w.Logs.FilterMessage("delivery.panicked").All()
 	if len(lines) != 2 || lines[0].ContextMap()["stack"] == "" {
 		t.Errorf("%d log lines", len(lines))
 	}

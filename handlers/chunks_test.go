@@ -10,7 +10,6 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
@@ -38,7 +37,7 @@ func TestPiecesAreSentInOrderWithATokenEach(t *testing.T) {
 			ch := newScripted(nil)
 			g := newGateway(t, testConfig(testBridge("b", ch, chunked(2), func(b *handlers.Bridge) { b.RoomLimits = limit })))
 			g.work()
-			o := g.send(toRoom("b", "1", "aabbc"))
+			o := g.Send(toRoom("b", "1", "aabbc"))
 			if got := tokens(o.ID, ch.attempts("1")); got != ".0 .1 .2" {
 				t.Errorf("tokens %q", got)
 			}
@@ -53,7 +52,7 @@ func TestPiecesAreSentInOrderWithATokenEach(t *testing.T) {
 			if d := cmp.Diff([]string{"sb-1", "sb-2", "sb-3"}, o.MessageIDs); d != "" || o.MessageID != "sb-1" || o.Attempts != 1 {
 				t.Errorf("outcome %+v", o)
 			}
-			whole := g.send(toRoom("b", "1", "ab"))
+			whole := g.Send(toRoom("b", "1", "ab"))
 			if got := tokens(whole.ID, ch.attempts("1")[3:]); got != "" {
 				t.Errorf("the token of one piece is the id, with %q", got)
 			}
@@ -85,13 +84,13 @@ func TestARetryResumesAtThePieceThatFailed(t *testing.T) {
 			g.work()
 			e := toRoom("b", "1", "aabbc")
 			e.MaxAttempts, e.BaseBackoffMS = c.max, c.backoff.Milliseconds()
-			r := g.enqueue(e)
-			o := g.outcome(r)
+			r := g.Enqueue(e)
+			o := g.Outcome(r)
 			if got := tokens(r.ID, ch.attempts("1")); got != c.tokens {
 				t.Errorf("tokens %q, want %q", got, c.tokens)
 			}
 			if c.max == 2 {
-				letter, err := ops.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client).Show(t.Context(), r.ID)
+				letter, err := g.DeadLetters().Show(t.Context(), r.ID)
 				if d := cmp.Diff([]string{"sb-1", "sb-2"}, letter.MessageIDs); d != "" || err != nil || o.Error == nil {
 					t.Errorf("dead letter %+v (%v), outcome %+v", letter, err, o)
 				}
@@ -117,11 +116,11 @@ func TestAnotherWorkerResumesAtThePieceThatIsMissing(t *testing.T) {
 	}))
 	g := newGateway(t, cfg)
 	w := g.work()
-	r := g.enqueue(toRoom("b", "1", "aabbcc"))
+	r := g.Enqueue(toRoom("b", "1", "aabbcc"))
 	until(t, "the first piece is sent", func() bool { return len(ch.attempts("1")) == 1 })
-	w.stop() // while it waits for the second one's slot
+	w.Stop() // while it waits for the second one's slot
 	g.work()
-	if o := g.delivered(r); o.Attempts != 1 || o.PossibleDuplicate || len(o.MessageIDs) != 3 {
+	if o := g.Delivered(r); o.Attempts != 1 || o.PossibleDuplicate || len(o.MessageIDs) != 3 {
 		t.Errorf("outcome %+v", o)
 	}
 	if got := tokens(r.ID, ch.attempts("1")); got != ".0 .1 .2" {
@@ -153,7 +152,7 @@ func TestAResultThatIsNoJSONDoesNotSendTwice(t *testing.T) {
 		if room == "three" {
 			text, pieces = "aabbcc", 3
 		}
-		o := g.send(toRoom("b", room, text))
+		o := g.Send(toRoom("b", room, text))
 		if len(o.MessageIDs) != pieces || len(o.Result) != 0 {
 			t.Errorf("outcome %+v", o)
 		}

@@ -31,14 +31,14 @@ func TestEditsThatWaitGiveWayToTheLastOne(t *testing.T) {
 		b.RoomLimits = []ratelimit.Limit{{N: 1, Window: 200 * time.Millisecond}}
 	})))
 	w := g.work()
-	m := g.send(toRoom("b", "1", "first")).MessageID
+	m := g.Send(toRoom("b", "1", "first")).MessageID
 	var receipts []tasks.Receipt
 	for i := range edits {
-		receipts = append(receipts, g.enqueue(editOf(m, fmt.Sprint(i))))
+		receipts = append(receipts, g.Enqueue(editOf(m, fmt.Sprint(i))))
 	}
 	superseded := 0
 	for i, r := range receipts {
-		o, err := g.client.Wait(t.Context(), r)
+		o, err := g.Client.Wait(t.Context(), r)
 		switch {
 		case err != nil:
 			t.Fatal(err)
@@ -69,10 +69,10 @@ func TestEditsAreAllSentWhereTheyAreNotCoalesced(t *testing.T) {
 	ch := newScripted(nil)
 	g := newGateway(t, onePartition(testBridge("b", ch)))
 	m := "1"
-	receipts := g.enqueueAll(editOf(m, "one"), editOf(m, "two"), editOf(m, "three"))
+	receipts := g.EnqueueBatch(editOf(m, "one"), editOf(m, "two"), editOf(m, "three"))
 	g.work()
 	for _, r := range receipts {
-		if o, err := g.client.Wait(t.Context(), r); err != nil || o.Superseded != nil {
+		if o, err := g.Client.Wait(t.Context(), r); err != nil || o.Superseded != nil {
 			t.Errorf("outcome %+v, %v", o, err)
 		}
 	}
@@ -86,12 +86,12 @@ func TestASynchronousEditThatGaveWayTellsSo(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make(chan error, 1)
 	wg.Go(func() {
-		_, err := g.client.EditMessage(t.Context(), editOf(m, "one"))
+		_, err := g.Client.EditMessage(t.Context(), editOf(m, "one"))
 		errs <- err
 	})
-	depth := func() int64 { return g.rdb.LLen(t.Context(), g.keys(0).Asynq("pending")).Val() }
+	depth := func() int64 { return g.Redis.LLen(t.Context(), g.Keys(0).Asynq("pending")).Val() }
 	until(t, "it waits", func() bool { return depth() == 1 })
-	last := g.enqueue(editOf(m, "two"))
+	last := g.Enqueue(editOf(m, "two"))
 	g.work()
 	err := <-errs
 	wg.Wait()

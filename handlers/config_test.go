@@ -22,7 +22,7 @@ func TestAConfigWithABridgeAloneDelivers(t *testing.T) {
 	cfg := handlers.Config{Bridges: []*handlers.Bridge{{ID: "b", Channel: newScripted(nil)}}}
 	g := newGateway(t, cfg)
 	g.work()
-	if o := g.send(toRoom("b", "1", "x")); o.Attempts != 1 {
+	if o := g.Send(toRoom("b", "1", "x")); o.Attempts != 1 {
 		t.Errorf("got %d attempts, want 1", o.Attempts)
 	}
 }
@@ -35,7 +35,7 @@ func TestABridgeInheritsWhatItsPolicyLeavesOut(t *testing.T) {
 	cfg.Policy.Backoff = classify.Backoff{Base: time.Millisecond, Max: time.Millisecond}
 	g := newGateway(t, cfg)
 	g.work()
-	o := g.fail(toRoom("b", "1", "x"))
+	o := g.Fail(toRoom("b", "1", "x"))
 	if o.Attempt != 2 || o.MaxAttempts != 2 {
 		t.Errorf("got attempt %d of %d, want 2 of 2", o.Attempt, o.MaxAttempts)
 	}
@@ -54,7 +54,7 @@ func TestAllFaultsOfAConfigAreFoundAtOnce(t *testing.T) {
 			{ID: "c", Channel: ok, Policy: handlers.Policy{Backoff: classify.Backoff{Base: -1}}},
 		},
 	}
-	_, err := handlers.New(newGateway(t, testConfig()).rdb, cfg)
+	_, err := handlers.New(newGateway(t, testConfig()).Redis, cfg)
 	var fields []string
 	joined, _ := err.(interface{ Unwrap() []error })
 	if joined == nil {
@@ -88,14 +88,11 @@ func TestAllFaultsOfAConfigAreFoundAtOnce(t *testing.T) {
 func TestRunDeliversUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
-	w, err := handlers.New(g.rdb, g.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := g.NewWorker()
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- w.Run(ctx) }()
-	g.send(toRoom("b", "1", "x"))
+	g.Send(toRoom("b", "1", "x"))
 	cancel()
 	if err := <-ran; err != nil {
 		t.Errorf("run: got %v, want no error", err)
@@ -113,13 +110,10 @@ func TestRunDeliversUntilItsContextEnds(t *testing.T) {
 func TestStopEndsARun(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
-	w, err := handlers.New(g.rdb, g.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := g.NewWorker()
 	ran := make(chan error, 1)
 	go func() { ran <- w.Run(t.Context()) }()
-	g.send(toRoom("b", "1", "x"))
+	g.Send(toRoom("b", "1", "x"))
 	stopped := make(chan error, 2)
 	for range 2 {
 		go func() { stopped <- w.Stop(context.Background()) }()
@@ -140,11 +134,11 @@ func TestStopReturnsAtTheEndOfItsContext(t *testing.T) {
 	})
 	g := newGateway(t, testConfig(testBridge("b", ch)))
 	w := g.work()
-	g.enqueue(toRoom("b", "1", "x"))
+	g.Enqueue(toRoom("b", "1", "x"))
 	until(t, "the send is under way", func() bool { return w.value(t, "outgate_worker_slots", "state", "calling") == 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := w.Stop(ctx); !errors.Is(err, context.Canceled) {
+	if err := w.Worker.Worker.Stop(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 	close(hang)
@@ -153,14 +147,14 @@ func TestStopReturnsAtTheEndOfItsContext(t *testing.T) {
 func TestWorkersOnOneRegistryAreRefusedUntilTheFirstStops(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
-	g.cfg.Registry = prometheus.NewRegistry()
-	first := startWorker(t, g.rdb, g.cfg)
+	g.Config.Registry = prometheus.NewRegistry()
+	first := g.work()
 	var taken prometheus.AlreadyRegisteredError
-	if _, err := handlers.New(g.rdb, g.cfg); !errors.As(err, &taken) {
+	if _, err := handlers.New(g.Redis, g.Config); !errors.As(err, &taken) {
 		t.Errorf("a second worker: got %v, want AlreadyRegisteredError", err)
 	}
-	first.stop()
-	startWorker(t, g.rdb, g.cfg)
+	first.Stop()
+	g.work()
 }
 
 func TestAnEmbedderHearsOutcomesAndRefusals(t *testing.T) {
@@ -176,21 +170,21 @@ func TestAnEmbedderHearsOutcomesAndRefusals(t *testing.T) {
 	w := g.work()
 	g.work() // a second one does not tell again
 	until(t, "the partition has a sweeper", func() bool { return w.Sweeps(0) })
-	g.listening()
-	r := g.enqueue(toRoom("b", "1", "x"))
+	g.Heard(g.Keys(0).Events())
+	r := g.Enqueue(toRoom("b", "1", "x"))
 	if o := <-outcomes; o.Success == nil || o.Success.ID != r.ID {
 		t.Errorf("got %+v, want the success of %s", o, r.ID)
 	}
 	e := toRoom("b", "1", "x")
 	e.Channel = "telegram"
-	if _, err := g.client.Enqueue(t.Context(), e); err == nil {
+	if _, err := g.Client.Enqueue(t.Context(), e); err == nil {
 		t.Fatal("the enqueue of another channel was admitted, want a refusal")
 	}
 	want := handlers.Refused{Code: tasks.CodeInvalid, Priority: tasks.PriorityNormal, Partition: 0}
 	if got := <-refused; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	g.send(toRoom("b", "1", "x"))
+	g.Send(toRoom("b", "1", "x"))
 	if n := len(refused); n != 0 {
 		t.Errorf("got %d more refusals, want none", n)
 	}
@@ -215,7 +209,7 @@ func TestAWorkersClientChoosesThePriority(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	state := g.rdb.HGetAll(t.Context(), g.keys(0).State()).Val()
+	state := g.Redis.HGetAll(t.Context(), g.Keys(0).State()).Val()
 	for priority, want := range map[string]string{"critical": "1", "normal": "1", "low": "1"} {
 		if got := state["enqueued:send:"+priority]; got != want {
 			t.Errorf("got %s of priority %s, want %s", got, priority, want)

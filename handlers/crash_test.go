@@ -18,34 +18,34 @@ import (
 // lose has a worker take the envelope, the next of its partition, mark an attempt as
 // in flight and never be heard of again. No other worker may run.
 func (g *gateway) lose(e tasks.Envelope, r tasks.Receipt, token string) {
-	g.t.Helper()
-	ctx := g.t.Context()
-	lines := partition.NewLines(g.rdb, g.keys(r.Partition))
+	g.T.Helper()
+	ctx := g.T.Context()
+	lines := partition.NewLines(g.Redis, g.Keys(r.Partition))
 	taken, err := lines.Take(ctx, "", 1, token, true)
 	if err != nil || len(taken) != 1 || taken[0].ID != r.ID {
-		g.t.Fatalf("took %+v: %v", taken, err)
+		g.T.Fatalf("took %+v: %v", taken, err)
 	}
 	if taken[0].Token == "" {
-		line := g.cfg.Scheme.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID())
+		line := g.Config.Scheme.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID())
 		if turn, err := lines.Begin(ctx, r.ID, line, token, true); err != nil || turn.Turn != partition.TurnGo {
-			g.t.Fatalf("began %+v: %v", turn, err)
+			g.T.Fatalf("began %+v: %v", turn, err)
 		}
 	}
 	g.expireLease(r)
-	sweeper := partition.NewSweeper(g.rdb, g.keys(r.Partition), "test", time.Minute, 0)
+	sweeper := partition.NewSweeper(g.Redis, g.Keys(r.Partition), "test", time.Minute, 0)
 	swept, err := sweeper.Sweep(ctx)
 	if err != nil || swept.Recovered != 1 {
-		g.t.Fatalf("swept %+v: %v", swept, err)
+		g.T.Fatalf("swept %+v: %v", swept, err)
 	}
 	if err := sweeper.Release(ctx); err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 }
 
 func (g *gateway) expireLease(r tasks.Receipt) {
-	g.t.Helper()
-	if err := g.rdb.ZAdd(g.t.Context(), g.keys(r.Partition).Asynq("lease"), redis.Z{Score: 1, Member: r.ID}).Err(); err != nil {
-		g.t.Fatal(err)
+	g.T.Helper()
+	if err := g.Redis.ZAdd(g.T.Context(), g.Keys(r.Partition).Asynq("lease"), redis.Z{Score: 1, Member: r.ID}).Err(); err != nil {
+		g.T.Fatal(err)
 	}
 }
 
@@ -54,17 +54,17 @@ func TestAnAttemptThatNeverReportedIsMadeAgainAndSaysSo(t *testing.T) {
 	ch := newScripted(nil)
 	g := newGateway(t, onePartition(testBridge("b", ch)))
 	e := toRoom("b", "1", "x")
-	r := g.enqueue(e)
+	r := g.Enqueue(e)
 	g.lose(e, r, "lost-1")
 	w := g.work()
-	if o := g.delivered(r); !o.PossibleDuplicate || o.Attempts != 2 {
+	if o := g.Delivered(r); !o.PossibleDuplicate || o.Attempts != 2 {
 		t.Errorf("outcome %+v", o)
 	}
 	if a := ch.attempts("1"); len(a) != 1 || a[0].Token != r.ID || a[0].Attempt != 2 {
 		t.Errorf("attempts %+v", a)
 	}
 	w.metric(t, "outgate_ambiguous_total", 1, "bridge", "b")
-	if n := w.logs.FilterMessage("delivery.ambiguous").Len(); n != 1 {
+	if n := w.Logs.FilterMessage("delivery.ambiguous").Len(); n != 1 {
 		t.Errorf("%d log lines", n)
 	}
 }
@@ -80,10 +80,10 @@ func TestAnAttemptThatNeverReportedIsSettledByPolicy(t *testing.T) {
 			ch := newScripted(nil)
 			g := newGateway(t, onePartition(testBridge("b", ch, change, func(b *handlers.Bridge) { b.Policy.OnAmbiguous = handlers.Fail })))
 			e := toRoom("b", "1", "xx")
-			r := g.enqueue(e)
+			r := g.Enqueue(e)
 			g.lose(e, r, "lost-1")
 			w := g.work()
-			o := g.failed(r)
+			o := g.Failed(r)
 			if o.Reason != classify.ReasonAmbiguous || !o.Ambiguous || o.Attempt != 1 || o.Category != classify.Terminal {
 				t.Errorf("outcome %+v", o)
 			}
@@ -91,7 +91,7 @@ func TestAnAttemptThatNeverReportedIsSettledByPolicy(t *testing.T) {
 				t.Errorf("%d attempts", n)
 			}
 			w.metric(t, "outgate_ambiguous_total", 1, "bridge", "b")
-			g.send(toRoom("b", "1", "y"))
+			g.Send(toRoom("b", "1", "y"))
 		})
 	}
 }
@@ -104,20 +104,20 @@ func TestAnEnvelopeThatTookThreeWorkersDownIsPoison(t *testing.T) {
 			ch := newScripted(nil)
 			g := newGateway(t, onePartition(testBridge("b", ch)))
 			e := toRoom("b", "1", "poison")
-			r := g.enqueue(e)
+			r := g.Enqueue(e)
 			for i := range lost {
 				g.lose(e, r, fmt.Sprintf("lost-%d", i))
 			}
-			next := g.enqueue(toRoom("b", "1", "next"))
+			next := g.Enqueue(toRoom("b", "1", "next"))
 			g.work()
-			o := g.outcome(r)
+			o := g.Outcome(r)
 			switch {
 			case lost < 3 && (o.Success == nil || o.Success.Attempts != 3 || !o.Success.PossibleDuplicate):
 				t.Errorf("outcome %+v", o)
 			case lost == 3 && (o.Error == nil || o.Error.Reason != classify.ReasonPoison || !o.Error.Ambiguous || o.Error.Attempt != 3):
 				t.Errorf("outcome %+v", o)
 			}
-			g.delivered(next)
+			g.Delivered(next)
 			if n := len(ch.attempts("")); n != 1+3-lost {
 				t.Errorf("%d attempts", n)
 			}
@@ -150,16 +150,16 @@ func TestAnEnvelopeThatIsNotSentAgainAfterACrashIsStillSettled(t *testing.T) {
 			t.Parallel()
 			ch := newScripted(nil)
 			g := newGateway(t, onePartition(testBridge("b", ch, c.change)))
-			r := g.enqueue(c.envelope)
+			r := g.Enqueue(c.envelope)
 			g.lose(c.envelope, r, "lost-1")
-			next := g.enqueue(toRoom("b", "1", "next"))
+			next := g.Enqueue(toRoom("b", "1", "next"))
 			g.work()
-			o := g.failed(r)
+			o := g.Failed(r)
 			if o.Reason != c.want || !o.Ambiguous || o.Attempt != 1 {
 				t.Errorf("outcome %+v", o)
 			}
-			g.outcome(next)
-			g.empty()
+			g.Outcome(next)
+			g.Empty()
 		})
 	}
 }
@@ -179,19 +179,19 @@ func TestAWorkerThatWasTakenForDeadDoesNotSettle(t *testing.T) {
 	})
 	g := newGateway(t, onePartition(testBridge("b", ch)))
 	old := g.work()
-	r := g.enqueue(toRoom("b", "1", "x"))
+	r := g.Enqueue(toRoom("b", "1", "x"))
 	until(t, "the first attempt is made", func() bool { return len(ch.attempts("")) == 1 })
 	g.expireLease(r) // the worker's own sweeper recovers it
 	until(t, "the second attempt is made", func() bool { return len(ch.attempts("")) == 2 })
-	if o := g.delivered(r); !o.PossibleDuplicate || o.Attempts != 2 {
+	if o := g.Delivered(r); !o.PossibleDuplicate || o.Attempts != 2 {
 		t.Errorf("outcome %+v", o)
 	}
 	close(wait)
-	old.stop()
-	if o, _, err := g.client.Outcome(t.Context(), r.ID); err != nil || o.Success == nil {
+	old.Stop()
+	if o, _, err := g.Client.Outcome(t.Context(), r.ID); err != nil || o.Success == nil {
 		t.Errorf("the outcome became %+v: %v", o, err)
 	}
-	if n := g.rdb.ZCard(t.Context(), g.keys(0).Dead()).Val(); n != 0 {
+	if n := g.Redis.ZCard(t.Context(), g.Keys(0).Dead()).Val(); n != 0 {
 		t.Errorf("%d dead letters", n)
 	}
 }

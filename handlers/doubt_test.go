@@ -61,7 +61,7 @@ func TestWhatBecomesOfDoubtDependsOnTheProvider(t *testing.T) {
 			p.lose, p.findErr = 1, c.findErr
 			g := newGateway(t, testConfig(testBridge("b", p, func(b *handlers.Bridge) { b.Policy.OnAmbiguous = c.policy })))
 			w := g.work()
-			o := g.outcome(g.enqueue(toRoom("b", "1", "x")))
+			o := g.Outcome(g.Enqueue(toRoom("b", "1", "x")))
 			p.wantRequests(t, c.requests)
 			if p.room() != c.room || p.searched != c.searched {
 				t.Errorf("the room has %q after %d searches, want %q after %d", p.room(), p.searched, c.room, c.searched)
@@ -86,7 +86,7 @@ func TestWhatTheProviderDoesNotHaveIsSentWithoutDoubt(t *testing.T) {
 	lost := &forgetful{p}
 	g := newGateway(t, testConfig(testBridge("b", lost)))
 	g.work()
-	o := g.send(toRoom("b", "1", "x"))
+	o := g.Send(toRoom("b", "1", "x"))
 	if p.room() != "x" || o.PossibleDuplicate || p.searched != 1 {
 		t.Errorf("the room has %q, outcome %+v", p.room(), o)
 	}

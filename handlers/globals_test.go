@@ -38,8 +38,8 @@ func TestWhatWaitsInAPartitionIsSeen(t *testing.T) {
 	if got := w.value(t, "outgate_oldest_age_seconds"); got != 0 {
 		t.Errorf("the oldest of none is %v s old", got)
 	}
-	first := g.enqueue(toRoom("b", "gated", "1"))
-	g.enqueueAll(toRoom("b", "gated", "2"), toRoom("b", "gated-too", "1"))
+	first := g.Enqueue(toRoom("b", "gated", "1"))
+	g.EnqueueBatch(toRoom("b", "gated", "2"), toRoom("b", "gated-too", "1"))
 	w.becomes(t, "counts the sends in hand", is(2), "outgate_worker_slots", "state", "calling")
 	w.becomes(t, "counts the rest", is(14), "outgate_worker_slots", "state", "idle")
 	w.becomes(t, "counts the rooms", is(2), "outgate_lines")
@@ -52,7 +52,7 @@ func TestWhatWaitsInAPartitionIsSeen(t *testing.T) {
 		t.Errorf("the oldest is %v s old, and was admitted %v s ago", got, age)
 	}
 	ch.open()
-	g.empty()
+	g.Empty()
 	for _, name := range []string{"outgate_lines", "outgate_oldest_age_seconds"} {
 		w.becomes(t, "is over", is(0), name)
 	}
@@ -72,22 +72,22 @@ func TestWhatKeepsAPartitionBackIsSeen(t *testing.T) {
 	g := newGateway(t, onePartition(testBridge("b", ch)))
 	w := g.work()
 	w.becomes(t, "is reported", is(10000), "outgate_queue_capacity")
-	g.fail(toRoom("b", "1", "no such room"))
+	g.Fail(toRoom("b", "1", "no such room"))
 	w.becomes(t, "counts the room", is(1), "outgate_rooms_unavailable")
 	w.becomes(t, "counts what can be replayed", is(1), "outgate_dead_letters_kept")
 	w.metric(t, "outgate_failures_total", 1, "bridge", "b", "reason", "room_unavailable")
 	w.metric(t, "outgate_delivery_attempts", 1, "bridge", "b")
 
-	if err := g.inspector().PauseQueue("outbound-000"); err != nil {
+	if err := g.Inspector().PauseQueue("outbound-000"); err != nil {
 		t.Fatal(err)
 	}
 	w.becomes(t, "is 1", is(1), "outgate_partition_paused")
-	if err := g.inspector().UnpauseQueue("outbound-000"); err != nil {
+	if err := g.Inspector().UnpauseQueue("outbound-000"); err != nil {
 		t.Fatal(err)
 	}
 	w.becomes(t, "is 0", is(0), "outgate_partition_paused")
 
-	w.stop() // nobody drains
+	w.Stop() // nobody drains
 	g.add("1", "")
 	g.add("2", "")
 	if got := streamed(t, g); got != 2 {
@@ -100,7 +100,7 @@ func TestWhatKeepsAPartitionBackIsSeen(t *testing.T) {
 
 func streamed(t *testing.T, g *gateway) int64 {
 	t.Helper()
-	return g.rdb.XLen(t.Context(), g.keys(0).In()).Val()
+	return g.Redis.XLen(t.Context(), g.Keys(0).In()).Val()
 }
 
 func TestWhatKeepsABridgeBackIsSeen(t *testing.T) {
@@ -109,14 +109,14 @@ func TestWhatKeepsABridgeBackIsSeen(t *testing.T) {
 	g := newGateway(t, onePartition(testBridge("b", ch), testBridge("other", newScripted(nil))))
 	w := g.work()
 	w.becomes(t, "is known", is(2), "outgate_bridge_up")
-	g.enqueue(toRoom("b", "1", "x"))
+	g.Enqueue(toRoom("b", "1", "x"))
 	w.becomes(t, "is what the provider said", above(3500), "outgate_bridge_closed_seconds", "bridge", "b")
 	if got := w.value(t, "outgate_bridge_closed_seconds", "bridge", "other"); got != 0 {
 		t.Errorf("another bridge is closed for %v s", got)
 	}
 
 	by := ops.Suspension{By: "operator", SinceMS: time.Now().UnixMilli()}
-	if _, err := ops.SuspendBridge(t.Context(), g.rdb, "other", by); err != nil {
+	if _, err := ops.SuspendBridge(t.Context(), g.Redis, "other", by); err != nil {
 		t.Fatal(err)
 	}
 	w.becomes(t, "is 1", is(1), "outgate_bridge_suspended", "bridge", "other", "by", "operator")
@@ -132,7 +132,7 @@ func TestHowFarAheadALimitIsSpentIsSeen(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, onePartition(testBridge("b", newScripted(nil), func(b *handlers.Bridge) { b.BridgeLimits = limits(t, "1/2s") })))
 	w := g.work()
-	g.enqueueAll(toRoom("b", "1", "x"), toRoom("b", "2", "x"), toRoom("b", "3", "x"))
+	g.EnqueueBatch(toRoom("b", "1", "x"), toRoom("b", "2", "x"), toRoom("b", "3", "x"))
 	w.becomes(t, "is the wait of the last", above(2), "outgate_ratelimit_ahead_seconds", "bridge", "b")
 	w.becomes(t, "is one place in hand", is(1), "outgate_worker_slots", "state", "waiting")
 	w.becomes(t, "comes to nothing", is(0), "outgate_ratelimit_ahead_seconds", "bridge", "b")
@@ -148,8 +148,8 @@ func TestSlowRequestsAreCounted(t *testing.T) {
 	})
 	g := newGateway(t, onePartition(testBridge("b", ch, func(b *handlers.Bridge) { b.Policy.Timeout = 100 * time.Millisecond })))
 	w := g.work()
-	g.send(toRoom("b", "1", "slow"))
-	g.send(toRoom("b", "1", "fast"))
+	g.Send(toRoom("b", "1", "slow"))
+	g.Send(toRoom("b", "1", "fast"))
 	w.metric(t, "outgate_attempts_total", 2)
 	// On a busy machine the fast one may be slow too.
 	if got := w.value(t, "outgate_slow_attempts_total", "bridge", "b"); got < 1 {
@@ -184,12 +184,12 @@ func TestARedisThatIsAwayIsSeen(t *testing.T) {
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
 	w := g.work()
 	w.becomes(t, "is reported", is(160000), "outgate_queue_capacity")
-	g.server.Kill()
+	g.Server.Kill()
 	w.becomes(t, "is 0", is(0), "outgate_redis_up")
 	if got := w.value(t, "outgate_queue_capacity"); got != 0 {
 		t.Errorf("partitions hold %v though nobody knows", got)
 	}
-	g.server.Restart()
+	g.Server.Restart()
 	w.becomes(t, "is 1 again", is(1), "outgate_redis_up")
 }
 
@@ -197,14 +197,14 @@ func TestWhoeverPublishesMakesUpNoLabels(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, onePartition(testBridge("b", newScripted(nil))))
 	w := g.work()
-	g.listening()
+	g.Heard(g.Keys(0).Events())
 	w.becomes(t, "is reported", is(10000), "outgate_queue_capacity")
-	events := g.keys(0).Events()
+	events := g.Keys(0).Events()
 	for _, event := range []string{
 		`{"event":"refused","partition":0,"code":"OUTGATE_ANYTHING","priority":"urgent"}`,
 		`{"event":"refused","partition":0,"code":"OUTGATE_QUEUE_FULL","priority":"low"}`,
 	} {
-		if err := g.rdb.Publish(t.Context(), events, event).Err(); err != nil {
+		if err := g.Redis.Publish(t.Context(), events, event).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,7 +221,7 @@ func TestTheFirstRefusalIsAnIncrease(t *testing.T) {
 	w := newGateway(t, cfg).work()
 	w.becomes(t, "is reported", is(10000), "outgate_queue_capacity")
 	var got []string
-	families, err := w.registry.Gather()
+	families, err := w.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,9 +245,9 @@ func TestEveryHistogramIsClassicAndNative(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, onePartition(testBridge("b", newScripted(nil))))
 	w := g.work()
-	g.send(toRoom("b", "1", "x"))
+	g.Send(toRoom("b", "1", "x"))
 	w.metric(t, "outgate_delivery_seconds", 1)
-	families, err := w.registry.Gather()
+	families, err := w.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,10 +273,10 @@ func TestRedisThatRefusesToSayIsLeftOut(t *testing.T) {
 	g := newGateway(t, onePartition(testBridge("b", newScripted(nil))))
 	w := g.work()
 	w.becomes(t, "is reported", above(0), "outgate_redis_memory_bytes")
-	if err := g.rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-info").Err(); err != nil {
+	if err := g.Redis.Do(t.Context(), "ACL", "SETUSER", "default", "-info").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.rdb.Info(t.Context()).Err(); err == nil || errors.Is(err, redis.Nil) {
+	if err := g.Redis.Info(t.Context()).Err(); err == nil || errors.Is(err, redis.Nil) {
 		t.Fatalf("INFO: %v", err)
 	}
 	w.becomes(t, "is left out", is(0), "outgate_redis_memory_bytes")

@@ -69,7 +69,7 @@ func TestHooksChangeWhatIsSent(t *testing.T) {
 	}
 	g := newGateway(t, testConfig(testBridge("b", ch, mark("route"), mark("media"), mark("sanitize"), thread)))
 	g.work()
-	o := g.send(toRoom("b", "1", "x"))
+	o := g.Send(toRoom("b", "1", "x"))
 	if m := ch.attempts("1")[0]; m.Text != "x route media sanitize" || m.Opts.ThreadID != "t-1" {
 		t.Errorf("sent %+v", m.Message)
 	}
@@ -116,7 +116,7 @@ func TestAFailureOfAHookLeavesNoDoubt(t *testing.T) {
 			careful := func(b *handlers.Bridge) { b.Policy.MaxAttempts, b.Policy.OnAmbiguous = 3, handlers.Fail }
 			g := newGateway(t, testConfig(testBridge("b", ch, fails.as(c.hook), careful), testBridge("other", ch)))
 			w := g.work()
-			o := g.fail(toRoom("b", "1", "x"))
+			o := g.Fail(toRoom("b", "1", "x"))
 			attempts := 0
 			if c.tries > 1 {
 				attempts = 3
@@ -127,10 +127,10 @@ func TestAFailureOfAHookLeavesNoDoubt(t *testing.T) {
 			if tries.Load() != c.tries || len(ch.attempts("1")) != 0 {
 				t.Errorf("the hook was asked %d times, want %d; %d attempts", tries.Load(), c.tries, len(ch.attempts("1")))
 			}
-			if n := w.logs.FilterMessage("delivery.panicked").Len(); c.err == nil && n != 3 {
+			if n := w.Logs.FilterMessage("delivery.panicked").Len(); c.err == nil && n != 3 {
 				t.Errorf("%d of 3 panics logged", n)
 			}
-			g.send(toRoom("other", "1", "the process goes on"))
+			g.Send(toRoom("other", "1", "the process goes on"))
 		})
 	}
 }
@@ -146,11 +146,11 @@ func TestAHookThatPanickedOnceIsAskedAgain(t *testing.T) {
 		return nil, nil
 	}}.as("sanitize"))))
 	g.work()
-	receipts := g.enqueueAll(toRoom("b", "1", "one"), toRoom("b", "1", "two"))
-	if o := g.delivered(receipts[0]); o.Attempts != 2 || o.PossibleDuplicate {
+	receipts := g.EnqueueBatch(toRoom("b", "1", "one"), toRoom("b", "1", "two"))
+	if o := g.Delivered(receipts[0]); o.Attempts != 2 || o.PossibleDuplicate {
 		t.Errorf("outcome %+v", o)
 	}
-	if o := g.delivered(receipts[1]); o.Attempts != 1 {
+	if o := g.Delivered(receipts[1]); o.Attempts != 1 {
 		t.Errorf("outcome %+v", o)
 	}
 	if got := ch.texts("1"); got != "one two" {

@@ -16,35 +16,35 @@ func TestADuplicateKeyNeverSendsTwice(t *testing.T) {
 	w := g.work()
 	e := toRoom("b", "gated", "x")
 	e.IdempotencyKey = "k"
-	r := g.enqueue(e)
+	r := g.Enqueue(e)
 	until(t, "it is in flight", func() bool { return len(ch.attempts("")) == 1 })
 
-	again := g.enqueue(e)
+	again := g.Enqueue(e)
 	if again.Status != tasks.Duplicate || !again.Idempotent || again.ID != r.ID || again.Outcome != nil {
 		t.Errorf("in flight the receipt is %+v", again)
 	}
 	other := e
 	other.Payload = tasks.Text("y")
-	if _, err := g.client.Enqueue(t.Context(), other); !errors.Is(err, tasks.ErrIdempotencyMismatch) {
+	if _, err := g.Client.Enqueue(t.Context(), other); !errors.Is(err, tasks.ErrIdempotencyMismatch) {
 		t.Errorf("other content with the same key: %v", err)
 	}
 	ch.open()
-	g.delivered(r)
-	if o := g.delivered(again); o.ID != r.ID {
+	g.Delivered(r)
+	if o := g.Delivered(again); o.ID != r.ID {
 		t.Errorf("the duplicate waited for %s", o.ID)
 	}
 
-	settled := g.enqueue(e)
+	settled := g.Enqueue(e)
 	if settled.ID != r.ID || !settled.Idempotent || settled.Outcome == nil || settled.Outcome.Success == nil {
 		t.Errorf("once settled the receipt is %+v", settled)
 	}
-	if _, err := g.client.Enqueue(t.Context(), other); !errors.Is(err, tasks.ErrIdempotencyMismatch) {
+	if _, err := g.Client.Enqueue(t.Context(), other); !errors.Is(err, tasks.ErrIdempotencyMismatch) {
 		t.Errorf("other content with the same key: %v", err)
 	}
-	if o, err := g.client.SendMessage(t.Context(), e); err != nil || !o.Idempotent || o.ID != r.ID {
+	if o, err := g.Client.SendMessage(t.Context(), e); err != nil || !o.Idempotent || o.ID != r.ID {
 		t.Errorf("sent again: %+v, %v", o, err)
 	}
-	g.send(toRoom("b", "gated", "another"))
+	g.Send(toRoom("b", "gated", "another"))
 	if got := ch.texts("gated"); got != "x another" {
 		t.Errorf("delivered %q", got)
 	}
@@ -58,9 +58,9 @@ func TestAKeyIsRememberedOfWhatFailed(t *testing.T) {
 	g.work()
 	e := toRoom("b", "1", "x")
 	e.IdempotencyKey = "k"
-	r := g.enqueue(e)
-	g.failed(r)
-	if again := g.enqueue(e); again.ID != r.ID || again.Outcome == nil || again.Outcome.Error == nil {
+	r := g.Enqueue(e)
+	g.Failed(r)
+	if again := g.Enqueue(e); again.ID != r.ID || again.Outcome == nil || again.Outcome.Error == nil {
 		t.Errorf("receipt %+v", again)
 	}
 	if n := len(ch.attempts("")); n != 1 {

@@ -28,21 +28,21 @@ func TestARoomInALongBackoffDelaysNoOtherRoom(t *testing.T) {
 		e.BaseBackoffMS, e.MaxBackoffMS = 600_000, 600_000
 		blocked = append(blocked, e)
 	}
-	head := g.enqueueAll(blocked...)[0]
+	head := g.EnqueueBatch(blocked...)[0]
 	until(t, "the head waits for its retry", func() bool {
-		state, _ := g.state(head)
+		state, _ := g.State(head)
 		return state == asynq.TaskStateRetry
 	})
 	for i := range 20 {
-		g.send(toRoom("b", "quiet", fmt.Sprint(i)))
+		g.Send(toRoom("b", "quiet", fmt.Sprint(i)))
 	}
-	if state, _ := g.state(head); state != asynq.TaskStateRetry {
+	if state, _ := g.State(head); state != asynq.TaskStateRetry {
 		t.Errorf("the head is %s", state)
 	}
 	if n := len(ch.attempts("blocked")); n != 1 {
 		t.Errorf("%d attempts in the blocked room", n)
 	}
-	if n := g.rdb.ZCard(t.Context(), g.keys(0).Asynq("scheduled")).Val(); n != 199 {
+	if n := g.Redis.ZCard(t.Context(), g.Keys(0).Asynq("scheduled")).Val(); n != 199 {
 		t.Errorf("%d wait behind it", n)
 	}
 }
@@ -63,12 +63,12 @@ func TestABridgeThatHangsInAllItsRoomsLeavesOthersTheirShare(t *testing.T) {
 	for i := range 2 * rooms {
 		hanging = append(hanging, toRoom("hangs", fmt.Sprint("gated", i%rooms), fmt.Sprint(i)))
 	}
-	receipts := g.enqueueAll(hanging...)
+	receipts := g.EnqueueBatch(hanging...)
 	until(t, "it hangs in six of eight", func() bool { return hangs.hung() == 6 })
-	retrying := func() int64 { return g.rdb.ZCard(t.Context(), g.keys(0).Asynq("retry")).Val() }
+	retrying := func() int64 { return g.Redis.ZCard(t.Context(), g.Keys(0).Asynq("retry")).Val() }
 	until(t, "the other rooms of the bridge wait in asynq", func() bool { return retrying() == rooms-6 })
 	for i := range 20 {
-		g.send(toRoom("b", "quiet", fmt.Sprint(i)))
+		g.Send(toRoom("b", "quiet", fmt.Sprint(i)))
 	}
 	if n := hangs.hung(); n != 6 {
 		t.Errorf("it hangs in %d of eight", n)
@@ -76,7 +76,7 @@ func TestABridgeThatHangsInAllItsRoomsLeavesOthersTheirShare(t *testing.T) {
 	hangs.open()
 	for _, r := range receipts {
 		// What waited for a seat was not in flight, and spent no attempt.
-		if o := g.delivered(r); o.Attempts != 1 || o.PossibleDuplicate {
+		if o := g.Delivered(r); o.Attempts != 1 || o.PossibleDuplicate {
 			t.Errorf("outcome %+v", o)
 		}
 	}
@@ -94,11 +94,11 @@ func TestASingleBridgeMayTakeAllOfAPartition(t *testing.T) {
 	g := newGateway(t, cfg)
 	g.work()
 	for i := range 10 {
-		g.enqueue(toRoom("hangs", fmt.Sprint("gated", i), "x"))
+		g.Enqueue(toRoom("hangs", fmt.Sprint("gated", i), "x"))
 	}
 	until(t, "it hangs in eight of eight", func() bool { return hangs.hung() == 8 })
 	hangs.open()
-	g.empty()
+	g.Empty()
 }
 
 // Where seats come free all the time, heads wait for one in hand: only a machine that
@@ -114,10 +114,10 @@ func TestABusyBridgeKeepsItsTurns(t *testing.T) {
 	for i := range 300 {
 		envelopes = append(envelopes, toRoom("busy", fmt.Sprint(i), "x"))
 	}
-	g.enqueueAll(envelopes...)
+	g.EnqueueBatch(envelopes...)
 	away := int64(0)
 	until(t, "all are delivered", func() bool {
-		away = max(away, g.rdb.ZCard(t.Context(), g.keys(0).Asynq("retry")).Val())
+		away = max(away, g.Redis.ZCard(t.Context(), g.Keys(0).Asynq("retry")).Val())
 		return len(ch.Deliveries()) == 300
 	})
 	if away > 100 {
@@ -136,17 +136,17 @@ func TestABridgeMayHoldThreeQuartersAndNeverAll(t *testing.T) {
 			g := newGateway(t, cfg)
 			w := g.work()
 			for i := range 20 {
-				g.enqueue(toRoom("hangs", fmt.Sprint("gated", i), "x"))
+				g.Enqueue(toRoom("hangs", fmt.Sprint("gated", i), "x"))
 			}
 			until(t, "it hangs in its share", func() bool { return hangs.hung() == want })
 			if concurrency > 1 {
-				g.send(toRoom("b", "1", "x"))
+				g.Send(toRoom("b", "1", "x"))
 			}
 			if n := hangs.hung(); n != want {
 				t.Errorf("it hangs in %d of %d, want %d", n, concurrency, want)
 			}
 			hangs.open()
-			g.empty()
+			g.Empty()
 			w.metric(t, "outgate_deliveries_total", 20, "bridge", "hangs", "disposition", "delivered")
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
@@ -25,7 +26,7 @@ func limits(t *testing.T, s string) []ratelimit.Limit {
 
 // flood has numbered messages delivered: so many to each of the rooms.
 func (g *gateway) flood(bridge string, rooms, each int) map[string]int {
-	g.t.Helper()
+	g.T.Helper()
 	admitted := make(map[string]int)
 	for seq := 1; seq <= each; seq++ {
 		var batch []tasks.Envelope
@@ -34,17 +35,17 @@ func (g *gateway) flood(bridge string, rooms, each int) map[string]int {
 			admitted[e.RoutingKey()]++
 			batch = append(batch, e)
 		}
-		g.enqueueAll(batch...)
+		g.EnqueueBatch(batch...)
 	}
 	return admitted
 }
 
 func (g *gateway) arrived(l *ledger.Ledger, n int) {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
+	g.T.Helper()
+	ctx, cancel := context.WithTimeout(g.T.Context(), gatewaytest.Patience)
 	defer cancel()
 	if err := l.Wait(ctx, n); err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 }
 
@@ -118,7 +119,7 @@ func (c paced) run(t *testing.T) figures {
 		if w.value(t, "outgate_attempts_total", "bridge", "b", "category", "") == 0 {
 			t.Errorf("worker %d sent nothing", i+1)
 		}
-		w.stop()
+		w.Stop()
 	}
 	var starts []time.Time
 	for _, rec := range sink.Ledger.Records() {
@@ -200,14 +201,14 @@ func TestASlotBeforeTheEndOfAClosureIsNotUsed(t *testing.T) {
 	ch := newScripted(nil)
 	g := newGateway(t, testConfig(testBridge("b", ch, func(b *handlers.Bridge) { b.BridgeLimits = limits(t, "1/1s") })))
 	w := g.work()
-	receipts := g.enqueueAll(toRoom("b", "1", "x"), toRoom("b", "1", "y"))
-	g.delivered(receipts[0])
+	receipts := g.EnqueueBatch(toRoom("b", "1", "x"), toRoom("b", "1", "y"))
+	g.Delivered(receipts[0])
 	until(t, "the second waits for its slot", func() bool { return w.value(t, "outgate_ratelimit_waits_total") > 0 })
 	end := time.Now().Add(closed)
-	if err := ratelimit.New(g.rdb).Close(t.Context(), ratelimit.Scope{Bridge: "b"}, closed); err != nil {
+	if err := ratelimit.New(g.Redis).Close(t.Context(), ratelimit.Scope{Bridge: "b"}, closed); err != nil {
 		t.Fatal(err)
 	}
-	g.delivered(receipts[1])
+	g.Delivered(receipts[1])
 	if at := ch.attempts("1")[1].at; at.Before(end) {
 		t.Errorf("it was sent %s before the end of the closure", end.Sub(at))
 	}

@@ -108,11 +108,11 @@ func TestMediaAreFetchedForAChannelThatUploads(t *testing.T) {
 	g := newGateway(t, testConfig(testBridge("b", ch, func(b *handlers.Bridge) { b.Media.AllowPrivate = true })))
 	g.work()
 
-	g.send(picture(files.URL+"/a.gif", ""))
+	g.Send(picture(files.URL+"/a.gif", ""))
 	data := picture("", "")
 	data.Payload.Media.Data, data.Payload.Media.Filename = base64.StdEncoding.EncodeToString([]byte(gif)), "b.gif"
 	data.Payload.Media.Caption = "abcdef"
-	o := g.send(data)
+	o := g.Send(data)
 	want := []string{"image/gif a.gif " + gif + " ", "image/gif b.gif " + gif + " abcd"}
 	if diff := cmp.Diff(want, ch.uploads()); diff != "" {
 		t.Error(diff)
@@ -121,14 +121,14 @@ func TestMediaAreFetchedForAChannelThatUploads(t *testing.T) {
 		t.Errorf("the rest of the caption is no message of its own: %q", o.MessageIDs)
 	}
 
-	o = g.send(picture(files.URL+"/page.gif", "a picture"))
+	o = g.Send(picture(files.URL+"/page.gif", "a picture"))
 	if diff := cmp.Diff(map[string]any{
 		"rejected": []any{"image"}, "causes": []any{"media_rejected"}, "fallback": true,
 		"detail": o.Media["detail"],
 	}, o.Media); diff != "" || !strings.Contains(o.Media["detail"].(string), "lies about its type") {
 		t.Errorf("media %v", o.Media)
 	}
-	failed := g.fail(picture(files.URL+"/page.gif", ""))
+	failed := g.Fail(picture(files.URL+"/page.gif", ""))
 	if failed.Reason != classify.ReasonMediaRejected || failed.Category != classify.Terminal || failed.Ambiguous {
 		t.Errorf("outcome %+v", failed)
 	}
@@ -142,7 +142,7 @@ func TestPrivateMediaAreNotFetched(t *testing.T) {
 	ch := &uploader{Channel: sandbox.New(sandbox.Config{Keep: 100})}
 	g := newGateway(t, testConfig(testBridge("b", ch)))
 	g.work()
-	o := g.fail(picture("http://127.0.0.1:1/a.gif", ""))
+	o := g.Fail(picture("http://127.0.0.1:1/a.gif", ""))
 	if o.Reason != classify.ReasonAddressForbidden || o.Category != classify.Terminal {
 		t.Errorf("outcome %+v", o)
 	}

@@ -21,7 +21,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // that of their counts.
 func (w *worker) value(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
-	families, err := w.registry.Gather()
+	families, err := w.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,9 +82,9 @@ func TestEveryMetricHasItsNameAndLabels(t *testing.T) {
 	g := newGateway(t, cfg)
 	w := g.work()
 	until(t, "the worker sweeps", func() bool { return w.value(t, "outgate_queue_capacity") == 16*10000 })
-	g.send(toRoom("b", "1", "retried"))
-	g.fail(toRoom("b", "1", "bad"))
-	if _, err := g.client.Enqueue(t.Context(), toRoom("b", "1", strings.Repeat("x", 501))); !errors.Is(err, tasks.ErrTooLarge) {
+	g.Send(toRoom("b", "1", "retried"))
+	g.Fail(toRoom("b", "1", "bad"))
+	if _, err := g.Client.Enqueue(t.Context(), toRoom("b", "1", strings.Repeat("x", 501))); !errors.Is(err, tasks.ErrTooLarge) {
 		t.Fatal(err)
 	}
 	w.metric(t, "outgate_rejected_total", 1, "reason", "too_large", "priority", "normal")
@@ -136,7 +136,7 @@ func TestEveryMetricHasItsNameAndLabels(t *testing.T) {
 		"outgate_redis_replicas":           "gauge",
 		"outgate_redis_persistence_ok":     "gauge",
 	}
-	families, err := w.registry.Gather()
+	families, err := w.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestASeriesBeginsAtZero(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
 	w := g.work()
-	families, err := w.registry.Gather()
+	families, err := w.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestOnePartitionIsReportedByOneWorker(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
 	w1, w2 := g.work(), g.work()
-	g.send(toRoom("b", "1", "x"))
+	g.Send(toRoom("b", "1", "x"))
 	until(t, "all partitions are reported once", func() bool {
 		return w1.value(t, "outgate_queue_capacity")+w2.value(t, "outgate_queue_capacity") == 16*10000
 	})
@@ -196,7 +196,7 @@ func TestOnePartitionIsReportedByOneWorker(t *testing.T) {
 		return w1.value(t, "outgate_enqueued_total")+w2.value(t, "outgate_enqueued_total") == 1
 	})
 	// Who stops gives its partitions away at once, not after its lease.
-	w1.stop()
+	w1.Stop()
 	until(t, "the other worker reports on all", func() bool { return w2.value(t, "outgate_queue_capacity") == 16*10000 })
 	if got := w2.value(t, "outgate_enqueued_total"); got != 1 {
 		t.Errorf("%v enqueued", got)
@@ -213,10 +213,10 @@ func TestAsynqsOwnCountersAreKept(t *testing.T) {
 	})
 	g := newGateway(t, onePartition(testBridge("b", ch)))
 	w := g.work()
-	g.send(toRoom("b", "1", "x"))
-	g.fail(toRoom("b", "1", "bad"))
-	w.stop()
-	q, err := g.inspector().GetQueueInfo("outbound-000")
+	g.Send(toRoom("b", "1", "x"))
+	g.Fail(toRoom("b", "1", "bad"))
+	w.Stop()
+	q, err := g.Inspector().GetQueueInfo("outbound-000")
 	if err != nil || q.ProcessedTotal != 2 || q.FailedTotal != 1 || q.Processed != 2 || q.Failed != 1 {
 		t.Errorf("%+v: %v", q, err)
 	}

@@ -46,7 +46,7 @@ func TestEveryOperationReachesItsMethodOfTheChannel(t *testing.T) {
 	edit.Operation, edit.ExternalMessageID = tasks.Edit, "sb-1"
 	media := tasks.Media{Kind: tasks.Image, URL: "https://example.com/cat.png", FallbackText: "a cat"}
 	for i, e := range []tasks.Envelope{toRoom("b", "1", "one"), edit, image(tasks.SendMedia, "1"), image(tasks.EditMedia, "1")} {
-		o := g.send(e)
+		o := g.Send(e)
 		m := ch.attempts("1")[i].Message
 		if m.Operation != e.Operation || m.ExternalMessageID != e.ExternalMessageID || m.Text != e.Payload.Text {
 			t.Errorf("%s became %+v", e.Operation, m)
@@ -72,7 +72,7 @@ func TestAnEditNeedsTheMessageItEdits(t *testing.T) {
 	g := newGateway(t, testConfig(testBridge("b", ch)))
 	g.work()
 	for name, edit := range map[string]func(context.Context, tasks.Envelope) (*tasks.Success, error){
-		"of a text": g.client.EditMessage, "of media": g.client.EditMedia,
+		"of a text": g.Client.EditMessage, "of media": g.Client.EditMedia,
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := toRoom("b", "1", "x")
@@ -124,7 +124,7 @@ func TestWhatAChannelCannotDoIsRefusedBeforeAnythingIsSent(t *testing.T) {
 			ch := newScripted(nil)
 			g := newGateway(t, testConfig(testBridge("b", sendsOnly{texting{ch, c.can}})))
 			w := g.work()
-			o := g.fail(c.envelope)
+			o := g.Fail(c.envelope)
 			if o.Category != classify.Terminal || o.Reason != classify.ReasonUnsupportedOperation || o.Attempt != 0 || o.Ambiguous {
 				t.Errorf("outcome %+v", o)
 			}
@@ -144,7 +144,7 @@ func TestMediaFallsBackToItsText(t *testing.T) {
 	for _, op := range []tasks.Operation{tasks.SendMedia, tasks.EditMedia} {
 		e := image(op, string(op))
 		e.Opts = &tasks.Opts{MediaPolicy: "fallback_text"}
-		o := g.send(e)
+		o := g.Send(e)
 		want := map[string]any{"rejected": []any{"image"}, "causes": []any{"unsupported_operation"}, "fallback": true}
 		if d := cmp.Diff(want, o.Media); d != "" {
 			t.Error(d)

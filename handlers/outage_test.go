@@ -11,6 +11,7 @@ import (
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -19,8 +20,8 @@ const outage = 3 * time.Second
 
 // outages are the ways in which Redis can be away.
 var outages = map[string]struct{ begin, end func(*gateway) }{
-	"stands still":        {func(g *gateway) { g.server.Pause() }, func(g *gateway) { g.server.Resume() }},
-	"crashes and is back": {func(g *gateway) { g.server.Kill() }, func(g *gateway) { g.server.Restart() }},
+	"stands still":        {func(g *gateway) { g.Server.Pause() }, func(g *gateway) { g.Server.Resume() }},
+	"crashes and is back": {func(g *gateway) { g.Server.Kill() }, func(g *gateway) { g.Server.Restart() }},
 }
 
 var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
@@ -28,10 +29,10 @@ var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 // impatient gives workers a client that does not try again by itself, so that they
 // have to.
 func (g *gateway) impatient() {
-	g.rdb = redis.NewClient(&redis.Options{
-		Addr: g.server.Addr, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 500 * time.Millisecond, DisableIdentity: true,
+	g.Redis = redis.NewClient(&redis.Options{
+		Addr: g.Server.Addr, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 500 * time.Millisecond, DisableIdentity: true,
 	})
-	g.t.Cleanup(func() { _ = g.rdb.Close() })
+	g.T.Cleanup(func() { _ = g.Redis.Close() })
 }
 
 func TestWhatASendLearnedIsWrittenWhenRedisIsBack(t *testing.T) {
@@ -43,7 +44,7 @@ func TestWhatASendLearnedIsWrittenWhenRedisIsBack(t *testing.T) {
 			g := newGateway(t, onePartition(testBridge("b", ch, func(b *handlers.Bridge) { b.Policy.Timeout = 20 * time.Second })), durable...)
 			g.impatient()
 			w := g.work()
-			receipts := g.enqueueAll(toRoom("b", "gated", "one"), toRoom("b", "gated", "two"))
+			receipts := g.EnqueueBatch(toRoom("b", "gated", "one"), toRoom("b", "gated", "two"))
 			until(t, "it is in flight", func() bool { return ch.hung() == 1 })
 			away.begin(g)
 			ch.open()
@@ -51,14 +52,14 @@ func TestWhatASendLearnedIsWrittenWhenRedisIsBack(t *testing.T) {
 			<-time.After(outage)
 			away.end(g)
 			for _, r := range receipts {
-				if o := g.delivered(r); o.Attempts != 1 || o.PossibleDuplicate {
+				if o := g.Delivered(r); o.Attempts != 1 || o.PossibleDuplicate {
 					t.Errorf("outcome %+v", o)
 				}
 			}
 			if got := ch.texts("gated"); got != "one two" {
 				t.Errorf("delivered %q", got)
 			}
-			if n := w.logs.FilterMessage("redis.unavailable").Len(); n < 1 || n > 3 {
+			if n := w.Logs.FilterMessage("redis.unavailable").Len(); n < 1 || n > 3 {
 				t.Errorf("%d log lines on it", n)
 			}
 			w.metric(t, "outgate_bridge_up", 1)
@@ -85,7 +86,7 @@ func TestALoadGoesOnAfterRedisWasAway(t *testing.T) {
 			<-time.After(outage)
 			away.end(g)
 			g.arrived(sink.Ledger, 200)
-			g.empty()
+			g.Empty()
 			expect := ledger.Expect{Rooms: admitted}
 			if stalls() <= ledger.Steady {
 				expect.Paces = []ledger.Pace{{Count: 100, Window: time.Second}}
@@ -109,7 +110,7 @@ func TestTwoWorkersKeepTheOrderThroughFailures(t *testing.T) {
 	workers := []*worker{g.work(), g.work()}
 	admitted := g.flood("b", 4, 200)
 	g.arrived(sink.Ledger, 800)
-	g.empty()
+	g.Empty()
 	report := sink.Ledger.Check(ledger.Expect{Rooms: admitted})
 	if err := report.Err(); err != nil || len(report.Duplicates) > 0 || report.Attempts < 850 {
 		t.Errorf("%v\n%s", err, report)
@@ -142,9 +143,9 @@ func TestAHandOverUnderAHostileProviderKeepsEveryPromise(t *testing.T) {
 	admitted := g.flood("b", 6, 80)
 	g.arrived(sink.Ledger, 150)
 	g.work()
-	first.stop()
+	first.Stop()
 	g.arrived(sink.Ledger, 480)
-	g.empty()
+	g.Empty()
 	hung := make(map[string]bool)
 	for _, rec := range sink.Ledger.Records() {
 		if rec.Hung {
@@ -166,15 +167,15 @@ func TestTheEmbeddedRedisWillDo(t *testing.T) {
 		}
 		return sandbox.Behavior{}
 	})
-	g := gatewayOn(t, embeddedRedis(t), testConfig(
+	g := newGatewayOn(t, redistest.Embedded(t), testConfig(
 		testBridge("b", ch, chunked(1)),
 		testBridge("slow", ch, func(b *handlers.Bridge) { b.BridgeLimits = limits(t, "2/200ms") }),
 	))
 	g.work()
 	for _, bridge := range []string{"b", "slow"} {
-		receipts := g.enqueueAll(toRoom(bridge, bridge, "1"), toRoom(bridge, bridge, "2"), toRoom(bridge, bridge, "3"), toRoom(bridge, bridge, "4"))
+		receipts := g.EnqueueBatch(toRoom(bridge, bridge, "1"), toRoom(bridge, bridge, "2"), toRoom(bridge, bridge, "3"), toRoom(bridge, bridge, "4"))
 		for i, r := range receipts {
-			if o := g.delivered(r); o.Attempts != []int{1, 2, 1, 1}[i] {
+			if o := g.Delivered(r); o.Attempts != []int{1, 2, 1, 1}[i] {
 				t.Errorf("outcome %+v", o)
 			}
 		}
@@ -182,6 +183,6 @@ func TestTheEmbeddedRedisWillDo(t *testing.T) {
 			t.Errorf("delivered %q", got)
 		}
 	}
-	g.fail(toRoom("nobody", "1", "x"))
-	g.empty()
+	g.Fail(toRoom("nobody", "1", "x"))
+	g.Empty()
 }

@@ -41,7 +41,7 @@ func TestRouteMetadataReachesTheOutcomeUntouched(t *testing.T) {
 	g := newGateway(t, testConfig(testBridge("b", ch)))
 	w := g.work()
 	want := routed("")
-	good, bad := g.send(routed("good")), g.fail(routed("bad"))
+	good, bad := g.Send(routed("good")), g.Fail(routed("bad"))
 	for name, got := range map[string][4]string{
 		"success": {string(good.RouteResolution), string(good.SessionKey), good.CorrelationID, good.Traceparent},
 		"error":   {string(bad.RouteResolution), string(bad.SessionKey), bad.CorrelationID, bad.Traceparent},
@@ -51,7 +51,7 @@ func TestRouteMetadataReachesTheOutcomeUntouched(t *testing.T) {
 		}
 	}
 	about := func() (lines []observer.LoggedEntry) {
-		for _, line := range w.logs.All() {
+		for _, line := range w.Logs.All() {
 			if strings.HasPrefix(line.Message, "delivery.") {
 				lines = append(lines, line)
 			}
@@ -91,8 +91,8 @@ func TestARoomKeepsItsPartition(t *testing.T) {
 			for i := range 3 {
 				e := toRoom("b", c.room, fmt.Sprint(i))
 				c.change(&e)
-				r := g.enqueue(e)
-				o := g.delivered(r)
+				r := g.Enqueue(e)
+				o := g.Delivered(r)
 				if want := c.want(cfg.Scheme); o.Partition != want || r.Partition != want || o.RoutingKey != "b:"+c.room {
 					t.Errorf("partition %d, receipt %d, want %d; routing key %s", o.Partition, r.Partition, want, o.RoutingKey)
 				}
@@ -116,9 +116,9 @@ func TestAThreadIsALineOfItsOwnWhereItIsTheHashKey(t *testing.T) {
 				e.Opts = &tasks.Opts{ThreadID: thread}
 				return e
 			}
-			g.enqueue(envelope("one"))
+			g.Enqueue(envelope("one"))
 			until(t, "the first hangs", func() bool { return len(ch.attempts("")) == 1 })
-			second := g.enqueue(envelope("two"))
+			second := g.Enqueue(envelope("two"))
 			if waits {
 				if second.Position != 2 {
 					t.Errorf("position %d", second.Position)
@@ -127,7 +127,7 @@ func TestAThreadIsALineOfItsOwnWhereItIsTheHashKey(t *testing.T) {
 				until(t, "the other thread's is sent too", func() bool { return len(ch.attempts("")) == 2 })
 			}
 			ch.open()
-			g.delivered(second)
+			g.Delivered(second)
 			if got := ch.texts("gated"); got != "one two" {
 				t.Errorf("delivered %q", got)
 			}
@@ -172,9 +172,9 @@ func TestAnOutcomeHasEveryPromisedField(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := g.enqueue(c.envelope)
-			g.outcome(r)
-			raw, err := g.rdb.Get(t.Context(), g.keys(r.Partition).Outcome(r.ID)).Bytes()
+			r := g.Enqueue(c.envelope)
+			g.Outcome(r)
+			raw, err := g.Redis.Get(t.Context(), g.Keys(r.Partition).Outcome(r.ID)).Bytes()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,13 +206,13 @@ func TestOutcomesAreKeptAsLongAsTheyAreWanted(t *testing.T) {
 	w := g.work()
 	plain, keyed := toRoom("b", "1", "x"), toRoom("b", "2", "x")
 	keyed.IdempotencyKey = "k"
-	without, with := g.enqueue(plain), g.enqueue(keyed)
-	g.delivered(with)
+	without, with := g.Enqueue(plain), g.Enqueue(keyed)
+	g.Delivered(with)
 	w.metric(t, "outgate_deliveries_total", 2, "bridge", "b", "operation", "send", "disposition", "delivered", "category", "")
-	if g.settled(without) {
+	if g.Settled(without) {
 		t.Error("an outcome is kept, with a result TTL of zero")
 	}
-	if ttl := g.rdb.TTL(t.Context(), g.keys(with.Partition).Outcome(with.ID)).Val(); ttl.Minutes() < 59 {
+	if ttl := g.Redis.TTL(t.Context(), g.Keys(with.Partition).Outcome(with.ID)).Val(); ttl.Minutes() < 59 {
 		t.Errorf("with an idempotency key it is kept for %s, want the window of an hour", ttl)
 	}
 }

@@ -37,21 +37,21 @@ func TestAnEditChangesSendsAndTakesBackWhatItHasTo(t *testing.T) {
 			}
 			g := newGateway(t, testConfig(testBridge("b", ch)))
 			g.work()
-			o := g.send(toRoom("b", "1", "aaaa bbb"))
+			o := g.Send(toRoom("b", "1", "aaaa bbb"))
 			if diff := cmp.Diff([]string{"m1", "m2"}, o.MessageIDs); diff != "" {
 				t.Error(diff)
 			}
 			edit := editOf(o.MessageID, "xxxx yyyy zz")
-			o = g.send(edit)
+			o = g.Send(edit)
 			if diff := cmp.Diff([]string{"event", "event", "m3"}, o.MessageIDs); diff != "" || p.room() != "xxxx|yyyy|zz" {
 				t.Errorf("the longer edit: %q, room %q", o.MessageIDs, p.room())
 			}
 			before := len(p.requests())
-			g.send(editOf("m1", c.shorter[:4]))
+			g.Send(editOf("m1", c.shorter[:4]))
 			if got := p.requests()[before+1:]; got != c.requests || p.room() != c.shorter {
 				t.Errorf("the shorter edit asks for %q, room %q", got, p.room())
 			}
-			g.send(editOf("m1", "dddd"))
+			g.Send(editOf("m1", "dddd"))
 			if want := "dddd" + c.shorter[4:]; p.room() != want {
 				t.Errorf("room %q, want %q", p.room(), want)
 			}
@@ -68,13 +68,13 @@ func TestALongCaptionGoesOnBelowItsMedia(t *testing.T) {
 		Operation: tasks.SendMedia, BridgeID: "b", ExternalRoomID: "1", Opts: &tasks.Opts{ReplyTo: "7"},
 		Payload: tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: "https://e.com/a.png", Caption: "aaaa bbbb"}},
 	}
-	o := g.send(media)
+	o := g.Send(media)
 	if p.room() != "<aaaa>|bbbb" || len(o.MessageIDs) != 2 {
 		t.Errorf("room %q, outcome %+v", p.room(), o)
 	}
 	media.Operation, media.ExternalMessageID = tasks.EditMedia, o.MessageID
 	media.Payload.Media = &tasks.Media{Kind: tasks.Image, URL: "https://e.com/b.png", Caption: "cccc dddd"}
-	if g.send(media); p.room() != "<cccc>|dddd" {
+	if g.Send(media); p.room() != "<cccc>|dddd" {
 		t.Errorf("room %q", p.room())
 	}
 }
@@ -84,16 +84,16 @@ func TestWhatIsRememberedOfPiecesGoesAway(t *testing.T) {
 	p := deleter{ofFour()}
 	g := newGateway(t, testConfig(testBridge("b", p)))
 	g.work()
-	g.send(toRoom("b", "1", "one"))
-	keys := func() []string { return g.rdb.Keys(t.Context(), "outgate:pieces:*").Val() }
+	g.Send(toRoom("b", "1", "one"))
+	keys := func() []string { return g.Redis.Keys(t.Context(), "outgate:pieces:*").Val() }
 	if k := keys(); len(k) != 0 {
 		t.Errorf("one piece is remembered: %q", k)
 	}
-	g.send(toRoom("b", "1", "two more"))
-	if k := keys(); len(k) != 1 || g.rdb.PTTL(t.Context(), k[0]).Val() < 6*24*time.Hour {
+	g.Send(toRoom("b", "1", "two more"))
+	if k := keys(); len(k) != 1 || g.Redis.PTTL(t.Context(), k[0]).Val() < 6*24*time.Hour {
 		t.Errorf("several pieces: %q", k)
 	}
-	g.send(editOf("m2", "none"))
+	g.Send(editOf("m2", "none"))
 	if k := keys(); len(k) != 0 {
 		t.Errorf("one that is left is remembered: %q", k)
 	}
@@ -129,8 +129,8 @@ func TestAChannelsOwnPaceIsKept(t *testing.T) {
 			p.pace = c.pace
 			g := newGateway(t, onePartition(testBridge("b", p, func(b *handlers.Bridge) { b.RoomLimits = c.own })))
 			g.work()
-			g.send(toRoom("b", "1", "x"))
-			g.send(c.second)
+			g.Send(toRoom("b", "1", "x"))
+			g.Send(c.second)
 			window := one(c.waits)[0].Window
 			if got := between(p); (got >= window) != c.waits {
 				t.Errorf("%s between them, want a wait %t", got, c.waits)
@@ -145,17 +145,17 @@ func TestAPauseThatTheProviderAsksForHoldsForItsRouteInTheRoom(t *testing.T) {
 	p.pause = 4 * time.Second
 	g := newGateway(t, onePartition(testBridge("b", p)))
 	g.work()
-	g.send(toRoom("b", "1", "x"))
-	g.send(editOf("m1", "y"))
+	g.Send(toRoom("b", "1", "x"))
+	g.Send(editOf("m1", "y"))
 	for _, room := range []string{"2", "3", "4"} {
-		g.send(toRoom("b", room, "z"))
+		g.Send(toRoom("b", room, "z"))
 	}
-	g.send(toRoom("b", "1", "w"))
+	g.Send(toRoom("b", "1", "w"))
 	if first, last := p.sentAt[0], p.sentAt[5]; last.Sub(first) < p.pause {
 		t.Errorf("%s between two of the route", last.Sub(first))
 	}
 	// Four rooms that paused are not four that were refused: the bridge goes on.
-	if n := g.rdb.Exists(t.Context(), "outgate:limit:{b}:closed").Val(); n != 0 || p.sentAt[4].Sub(p.sentAt[0]) >= p.pause {
+	if n := g.Redis.Exists(t.Context(), "outgate:limit:{b}:closed").Val(); n != 0 || p.sentAt[4].Sub(p.sentAt[0]) >= p.pause {
 		t.Errorf("another room or route waited: %v", p.sentAt)
 	}
 }

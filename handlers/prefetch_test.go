@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/internal/asynqredis"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
@@ -46,10 +47,10 @@ func TestSeveralTasksAreTakenAtATime(t *testing.T) {
 	cfg.Concurrency = 3
 	g := newGateway(t, cfg)
 	for _, room := range []string{"1", "2", "3", "4"} {
-		g.enqueue(toRoom("b", room, "x"))
+		g.Enqueue(toRoom("b", room, "x"))
 	}
-	active := func() int64 { return g.rdb.LLen(t.Context(), g.keys(0).Asynq("active")).Val() }
-	client := newPrefetch(g.rdb, cfg)
+	active := func() int64 { return g.Redis.LLen(t.Context(), g.Keys(0).Asynq("active")).Val() }
+	client := newPrefetch(g.Redis, cfg)
 	for i, want := range []int64{3, 3, 3, 4} { // as many as there are handlers
 		if client.fetch() == "" || active() != want {
 			t.Errorf("after fetch %d %d are active, want %d", i+1, active(), want)
@@ -65,14 +66,14 @@ func TestFreshTasksAreBegunAsTheyAreTakenUnlessABridgeGivesUpWhatIsAmbiguous(t *
 			cfg := onePartition(testBridge("b", newScripted(nil)), testBridge("c", newScripted(nil)))
 			cfg.Bridges[1].Policy.OnAmbiguous = policy
 			g := newGateway(t, cfg)
-			r := g.enqueue(toRoom("b", "1", "x"))
-			client := newPrefetch(g.rdb, cfg)
+			r := g.Enqueue(toRoom("b", "1", "x"))
+			client := newPrefetch(g.Redis, cfg)
 			client.fetch()
 			token := client.Partitions[0].Token(r.ID)
 			if (token != "") != begun || client.Partitions[0].Token(r.ID) != "" {
 				t.Errorf("token %q, and once more %q", token, client.Partitions[0].Token(r.ID))
 			}
-			if flight := g.rdb.HGet(t.Context(), g.keys(0).Task(r.ID), "og_flight").Val(); flight != token {
+			if flight := g.Redis.HGet(t.Context(), g.Keys(0).Task(r.ID), "og_flight").Val(); flight != token {
 				t.Errorf("marked %q, the token is %q", flight, token)
 			}
 		})
@@ -86,21 +87,21 @@ func TestASettledTaskLeavesNothingActiveInAsynq(t *testing.T) {
 	w := g.work()
 	var receipts []tasks.Receipt
 	for i := range 50 {
-		receipts = append(receipts, g.enqueue(toRoom("b", itoa(i), "x")))
+		receipts = append(receipts, g.Enqueue(toRoom("b", itoa(i), "x")))
 	}
 	for _, r := range receipts {
-		g.delivered(r)
+		g.Delivered(r)
 	}
-	q, err := g.inspector().GetQueueInfo("outbound-000")
+	q, err := g.Inspector().GetQueueInfo("outbound-000")
 	if err != nil || q.Active != 0 || q.Size != 0 {
 		t.Errorf("%+v: %v", q, err)
 	}
-	w.stop()
-	if n := g.rdb.Exists(t.Context(), g.keys(0).Asynq("lease"), g.keys(0).Asynq("active")).Val(); n != 0 {
+	w.Stop()
+	if n := g.Redis.Exists(t.Context(), g.Keys(0).Asynq("lease"), g.Keys(0).Asynq("active")).Val(); n != 0 {
 		t.Error("a lease or an active task is left")
 	}
 	// asynq complains where its acknowledgement meets what it does not expect.
-	if lines := w.logs.FilterLoggerName("asynq").All(); len(lines) != 0 {
+	if lines := w.Logs.FilterLoggerName("asynq").All(); len(lines) != 0 {
 		t.Errorf("asynq says %q", lines[0].Message)
 	}
 }
@@ -109,12 +110,12 @@ func TestAnIdleGatewayIsWokenByTheEnqueue(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, testConfig(testBridge("b", newScripted(nil))))
 	w := g.work()
-	g.send(toRoom("b", "1", "first"))
+	g.Send(toRoom("b", "1", "first"))
 	slow := 0
 	for i := range 10 {
 		// Every fetcher is idle again, some time into its poll.
 		until(t, "nothing is in hand", func() bool { return w.value(t, "outgate_deliveries_total", "disposition", "delivered") == float64(i+1) })
-		if o := g.send(toRoom("b", "1", "x")); o.QueuedMS > asynqredis.IdlePoll.Milliseconds()/4 {
+		if o := g.Send(toRoom("b", "1", "x")); o.QueuedMS > asynqredis.IdlePoll.Milliseconds()/4 {
 			slow++
 		}
 	}
@@ -148,15 +149,15 @@ func TestAWorkerLooksAgainOnceItHears(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, onePartition(testBridge("b", newScripted(nil))))
 	for try := 1; ; try++ {
-		rdb := &late{UniversalClient: g.rdb, let: make(chan struct{})}
-		w := startWorker(t, rdb, g.cfg)
+		rdb := &late{UniversalClient: g.Redis, let: make(chan struct{})}
+		w := gatewaytest.On(t, rdb, g.Config).Work()
 		// The first looks set the client up, those after them find nothing.
 		seen := rdb.takes.Load() + 1
 		until(t, "the fetcher has found nothing", func() bool { return rdb.takes.Load() > seen })
-		r := g.enqueue(toRoom("b", "1", "x"))
+		r := g.Enqueue(toRoom("b", "1", "x"))
 		close(rdb.let)
-		o := g.delivered(r)
-		w.stop()
+		o := g.Delivered(r)
+		w.Stop()
 		if o.QueuedMS < asynqredis.IdlePoll.Milliseconds()/2 {
 			return
 		}

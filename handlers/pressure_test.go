@@ -14,13 +14,13 @@ import (
 
 // rawEnqueue is how a client without any library of ours enqueues.
 func (g *gateway) rawEnqueue(e tasks.Envelope) error {
-	g.t.Helper()
+	g.T.Helper()
 	encoded, err := json.Marshal(e)
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
-	sha := g.rdb.HGet(g.t.Context(), partition.APIKey, "enqueue").Val()
-	return g.rdb.Do(g.t.Context(), "EVALSHA", sha, 1, "{outbound-000}", encoded).Err()
+	sha := g.Redis.HGet(g.T.Context(), partition.APIKey, "enqueue").Val()
+	return g.Redis.Do(g.T.Context(), "EVALSHA", sha, 1, "{outbound-000}", encoded).Err()
 }
 
 func TestAPartitionIsBoundedAndSheds(t *testing.T) {
@@ -31,7 +31,7 @@ func TestAPartitionIsBoundedAndSheds(t *testing.T) {
 	g := newGateway(t, cfg)
 	w := g.work()
 	until(t, "the worker reports on the partition", func() bool { return w.value(t, "outgate_queue_capacity") == 20 })
-	g.listening()
+	g.Heard(g.Keys(0).Events())
 
 	envelope := func(p tasks.Priority) tasks.Envelope {
 		e := toRoom("b", "gated", "x")
@@ -40,7 +40,7 @@ func TestAPartitionIsBoundedAndSheds(t *testing.T) {
 	}
 	var levels []partition.Level
 	for range 19 {
-		levels = append(levels, g.enqueue(envelope(tasks.PriorityLow)).PressureLevel)
+		levels = append(levels, g.Enqueue(envelope(tasks.PriorityLow)).PressureLevel)
 	}
 	var want []partition.Level
 	for level, n := range []int{13, 3, 2, 1} {
@@ -58,7 +58,7 @@ func TestAPartitionIsBoundedAndSheds(t *testing.T) {
 		}
 	}
 	enqueue := func(p tasks.Priority) error {
-		_, err := g.client.Enqueue(t.Context(), envelope(p))
+		_, err := g.Client.Enqueue(t.Context(), envelope(p))
 		return err
 	}
 	refused(enqueue(tasks.PriorityLow), tasks.ErrLoadShed)
@@ -81,11 +81,11 @@ func TestAPartitionIsBoundedAndSheds(t *testing.T) {
 	}
 
 	ch.open()
-	g.empty()
+	g.Empty()
 	until(t, "the pressure is gone", func() bool { return w.value(t, "outgate_pressure_level") == 0 })
 	w.metric(t, "outgate_pressure_transitions_total", 1, "partition", "0", "level", "normal")
-	until(t, "its changes are logged", func() bool { return w.logs.FilterMessage("pressure.changed").Len() == 6 })
-	if o := g.send(toRoom("b", "gated", "after")); o.PressureLevel != partition.Normal {
+	until(t, "its changes are logged", func() bool { return w.Logs.FilterMessage("pressure.changed").Len() == 6 })
+	if o := g.Send(toRoom("b", "gated", "after")); o.PressureLevel != partition.Normal {
 		t.Errorf("outcome at %s", o.PressureLevel)
 	}
 }
@@ -98,14 +98,14 @@ func TestAnOutcomeTellsOfThePressure(t *testing.T) {
 	g := newGateway(t, cfg)
 	w := g.work()
 	until(t, "the worker reports on the partition", func() bool { return w.value(t, "outgate_queue_capacity") == 10 })
-	g.listening()
-	first := g.enqueue(toRoom("b", "gated", "x"))
+	g.Heard(g.Keys(0).Events())
+	first := g.Enqueue(toRoom("b", "gated", "x"))
 	for range 7 {
-		g.enqueue(toRoom("b", "gated", "x"))
+		g.Enqueue(toRoom("b", "gated", "x"))
 	}
-	until(t, "the worker has heard of it", func() bool { return w.logs.FilterMessage("pressure.changed").Len() == 1 })
+	until(t, "the worker has heard of it", func() bool { return w.Logs.FilterMessage("pressure.changed").Len() == 1 })
 	ch.open()
-	if o := g.delivered(first); o.PressureLevel != partition.Warn {
+	if o := g.Delivered(first); o.PressureLevel != partition.Warn {
 		t.Errorf("outcome at %s", o.PressureLevel)
 	}
 }
@@ -122,24 +122,24 @@ func TestOutcomesTellThePressureThatNobodyAnnounced(t *testing.T) {
 	for i := range envelopes {
 		envelopes[i] = toRoom("b", "1", "x")
 	}
-	receipts := g.enqueueAll(envelopes...)
+	receipts := g.EnqueueBatch(envelopes...)
 	w := g.work()
-	if o := g.delivered(receipts[0]); o.PressureLevel != partition.Warn {
+	if o := g.Delivered(receipts[0]); o.PressureLevel != partition.Warn {
 		t.Errorf("after a start: outcome at %s", o.PressureLevel)
 	}
 	for _, r := range receipts[1:] {
-		g.delivered(r)
+		g.Delivered(r)
 	}
 	until(t, "the pressure is gone", func() bool { return w.value(t, "outgate_pressure_level") == 0 })
-	told := func() partition.Level { return g.delivered(g.enqueue(toRoom("b", "r", "x"))).PressureLevel }
+	told := func() partition.Level { return g.Delivered(g.Enqueue(toRoom("b", "r", "x"))).PressureLevel }
 	for name, lose := range map[string]func(){
-		"its subscription is cut": func() { g.rdb.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub") },
+		"its subscription is cut": func() { g.Redis.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub") },
 		"Redis is emptied": func() {
-			g.rdb.FlushDB(t.Context())
-			until(t, "it is written again", func() bool { return g.rdb.HExists(t.Context(), g.keys(0).State(), "partition").Val() })
+			g.Redis.FlushDB(t.Context())
+			until(t, "it is written again", func() bool { return g.Redis.HExists(t.Context(), g.Keys(0).State(), "partition").Val() })
 		},
 	} {
-		g.rdb.Publish(t.Context(), g.keys(0).Events(), `{"event":"pressure","partition":0,"from":"normal","to":"shed"}`)
+		g.Redis.Publish(t.Context(), g.Keys(0).Events(), `{"event":"pressure","partition":0,"from":"normal","to":"shed"}`)
 		until(t, "it has heard of shedding before "+name, func() bool { return told() == partition.Shed })
 		lose()
 		until(t, "it has read what it is after "+name, func() bool { return told() == partition.Normal })

@@ -22,16 +22,16 @@ func TestAttemptsOfTheLastMinutesAreCountedOverAllWorkers(t *testing.T) {
 	})
 	g := newGateway(t, testConfig(testBridge("b", busy), testBridge("quiet", newScripted(nil))))
 	workers := []*worker{g.work(), g.work()}
-	g.send(toRoom("b", "busy", "x")) // three attempts, two of them refused
+	g.Send(toRoom("b", "busy", "x")) // three attempts, two of them refused
 	for i := range 20 {
-		g.send(toRoom("b", fmt.Sprint(i), "x"))
+		g.Send(toRoom("b", fmt.Sprint(i), "x"))
 	}
 	for _, w := range workers {
-		w.stop() // it tells what it counted
+		w.Stop() // it tells what it counted
 	}
 	recent := func(later time.Duration, bridges ...string) []ops.RecentAttempts {
 		t.Helper()
-		counts, err := ops.Recent(t.Context(), g.rdb, time.Now().Add(later), bridges)
+		counts, err := ops.Recent(t.Context(), g.Redis, time.Now().Add(later), bridges)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,8 +47,8 @@ func TestAttemptsOfTheLastMinutesAreCountedOverAllWorkers(t *testing.T) {
 	if got := recent(0); len(got) != 0 {
 		t.Errorf("of no bridges: %+v", got)
 	}
-	for _, key := range g.rdb.Keys(t.Context(), "outgate:attempts:*").Val() {
-		if g.rdb.PTTL(t.Context(), key).Val() <= 0 {
+	for _, key := range g.Redis.Keys(t.Context(), "outgate:attempts:*").Val() {
+		if g.Redis.PTTL(t.Context(), key).Val() <= 0 {
 			t.Errorf("%s is kept for ever", key)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
@@ -26,11 +27,11 @@ func TestAnEnvelopePastItsTimeIsNotSent(t *testing.T) {
 		return e
 	}
 	early := expiring("b", "before", time.Millisecond)
-	before := g.enqueue(early)
+	before := g.Enqueue(early)
 	until(t, "its time has passed", func() bool { return time.Now().UnixMilli() > early.ExpiresAtMS })
 	w := g.work()
 	slow := ratelimit.Request{Bridge: "slow", Room: "first", BridgeLimits: limits(t, "1/60s")}
-	if slot, err := ratelimit.New(g.rdb).Reserve(t.Context(), slow); err != nil || slot.Wait != 0 {
+	if slot, err := ratelimit.New(g.Redis).Reserve(t.Context(), slow); err != nil || slot.Wait != 0 {
 		t.Fatalf("the only slot of the minute: %+v, %v", slot, err)
 	}
 	cases := map[string]struct {
@@ -38,17 +39,17 @@ func TestAnEnvelopePastItsTimeIsNotSent(t *testing.T) {
 		in      time.Duration
 	}{
 		"before its turn":                     {receipt: before},
-		"while it waits in hand for a limit":  {g.enqueue(expiring("slow", "near", 500*time.Millisecond)), 500 * time.Millisecond},
-		"while it waits for a limit in asynq": {g.enqueue(expiring("slow", "far", 3500*time.Millisecond)), 3500 * time.Millisecond},
-		"that had passed as it was admitted":  {g.enqueue(expiring("b", "free", -time.Second)), 0},
+		"while it waits in hand for a limit":  {g.Enqueue(expiring("slow", "near", 500*time.Millisecond)), 500 * time.Millisecond},
+		"while it waits for a limit in asynq": {g.Enqueue(expiring("slow", "far", 3500*time.Millisecond)), 3500 * time.Millisecond},
+		"that had passed as it was admitted":  {g.Enqueue(expiring("b", "free", -time.Second)), 0},
 	}
 	start := time.Now()
 	var wg sync.WaitGroup
 	for name, c := range cases {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), gatewaytest.Patience)
 			defer cancel()
-			o, err := g.client.Wait(ctx, c.receipt)
+			o, err := g.Client.Wait(ctx, c.receipt)
 			took := time.Since(start)
 			if err != nil || o.Error == nil {
 				t.Errorf("%s: outcome %+v: %v", name, o, err)
@@ -79,7 +80,7 @@ func TestABridgeThatIsNotConfiguredIsAnError(t *testing.T) {
 	w := g.work()
 	e := toRoom("nobody", "1", "x")
 	e.MaxAttempts = 7
-	o := g.fail(e)
+	o := g.Fail(e)
 	if o.Reason != classify.ReasonUnknownBridge || o.Category != classify.Terminal || o.Attempt != 0 || o.MaxAttempts != 7 {
 		t.Errorf("outcome %+v", o)
 	}
@@ -93,7 +94,7 @@ func TestATaskThatWasNotAdmittedIsSetAside(t *testing.T) {
 	ch := newScripted(nil)
 	g := newGateway(t, onePartition(testBridge("b", ch)))
 	g.work()
-	client := asynq.NewClientFromRedisClient(g.rdb)
+	client := asynq.NewClientFromRedisClient(g.Redis)
 	put := func(id string, payload []byte) string {
 		t.Helper()
 		options := []asynq.Option{asynq.Queue("outbound-000")}
@@ -127,13 +128,13 @@ func TestATaskThatWasNotAdmittedIsSetAside(t *testing.T) {
 			t.Parallel()
 			id := put(c.id, c.payload)
 			until(t, "it is archived", func() bool {
-				info, err := g.inspector().GetTaskInfo("outbound-000", id)
+				info, err := g.Inspector().GetTaskInfo("outbound-000", id)
 				return err == nil && info.State == asynq.TaskStateArchived && info.LastErr != ""
 			})
 			if c.outcome == "" {
 				return
 			}
-			o, ok, err := g.client.Outcome(t.Context(), id)
+			o, ok, err := g.Client.Outcome(t.Context(), id)
 			if err != nil || !ok || o.Error == nil || o.Error.Reason != c.outcome {
 				t.Errorf("outcome %+v: %v", o, err)
 			}
@@ -156,14 +157,14 @@ func TestAnEnvelopeThatAsynqAdmittedIsDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := "000-0000000000000009"
-	_, err = asynq.NewClientFromRedisClient(g.rdb).Enqueue(asynq.NewTask("outgate:send", payload), asynq.Queue("outbound-000"), asynq.TaskID(id))
+	_, err = asynq.NewClientFromRedisClient(g.Redis).Enqueue(asynq.NewTask("outgate:send", payload), asynq.Queue("outbound-000"), asynq.TaskID(id))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := g.delivered(tasks.Receipt{ID: id}); o.Attempts != 1 {
+	if o := g.Delivered(tasks.Receipt{ID: id}); o.Attempts != 1 {
 		t.Errorf("outcome %+v", o)
 	}
-	g.send(toRoom("b", "1", "as it should be"))
+	g.Send(toRoom("b", "1", "as it should be"))
 	if got := ch.texts("1"); got != "around as it should be" {
 		t.Errorf("delivered %q", got)
 	}
@@ -184,7 +185,7 @@ func TestAnEnvelopeThatExpiresBeforeItsNextAttemptIsSettledThen(t *testing.T) {
 				e := toRoom("b", "1", "late")
 				e.BaseBackoffMS, e.MaxBackoffMS = hour, hour
 				e.ExpiresAtMS = time.Now().Add(in).UnixMilli()
-				if o := g.fail(e); o.Reason != classify.ReasonExpired || time.Now().UnixMilli() < e.ExpiresAtMS {
+				if o := g.Fail(e); o.Reason != classify.ReasonExpired || time.Now().UnixMilli() < e.ExpiresAtMS {
 					t.Errorf("outcome %+v", o)
 				}
 			})

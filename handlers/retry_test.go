@@ -11,7 +11,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/handlers/ops"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/tasks"
 )
@@ -21,9 +21,9 @@ func TestARetryableFailureIsTriedAgainUntilItSucceeds(t *testing.T) {
 	ch := newScripted(first(2, sandbox.Behavior{Fail: classify.Retryable}))
 	g := newGateway(t, testConfig(testBridge("b", ch)))
 	w := g.work()
-	receipts := g.enqueueAll(toRoom("b", "1", "one"), toRoom("b", "1", "two"))
+	receipts := g.EnqueueBatch(toRoom("b", "1", "one"), toRoom("b", "1", "two"))
 	for _, r := range receipts {
-		if o := g.delivered(r); o.Attempts != 3 || o.PossibleDuplicate {
+		if o := g.Delivered(r); o.Attempts != 3 || o.PossibleDuplicate {
 			t.Errorf("outcome %+v", o)
 		}
 	}
@@ -44,7 +44,7 @@ func TestARetryableFailureIsTriedAgainUntilItSucceeds(t *testing.T) {
 	w.metric(t, "outgate_attempts_total", 4, "bridge", "b", "operation", "send", "category", "retryable")
 	w.metric(t, "outgate_attempts_total", 2, "bridge", "b", "operation", "send", "category", "")
 	w.metric(t, "outgate_deliveries_total", 2, "bridge", "b", "operation", "send", "disposition", "delivered", "category", "")
-	if n := w.logs.FilterMessage("delivery.attempted").Len(); n != 6 {
+	if n := w.Logs.FilterMessage("delivery.attempted").Len(); n != 6 {
 		t.Errorf("%d lines for 6 attempts", n)
 	}
 }
@@ -91,9 +91,9 @@ func TestAnEnvelopeThatIsGivenUpIsADeadLetterAndItsLineGoesOn(t *testing.T) {
 			w := g.work()
 			bad := toRoom("b", "1", "bad")
 			bad.CorrelationID = "c-1"
-			receipts := g.enqueueAll(bad, toRoom("b", "1", "good"))
+			receipts := g.EnqueueBatch(bad, toRoom("b", "1", "good"))
 
-			o := g.failed(receipts[0])
+			o := g.Failed(receipts[0])
 			want := c.want
 			want.Status, want.Type, want.ID, want.DeadLetterID = "error", "outbound_error", receipts[0].ID, receipts[0].ID
 			want.Disposition, want.Operation = classify.DispositionTerminal, tasks.Send
@@ -102,14 +102,14 @@ func TestAnEnvelopeThatIsGivenUpIsADeadLetterAndItsLineGoesOn(t *testing.T) {
 			if d := cmp.Diff(want, *o, cmpopts.IgnoreUnexported(tasks.OutboundError{})); d != "" {
 				t.Error(d)
 			}
-			g.delivered(receipts[1])
+			g.Delivered(receipts[1])
 			if n := len(ch.attempts("1")); n != c.attempts+1 {
 				t.Errorf("%d attempts", n)
 			}
-			if state, text := g.state(receipts[0]); state != asynq.TaskStateArchived || text != string(want.Reason)+": "+want.Provider.Message {
+			if state, text := g.State(receipts[0]); state != asynq.TaskStateArchived || text != string(want.Reason)+": "+want.Provider.Message {
 				t.Errorf("asynq has it as %v with the error %q", state, text)
 			}
-			letters := ops.NewDeadLetters(g.rdb, g.cfg.Scheme, g.client)
+			letters := g.DeadLetters()
 			letter, err := letters.Show(t.Context(), receipts[0].ID)
 			if err != nil || letter.Reason != want.Reason || letter.Held {
 				t.Errorf("dead letter %+v: %v", letter, err)
@@ -132,10 +132,10 @@ func TestAnEnvelopeOverridesThePolicyOfItsBridge(t *testing.T) {
 		attempts int
 		backoff  classify.Backoff
 	}{
-		"the bridge's own policy":     {bridge: "five", attempts: 5, backoff: testPolicy().Backoff},
+		"the bridge's own policy":     {bridge: "five", attempts: 5, backoff: gatewaytest.Policy().Backoff},
 		"another bridge's own policy": {bridge: "one", attempts: 1},
-		"fewer attempts":              {bridge: "five", attempts: 2, backoff: testPolicy().Backoff, change: func(e *tasks.Envelope) { e.MaxAttempts = 2 }},
-		"more attempts":               {bridge: "one", attempts: 3, backoff: testPolicy().Backoff, change: func(e *tasks.Envelope) { e.MaxAttempts = 3 }},
+		"fewer attempts":              {bridge: "five", attempts: 2, backoff: gatewaytest.Policy().Backoff, change: func(e *tasks.Envelope) { e.MaxAttempts = 2 }},
+		"more attempts":               {bridge: "one", attempts: 3, backoff: gatewaytest.Policy().Backoff, change: func(e *tasks.Envelope) { e.MaxAttempts = 3 }},
 		"a base above the bridge's max": {
 			bridge: "five", attempts: 2, backoff: classify.Backoff{Base: 400 * time.Millisecond, Max: 400 * time.Millisecond},
 			change: func(e *tasks.Envelope) { e.MaxAttempts, e.BaseBackoffMS = 2, 400 },
@@ -152,12 +152,12 @@ func TestAnEnvelopeOverridesThePolicyOfItsBridge(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			g := *g
-			g.t = t
+			g.T = t
 			e := toRoom(c.bridge, name, "x")
 			if c.change != nil {
 				c.change(&e)
 			}
-			o := g.fail(e)
+			o := g.Fail(e)
 			if o.Attempt != c.attempts || o.MaxAttempts != c.attempts {
 				t.Errorf("attempt %d of %d, want %d", o.Attempt, o.MaxAttempts, c.attempts)
 			}
@@ -193,9 +193,9 @@ func TestTheDelayOfARetryFollowsFromTheEnvelopeAndTheAttempt(t *testing.T) {
 	g := newGateway(t, testConfig(testBridge("b", ch, func(b *handlers.Bridge) { b.Policy.Backoff = backoff })))
 	g.work()
 	rooms := []string{"1", "2", "3"}
-	receipts := g.enqueueAll(toRoom("b", rooms[0], "x"), toRoom("b", rooms[1], "x"), toRoom("b", rooms[2], "x"))
+	receipts := g.EnqueueBatch(toRoom("b", rooms[0], "x"), toRoom("b", rooms[1], "x"), toRoom("b", rooms[2], "x"))
 	for i, r := range receipts {
-		if o := g.delivered(r); o.Attempts != 4 {
+		if o := g.Delivered(r); o.Attempts != 4 {
 			t.Errorf("%d attempts", o.Attempts)
 		}
 		checkDelays(t, r.ID, ch.attempts(rooms[i]), backoff)
@@ -212,17 +212,17 @@ func TestNoRoomStandsStillForYears(t *testing.T) {
 	t.Run("an expiry far away", func(t *testing.T) {
 		e := toRoom("b", "expiry", "x")
 		e.ExpiresAtMS = most
-		if o := g.delivered(g.enqueue(e)); o.Attempts != 2 {
+		if o := g.Delivered(g.Enqueue(e)); o.Attempts != 2 {
 			t.Errorf("%d attempts", o.Attempts)
 		}
 	})
 	t.Run("a backoff of centuries is a day", func(t *testing.T) {
 		e := toRoom("b", "backoff", "x")
 		e.BaseBackoffMS = most
-		r := g.enqueue(e)
-		retry := g.keys(r.Partition).Asynq("retry")
-		until(t, "it waits", func() bool { return g.rdb.ZCard(t.Context(), retry).Val() == 1 })
-		at := time.Unix(int64(g.rdb.ZScore(t.Context(), retry, r.ID).Val()), 0)
+		r := g.Enqueue(e)
+		retry := g.Keys(r.Partition).Asynq("retry")
+		until(t, "it waits", func() bool { return g.Redis.ZCard(t.Context(), retry).Val() == 1 })
+		at := time.Unix(int64(g.Redis.ZScore(t.Context(), retry, r.ID).Val()), 0)
 		if wait := time.Until(at); wait < 12*time.Hour || wait > 24*time.Hour {
 			t.Errorf("it waits for %s", wait)
 		}
@@ -251,8 +251,8 @@ func TestBeingThrottledAtTheLastAttemptIsNoFailure(t *testing.T) {
 			w := g.work()
 			e := toRoom("b", "1", "x")
 			e.MaxAttempts = 2
-			r := g.enqueue(e)
-			if o := g.delivered(r); o.Attempts != 2 || o.PossibleDuplicate {
+			r := g.Enqueue(e)
+			if o := g.Delivered(r); o.Attempts != 2 || o.PossibleDuplicate {
 				t.Errorf("outcome %+v", o)
 			}
 			attempts := ch.attempts("1")
@@ -264,8 +264,8 @@ func TestBeingThrottledAtTheLastAttemptIsNoFailure(t *testing.T) {
 					t.Errorf("attempt %d", attempts[i].Attempt)
 				}
 			}
-			g.empty()
-			if n := g.rdb.ZCard(t.Context(), g.keys(r.Partition).Asynq("archived")).Val(); n != 0 {
+			g.Empty()
+			if n := g.Redis.ZCard(t.Context(), g.Keys(r.Partition).Asynq("archived")).Val(); n != 0 {
 				t.Errorf("%d archived", n)
 			}
 			w.metric(t, "outgate_retries_total", 2, "bridge", "b", "reason", "rate_limited")

@@ -48,12 +48,12 @@ func TestRetryAfterIsKeptTo(t *testing.T) {
 			g := newGateway(t, testConfig(receiver(t, "b", sink), receiver(t, "other", sink)))
 			w := g.work()
 			// The closure is of the bridge: another room of it waits as long.
-			r := g.enqueue(toRoom("b", "1", ledger.Text(1)))
+			r := g.Enqueue(toRoom("b", "1", ledger.Text(1)))
 			until(t, "it was refused", func() bool { return w.value(t, "outgate_retries_total", "bridge", "b") == 1 })
-			second := g.enqueue(toRoom("b", "2", ledger.Text(1)))
-			free := g.delivered(g.enqueue(toRoom("other", "1", ledger.Text(1))))
-			o := g.delivered(r)
-			g.delivered(second)
+			second := g.Enqueue(toRoom("b", "2", ledger.Text(1)))
+			free := g.Delivered(g.Enqueue(toRoom("other", "1", ledger.Text(1))))
+			o := g.Delivered(r)
+			g.Delivered(second)
 
 			if want := 1 + c.status/503; o.Attempts != want {
 				t.Errorf("%d attempts, want %d", o.Attempts, want)
@@ -103,11 +103,11 @@ func TestA429WithoutADelayClosesTheBridgeForTheBackoff(t *testing.T) {
 	w := g.work()
 	e := toRoom("b", "1", ledger.Text(1))
 	e.BaseBackoffMS = 700
-	r := g.enqueue(e)
+	r := g.Enqueue(e)
 	until(t, "it was refused", func() bool { return w.value(t, "outgate_retries_total", "bridge", "b") == 1 })
-	other := g.enqueue(toRoom("b", "2", ledger.Text(1)))
-	g.delivered(r)
-	g.delivered(other)
+	other := g.Enqueue(toRoom("b", "2", ledger.Text(1)))
+	g.Delivered(r)
+	g.Delivered(other)
 	backoff := classify.Backoff{Base: 700 * time.Millisecond, Max: 700 * time.Millisecond}.Delay(r.ID, 1, 0)
 	for _, rec := range sink.Ledger.Records() {
 		if d := rec.Start.Sub(refused); rec.Accepted && d < backoff {
@@ -132,8 +132,8 @@ func TestA429WithoutADelayIsWaitedForLongerEachTime(t *testing.T) {
 	g.work()
 	e := toRoom("b", "1", ledger.Text(1))
 	e.BaseBackoffMS, e.MaxBackoffMS = 50, 400
-	r := g.enqueue(e)
-	if o := g.delivered(r); o.Attempts != 1 {
+	r := g.Enqueue(e)
+	if o := g.Delivered(r); o.Attempts != 1 {
 		t.Errorf("%d attempts", o.Attempts)
 	}
 	backoff := classify.Backoff{Base: 50 * time.Millisecond, Max: 400 * time.Millisecond}

@@ -35,32 +35,32 @@ func TestARoomThatCannotBeReachedIsReportedUntilItCan(t *testing.T) {
 	g := newGateway(t, onePartition(testBridge("b", ch)))
 	w := g.work()
 	before := time.Now().UnixMilli()
-	if o := g.fail(toRoom("b", "1", "x")); o.Reason != classify.ReasonRoomUnavailable || o.Category != classify.Terminal || o.Attempt != 1 {
+	if o := g.Fail(toRoom("b", "1", "x")); o.Reason != classify.ReasonRoomUnavailable || o.Category != classify.Terminal || o.Attempt != 1 {
 		t.Errorf("outcome %+v", o)
 	}
-	key := ops.UnavailableKey(g.cfg.Scheme.Queue(0))
+	key := ops.UnavailableKey(g.Config.Scheme.Queue(0))
 	var u ops.Unavailable
 	until(t, "it is on the list", func() bool {
-		record := g.rdb.HGet(t.Context(), key, "b:1").Val()
+		record := g.Redis.HGet(t.Context(), key, "b:1").Val()
 		return record != "" && json.Unmarshal([]byte(record), &u) == nil
 	})
 	if u.Text != "bot was kicked" || u.SinceMS < before || u.SinceMS > time.Now().UnixMilli() {
 		t.Errorf("unavailable %+v", u)
 	}
-	g.fail(toRoom("b", "1", "again"))
-	if first := g.rdb.HGet(t.Context(), key, "b:1").Val(); first == "" || g.rdb.PTTL(t.Context(), key).Val() <= 0 {
+	g.Fail(toRoom("b", "1", "again"))
+	if first := g.Redis.HGet(t.Context(), key, "b:1").Val(); first == "" || g.Redis.PTTL(t.Context(), key).Val() <= 0 {
 		t.Error("it is off the list, or on it for ever")
 	}
 
 	// Another worker, which only read of it, takes it off.
-	w.stop()
+	w.Stop()
 	ch.in.Store(true)
 	w = g.work()
 	until(t, "it is off the list", func() bool {
-		g.send(toRoom("b", "1", "hello"))
-		return !g.rdb.HExists(t.Context(), key, "b:1").Val()
+		g.Send(toRoom("b", "1", "hello"))
+		return !g.Redis.HExists(t.Context(), key, "b:1").Val()
 	})
-	if w.logs.FilterMessage("room.available").Len() != 1 {
+	if w.Logs.FilterMessage("room.available").Len() != 1 {
 		t.Error("that it is back was not logged once")
 	}
 }

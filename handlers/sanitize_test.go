@@ -94,12 +94,12 @@ func TestASanitizerHasItsTime(t *testing.T) {
 			})))
 			g.work()
 			if !anyway {
-				if o := g.fail(toRoom("b", "1", "x")); o.Reason != classify.ReasonSanitizeFailed || o.Attempt != 2 || o.Ambiguous {
+				if o := g.Fail(toRoom("b", "1", "x")); o.Reason != classify.ReasonSanitizeFailed || o.Attempt != 2 || o.Ambiguous {
 					t.Errorf("outcome %+v", o)
 				}
 				return
 			}
-			o := g.send(toRoom("b", "1", "x"))
+			o := g.Send(toRoom("b", "1", "x"))
 			if got := ch.texts("1"); got != "x" {
 				t.Errorf("delivered %q", got)
 			}

@@ -25,40 +25,40 @@ type word struct {
 // add puts an envelope into the stream of its partition, as a producer does that may
 // do no more.
 func (g *gateway) add(room, fields string, more ...any) string {
-	g.t.Helper()
+	g.T.Helper()
 	envelope := fmt.Sprintf(`{"operation":"send","bridge_id":"b","external_room_id":%q,"payload":"x"%s}`, room, fields)
-	return g.addRaw(g.cfg.Scheme.Route("b", room), envelope, more...)
+	return g.addRaw(g.Config.Scheme.Route("b", room), envelope, more...)
 }
 
 func (g *gateway) addRaw(index int, envelope string, more ...any) string {
-	g.t.Helper()
-	id, err := g.rdb.XAdd(g.t.Context(), &redis.XAddArgs{
-		Stream: g.keys(index).In(), Values: append([]any{"envelope", envelope}, more...),
+	g.T.Helper()
+	id, err := g.Redis.XAdd(g.T.Context(), &redis.XAddArgs{
+		Stream: g.Keys(index).In(), Values: append([]any{"envelope", envelope}, more...),
 	}).Result()
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	return id
 }
 
 // words waits for what a producer is told of a partition.
 func (g *gateway) words(index int, name string, n int) []word {
-	g.t.Helper()
-	key := g.keys(index).Reply(name)
-	until(g.t, fmt.Sprintf("%d words for %s", n, name), func() bool { return g.rdb.LLen(g.t.Context(), key).Val() >= int64(n) })
+	g.T.Helper()
+	key := g.Keys(index).Reply(name)
+	until(g.T, fmt.Sprintf("%d words for %s", n, name), func() bool { return g.Redis.LLen(g.T.Context(), key).Val() >= int64(n) })
 	var words []word
-	for _, text := range g.rdb.LRange(g.t.Context(), key, 0, -1).Val() {
+	for _, text := range g.Redis.LRange(g.T.Context(), key, 0, -1).Val() {
 		var w word
 		if err := json.Unmarshal([]byte(text), &w); err != nil {
-			g.t.Fatalf("%s: %v", text, err)
+			g.T.Fatalf("%s: %v", text, err)
 		}
 		words = append(words, w)
 	}
 	if len(words) != n {
-		g.t.Errorf("%d words, want %d: %+v", len(words), n, words)
+		g.T.Errorf("%d words, want %d: %+v", len(words), n, words)
 	}
-	if ttl := g.rdb.PTTL(g.t.Context(), key).Val(); ttl <= 9*time.Minute {
-		g.t.Errorf("they are kept for %s", ttl)
+	if ttl := g.Redis.PTTL(g.T.Context(), key).Val(); ttl <= 9*time.Minute {
+		g.T.Errorf("they are kept for %s", ttl)
 	}
 	return words
 }
@@ -86,18 +86,18 @@ func TestAStreamIsDrainedInItsOrderAndItsProducerIsTold(t *testing.T) {
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("delivered %q", got)
 	}
-	if n := g.rdb.XLen(t.Context(), g.keys(0).In()).Val(); n != 0 {
+	if n := g.Redis.XLen(t.Context(), g.Keys(0).In()).Val(); n != 0 {
 		t.Errorf("%d are left in the stream", n)
 	}
 
 	// Whoever takes the last id there is closes the stream for no longer than that.
-	last := g.rdb.XAdd(t.Context(), &redis.XAddArgs{
-		Stream: g.keys(0).In(), ID: "18446744073709551615-18446744073709551615", Values: []any{"envelope", "{}"},
+	last := g.Redis.XAdd(t.Context(), &redis.XAddArgs{
+		Stream: g.Keys(0).In(), ID: "18446744073709551615-18446744073709551615", Values: []any{"envelope", "{}"},
 	})
 	if err := last.Err(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the stream takes more", func() bool { return g.rdb.Exists(t.Context(), g.keys(0).In()).Val() == 0 })
+	until(t, "the stream takes more", func() bool { return g.Redis.Exists(t.Context(), g.Keys(0).In()).Val() == 0 })
 
 	g.add("1", "", "reply_to", "me", "ref", "mine")
 	words := g.words(0, "me", 2)

@@ -45,7 +45,7 @@ func throttledBy(t *testing.T, reply classify.Reply, rooms, each, times int) *wo
 	w := g.work()
 	for room := range rooms {
 		for range each {
-			g.delivered(g.enqueue(toRoom("b", "r"+itoa(room), "hi")))
+			g.Delivered(g.Enqueue(toRoom("b", "r"+itoa(room), "hi")))
 		}
 	}
 	return w
@@ -54,7 +54,7 @@ func throttledBy(t *testing.T, reply classify.Reply, rooms, each, times int) *wo
 // slowings are the scopes that were slowed, and the share that each was left.
 func (w *worker) slowings() map[string]float64 {
 	shares := make(map[string]float64)
-	for _, e := range w.logs.FilterMessage("ratelimit.slowed").All() {
+	for _, e := range w.Logs.FilterMessage("ratelimit.slowed").All() {
 		fields := e.ContextMap()
 		shares[fields["room"].(string)] = fields["share"].(float64)
 	}
@@ -94,7 +94,7 @@ func TestARefusalForThePaceTakesAPartOfTheLimits(t *testing.T) {
 			if len(got) > 0 {
 				t.Errorf("slowed besides: %v", got)
 			}
-			w.metric(t, "outgate_ratelimit_slowed_total", float64(w.logs.FilterMessage("ratelimit.slowed").Len()), "bridge", "b")
+			w.metric(t, "outgate_ratelimit_slowed_total", float64(w.Logs.FilterMessage("ratelimit.slowed").Len()), "bridge", "b")
 		})
 	}
 }

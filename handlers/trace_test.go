@@ -31,7 +31,7 @@ const (
 func (g *gateway) traced(sampler sdktrace.Sampler) func(id string) tracetest.SpanStubs {
 	recorder := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(recorder), sdktrace.WithSampler(sampler))
-	g.cfg.Tracer = provider.Tracer("test")
+	g.Config.Tracer = provider.Tracer("test")
 	return func(id string) tracetest.SpanStubs {
 		var found tracetest.SpanStubs
 		for _, s := range recorder.GetSpans() {
@@ -72,8 +72,8 @@ func TestTheWaitAndEachAttemptAreChildrenOfTheCallersSpan(t *testing.T) {
 	w := g.work()
 	e := toRoom("b", "1", "x")
 	e.Traceparent, e.CorrelationID = callersParent, "c-1"
-	receipt := g.enqueue(e)
-	g.delivered(receipt)
+	receipt := g.Enqueue(e)
+	g.Delivered(receipt)
 
 	spans := spansOf(receipt.ID)
 	var got []string
@@ -108,12 +108,12 @@ func TestTheWaitAndEachAttemptAreChildrenOfTheCallersSpan(t *testing.T) {
 		t.Errorf("the receiver was told other parents: %s", d)
 	}
 	w.metric(t, "outgate_delivery_seconds", 1)
-	logged := w.logs.FilterMessage("delivery.attempted").All()
+	logged := w.Logs.FilterMessage("delivery.attempted").All()
 	if len(logged) != 2 || logged[1].ContextMap()["span_id"] != delivered.SpanContext.SpanID().String() ||
 		logged[1].ContextMap()["trace_id"] != callersTrace {
 		t.Errorf("the log: %+v", logged)
 	}
-	if id := exemplar(t, w.registry, "outgate_delivery_seconds"); id != callersTrace {
+	if id := exemplar(t, w.Registry, "outgate_delivery_seconds"); id != callersTrace {
 		t.Errorf("the example of the histogram is %q", id)
 	}
 }
@@ -152,11 +152,11 @@ func TestWithoutACallersSpanTheAttemptsOfAllWorkersAreOneTrace(t *testing.T) {
 	g := newGateway(t, cfg)
 	spansOf := g.traced(sdktrace.AlwaysSample())
 	w := g.work()
-	receipt := g.enqueue(toRoom("b", "1", "x"))
+	receipt := g.Enqueue(toRoom("b", "1", "x"))
 	w.metric(t, "outgate_retries_total", 1)
-	w.stop()
+	w.Stop()
 	g.work()
-	g.delivered(receipt)
+	g.Delivered(receipt)
 	spans := spansOf(receipt.ID)
 	if len(spans) != 3 || spans[0].Name != "outgate wait" {
 		t.Fatalf("%d spans: %v", len(spans), spans)
@@ -181,13 +181,13 @@ func TestWhatIsNotSampledMakesNoSpanAndNoExample(t *testing.T) {
 	w := g.work()
 	e := toRoom("b", "1", "x")
 	e.Traceparent = "00-" + callersTrace + "-" + callersSpan + "-00"
-	receipt := g.enqueue(e)
-	g.delivered(receipt)
+	receipt := g.Enqueue(e)
+	g.Delivered(receipt)
 	w.metric(t, "outgate_delivery_seconds", 1)
 	if spans := spansOf(receipt.ID); len(spans) > 0 {
 		t.Errorf("%v", spans)
 	}
-	if id := exemplar(t, w.registry, "outgate_delivery_seconds"); id != "" {
+	if id := exemplar(t, w.Registry, "outgate_delivery_seconds"); id != "" {
 		t.Errorf("example %s", id)
 	}
 	if got := ch.attempts("")[0].Traceparent; !strings.HasPrefix(got, "00-"+callersTrace+"-") || !strings.HasSuffix(got, "-00") {
@@ -202,12 +202,12 @@ func TestWithoutTracingTheCallersSpanIsPassedOn(t *testing.T) {
 	w := g.work()
 	e := toRoom("b", "1", "x")
 	e.Traceparent = callersParent
-	g.send(e)
+	g.Send(e)
 	if got := ch.attempts("")[0].Traceparent; got != callersParent {
 		t.Errorf("the channel is told %q", got)
 	}
 	w.metric(t, "outgate_attempts_total", 1)
-	if _, ok := w.logs.FilterMessage("delivery.attempted").All()[0].ContextMap()["span_id"]; ok {
+	if _, ok := w.Logs.FilterMessage("delivery.attempted").All()[0].ContextMap()["span_id"]; ok {
 		t.Error("the log names a span that is not")
 	}
 }

@@ -147,7 +147,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if w.started {
 		return ErrStarted
 	}
-	if err := w.setup().Announce(ctx, w.rdb); err != nil {
+	if err := w.Announce(ctx); err != nil {
 		return err
 	}
 	if err := w.breaker.Refresh(ctx, w.fleet.Load().ids()); err != nil {
@@ -179,6 +179,13 @@ func (w *Worker) Start(ctx context.Context) error {
 	close(w.running)
 	w.tellOfItself(ctx, ops.WorkerJoined)
 	return nil
+}
+
+// Announce writes the gateway's setup to Redis without delivering: from then on producers
+// can enqueue. Start does it too. It returns a *partition.SchemeError if the data has
+// another scheme.
+func (w *Worker) Announce(ctx context.Context) error {
+	return w.setup().Announce(ctx, w.rdb)
 }
 
 func (w *Worker) setup() partition.Setup {

@@ -13,7 +13,6 @@ import (
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/sandbox"
-	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -31,20 +30,20 @@ func flaky(mended *atomic.Bool) func(*handlers.Bridge) {
 
 // dead makes dead letters, a room after the other, and waits for them.
 func (g *gateway) dead(bridge string, rooms, each int, script string) []tasks.Receipt {
-	g.t.Helper()
+	g.T.Helper()
 	var envelopes []tasks.Envelope
 	for i := range rooms {
 		for range each {
 			envelopes = append(envelopes, send(bridge, fmt.Sprintf("r%d", i), script))
 		}
 	}
-	receipts := g.Enqueue(envelopes...)
-	g.Settle(receipts...)
+	receipts := g.EnqueueBatch(envelopes...)
+	g.Outcomes(receipts...)
 	return receipts
 }
 
 func (g *gateway) job(id string) api.Job {
-	g.t.Helper()
+	g.T.Helper()
 	return get[api.Job](g, "/jobs/"+id)
 }
 
@@ -59,7 +58,7 @@ func TestABridgeIsSuspendedAndResumed(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	until(t, "the worker knows it", func() bool { // it reads this once a second
-		r := g.Enqueue(send("sb", "a", ""))[0]
+		r := g.Enqueue(send("sb", "a", ""))
 		return get[api.Trace](g, "/envelopes/"+r.ID).WaitsFor == api.WaitBridge
 	})
 	post[api.Bridge](g, "/bridges/sb/resume", ``, 200)
@@ -71,12 +70,12 @@ func TestABridgeIsSuspendedAndResumed(t *testing.T) {
 func TestALimitsBudgetIsWhatWasSent(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb", limited("5/60s")))
 	g.Work()
-	g.Settle(g.Enqueue(send("sb", "a", ""), send("sb", "b", ""), send("sb", "c", ""))...)
+	g.Outcomes(g.EnqueueBatch(send("sb", "a", ""), send("sb", "b", ""), send("sb", "c", ""))...)
 	b := get[api.Bridges](g, "/bridges").Bridges[0]
 	if len(b.Limits) != 1 || b.Limits[0].Used != 3 || b.Limits[0].FreeMS != 0 || b.Limits[0].Limit != "5/60s" {
 		t.Errorf("%+v", b)
 	}
-	g.Settle(g.Enqueue(send("sb", "d", ""), send("sb", "e", ""))...)
+	g.Outcomes(g.EnqueueBatch(send("sb", "d", ""), send("sb", "e", ""))...)
 	until(t, "the budget is used up", func() bool {
 		l := get[api.Bridges](g, "/bridges").Bridges[0].Limits[0]
 		return l.Used == 5 && l.FreeMS > time.Now().UnixMilli()
@@ -137,7 +136,7 @@ func TestAReplayWaitsWhileThePartitionIsFull(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
 	g.Work()
 	g.dead("sb", 3, 1, `{"fail":"terminal"}`)
-	state := partition.Keys{Queue: g.Config.Scheme.Queue(0)}.State()
+	state := g.Keys(0).State()
 	capacity := func(n int) {
 		if err := g.Redis.HSet(t.Context(), state, "capacity", n, "warn", n).Err(); err != nil {
 			t.Fatal(err)
@@ -180,7 +179,7 @@ func TestADropForgetsDeadLettersAndLetsHeldLinesGoOn(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"), bridge("held", holding))
 	g.Work()
 	g.dead("sb", 3, 1, `{"fail":"terminal"}`)
-	receipts := g.Enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
+	receipts := g.EnqueueBatch(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 4 })
 	if got := get[api.Letters](g, "/dead-letters?bridge=held").DeadLetters; len(got) != 1 || !got[0].Held || got[0].ID != receipts[0].ID {
 		t.Errorf("%+v", got)
@@ -190,7 +189,7 @@ func TestADropForgetsDeadLettersAndLetsHeldLinesGoOn(t *testing.T) {
 	}
 	j := post[api.Job](g, "/dead-letters/drop", `{"per_second":1000}`, http.StatusAccepted)
 	until(t, "it is done", func() bool { return g.job(j.ID).State == "done" })
-	g.Settle(receipts...)
+	g.Outcomes(receipts...)
 	got := get[api.Letters](g, "/dead-letters").DeadLetters
 	if len(got) != 1 || got[0].ID != receipts[0].ID || got[0].Held {
 		t.Errorf("left are %+v", got)
@@ -248,7 +247,7 @@ func TestNoAnswerHasTheTextOfAMessage(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"), bridge("held", holding))
 	g.Work()
 	receipts := g.dead("sb", 1, 1, `{"fail":"terminal"}`)
-	waiting := g.Enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
+	waiting := g.EnqueueBatch(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 2 })
 	for _, path := range []string{
 		"/overview", "/partitions", "/bridges", "/rooms", "/dead-letters", "/dead-letters/groups", "/jobs", "/autoscale",

@@ -7,41 +7,45 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/gatewaytest"
+	"github.com/outgate/outgate/tasks"
 )
 
 // What the tests say often.
 var (
-	bridge  = gatewaytest.Bridge
+	bridge  = gatewaytest.Sandbox
 	limited = gatewaytest.Limited
 	holding = gatewaytest.Holding
-	send    = gatewaytest.Send
+	until   = gatewaytest.Until
 )
 
 // gateway is one with its API.
 type gateway struct {
 	*gatewaytest.Gateway
-	t   *testing.T
 	url string
 	api *api.API
 }
 
+// send is an envelope, with what the sandbox is to do with it.
+func send(bridge, room, script string) tasks.Envelope {
+	return gatewaytest.Scripted(bridge, room, "a secret text", script)
+}
+
 func newGateway(t *testing.T, partitions int, bridges ...*handlers.Bridge) *gateway {
 	t.Helper()
-	g := &gateway{Gateway: gatewaytest.New(t, partitions, bridges...), t: t}
+	g := &gateway{Gateway: gatewaytest.New(t, gatewaytest.Config(partitions, bridges...))}
 	g.serve()
 	return g
 }
 
 func newGatewayOn(t *testing.T, rdb *redis.Client, partitions int, bridges ...*handlers.Bridge) *gateway {
 	t.Helper()
-	g := &gateway{Gateway: gatewaytest.On(t, rdb, partitions, bridges...), t: t}
+	g := &gateway{Gateway: gatewaytest.On(t, rdb, gatewaytest.Config(partitions, bridges...)).Announce()}
 	g.serve()
 	return g
 }
@@ -51,14 +55,14 @@ func (g *gateway) serve() {
 	g.api = api.New(g.API())
 	server := httptest.NewServer(g.api)
 	g.url = server.URL
-	g.t.Cleanup(func() {
+	g.T.Cleanup(func() {
 		server.Close()
 		g.api.Close()
 	})
 }
 
 // request is one request, with headers given by name and value.
-func request(t *testing.T, method, url, body string, headers ...string) (int, []byte) {
+func request(t testing.TB, method, url, body string, headers ...string) (int, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewBufferString(body))
 	if err != nil {
@@ -81,42 +85,27 @@ func request(t *testing.T, method, url, body string, headers ...string) (int, []
 
 // get reads an answer.
 func get[T any](g *gateway, path string) T {
-	g.t.Helper()
+	g.T.Helper()
 	return ask[T](g, "GET", path, "", http.StatusOK)
 }
 
 // post changes something.
 func post[T any](g *gateway, path, body string, status int) T {
-	g.t.Helper()
+	g.T.Helper()
 	return ask[T](g, "POST", path, body, status)
 }
 
 func ask[T any](g *gateway, method, path, body string, status int) T {
-	g.t.Helper()
-	got, text := request(g.t, method, g.url+api.Root+path, body, "Content-Type", "application/json")
+	g.T.Helper()
+	got, text := request(g.T, method, g.url+api.Root+path, body, "Content-Type", "application/json")
 	if got != status {
-		g.t.Fatalf("%s %s: %d %s", method, path, got, text)
+		g.T.Fatalf("%s %s: %d %s", method, path, got, text)
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	var v T
 	if err := d.Decode(&v); err != nil {
-		g.t.Fatalf("%s %s: %v in %s", method, path, err, text)
+		g.T.Fatalf("%s %s: %v in %s", method, path, err, text)
 	}
 	return v
-}
-
-// until waits for a condition.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	late := time.After(gatewaytest.Patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-late:
-			t.Fatalf("after %s it is still not so that %s", gatewaytest.Patience, what)
-		case <-tick.C:
-		}
-	}
 }

@@ -58,7 +58,7 @@ func TestWhatOperatorsDoIsAmongTheEvents(t *testing.T) {
 func TestABridgeTellsHowOftenItWasToldToSlowDown(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"), bridge("other"))
 	g.Work()
-	g.Settle(g.Enqueue(send("sb", "a", `{"throttle_ms":1,"times":1}`), send("sb", "b", ""), send("other", "c", ""))...)
+	g.Outcomes(g.EnqueueBatch(send("sb", "a", `{"throttle_ms":1,"times":1}`), send("sb", "b", ""), send("other", "c", ""))...)
 	want := []ops.RecentAttempts{{Attempts: 1}, {Attempts: 3, RateLimited: 1}}
 	until(t, "the worker has told what it counted", func() bool {
 		var got []ops.RecentAttempts

@@ -118,7 +118,7 @@ func TestOnlyTheSameOriginChangesAnything(t *testing.T) {
 
 func TestReadingChangesNothing(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"))
-	r := g.Enqueue(send("sb", "a", ""))[0]
+	r := g.Enqueue(send("sb", "a", ""))
 	dump := func() map[string]string {
 		all := make(map[string]string)
 		for _, key := range g.Redis.Keys(t.Context(), "*").Val() {

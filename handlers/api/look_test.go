@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
@@ -38,7 +37,7 @@ func TestAnEmptyGatewayIsIdle(t *testing.T) {
 
 func TestWhatWaitsForWorkersIsBusyAndAsksForOne(t *testing.T) {
 	g := newGateway(t, 2, bridge("sb"))
-	g.Enqueue(send("sb", "a", ""), send("sb", "a", ""), send("sb", "b", ""))
+	g.EnqueueBatch(send("sb", "a", ""), send("sb", "a", ""), send("sb", "b", ""))
 	o := get[api.Overview](g, "/overview")
 	if o.Depth != 3 || o.Pending != 2 || o.Parked != 1 || o.Rooms != 2 || o.Workers != 0 || o.RequiredWorkers != 1 {
 		t.Errorf("%+v", o)
@@ -57,15 +56,15 @@ func TestAWorkerIsCountedAndWhatItSettlesIsARate(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, 2, bridge("sb"))
 	g.Work()
-	g.Settle(g.Enqueue(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))...)
+	g.Outcomes(g.EnqueueBatch(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))...)
 	until(t, "rates are known", func() bool {
 		o := get[api.Overview](g, "/overview")
 		return o.Workers == 1 && o.DeliveredPerS != nil && o.FailedPerS != nil
 	})
 	for range 40 {
-		g.Settle(g.Enqueue(send("sb", "a", ""))...)
+		g.Outcome(g.Enqueue(send("sb", "a", "")))
 	}
-	g.Settle(g.Enqueue(send("sb", "b", `{"fail":"terminal"}`))...)
+	g.Outcome(g.Enqueue(send("sb", "b", `{"fail":"terminal"}`)))
 	until(t, "both rates are above zero", func() bool {
 		o := get[api.Overview](g, "/overview")
 		return *o.DeliveredPerS > *o.FailedPerS && *o.FailedPerS > 0 && *o.AdmittedPerS > 0
@@ -96,7 +95,7 @@ func TestAPartitionSaysWhatConstrainsIt(t *testing.T) {
 	if s := get[api.Autoscale](g, "/autoscale"); s.RequiredWorkers != 0 || s.Backlog != 0 || s.Depth == 0 {
 		t.Errorf("suspended, it asks for workers: %+v", s)
 	}
-	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
+	k := g.Keys(0)
 	if err := g.Redis.HSet(t.Context(), k.State(), "level", 3).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +112,7 @@ func TestARoomSaysWhyItWaitsAndUntilWhen(t *testing.T) {
 	})
 	g := newGateway(t, 2, slow, bridge("held", holding), bridge("told"))
 	g.Work()
-	g.Enqueue(
+	g.EnqueueBatch(
 		send("slow", "failing", `{"fail":"retryable"}`), send("held", "stuck", `{"fail":"terminal"}`), send("held", "stuck", ""),
 		send("told", "busy", `{"throttle_ms":60000}`),
 	)
@@ -145,14 +144,12 @@ func TestARoomSaysWhyItWaitsAndUntilWhen(t *testing.T) {
 }
 
 func TestTheEmbeddedRedisIsLookedAtLikeAnyOther(t *testing.T) {
-	server := miniredis.RunT(t)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := redistest.Embedded(t)
 	g := newGatewayOn(t, rdb, 4, bridge("sb", limited("50/1s")), bridge("held", holding))
 	g.Work()
-	settled := g.Enqueue(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))
-	g.Settle(settled...)
-	g.Enqueue(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
+	settled := g.EnqueueBatch(send("sb", "a", ""), send("sb", "b", `{"fail":"terminal"}`))
+	g.Outcomes(settled...)
+	g.EnqueueBatch(send("held", "a", `{"fail":"terminal"}`), send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 2 })
 	rooms := get[api.Rooms](g, "/rooms").Rooms
 	if len(rooms) != 1 || rooms[0].WaitsFor != api.WaitOperator || !strings.HasPrefix(rooms[0].Reason, "rejected") {
@@ -174,7 +171,7 @@ func TestAnOlderProtocolOfRedisIsUnderstood(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, DisableIdentity: true, Protocol: 2})
 	t.Cleanup(func() { _ = rdb.Close() })
 	g := newGatewayOn(t, rdb, 1, bridge("sb"))
-	g.Enqueue(send("sb", "a", ""), send("sb", "b", ""))
+	g.EnqueueBatch(send("sb", "a", ""), send("sb", "b", ""))
 	if p := get[api.Partitions](g, "/partitions").Partitions[0]; p.Constraint != api.Busy {
 		t.Errorf("%+v", p)
 	}
@@ -199,7 +196,7 @@ func TestUnavailableRoomsAreListed(t *testing.T) {
 
 func TestAllBridgesAreListedForTheCommandLineHoweverMany(t *testing.T) {
 	g := newGateway(t, 1)
-	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
+	k := g.Keys(0)
 	until, pipe := time.Now().Add(time.Minute).UnixMilli(), g.Redis.Pipeline()
 	for i := range 1001 {
 		id := fmt.Sprintf("b%04d", i)

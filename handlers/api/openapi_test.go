@@ -188,7 +188,7 @@ func TestEveryOperationOfTheOpenAPIFileAnswers(t *testing.T) {
 	dead := g.dead("sb", 2, 1, `{"fail":"terminal"}`)
 	e := send("held", "a", `{"fail":"terminal"}`)
 	e.IdempotencyKey = "k"
-	g.Enqueue(e, send("held", "a", ""))
+	g.EnqueueBatch(e, send("held", "a", ""))
 	until(t, "its head is held", func() bool { return get[api.Overview](g, "/overview").DeadLetters == 3 })
 	job := post[api.Job](g, "/dead-letters/replay", `{"filter":{"bridge":"sb"},"per_second":1}`, 202)
 	post[api.Bridge](g, "/bridges/sb/suspend", "", 200)

@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/handlers/api"
-	"github.com/outgate/outgate/partition"
 )
 
 // counted is how far the counters are.
@@ -19,7 +18,7 @@ func TestRatesAreOverTheLastTenSeconds(t *testing.T) {
 	now := start
 	ops := api.New(api.Config{Redis: g.Redis, Scheme: g.Config.Scheme, Now: func() time.Time { return now }})
 	t.Cleanup(ops.Close)
-	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
+	k := g.Keys(0)
 	for _, step := range []struct {
 		at   time.Duration
 		is   counted

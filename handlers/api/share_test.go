@@ -9,7 +9,7 @@ import (
 func TestABridgeThatWasRefusedSaysHowMuchOfItsLimitsItUses(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb", limited("50/1s")), bridge("calm", limited("50/1s")))
 	g.Work()
-	g.Settle(g.Enqueue(send("sb", "a", `{"throttle_ms":10,"times":1}`), send("calm", "a", ""))...)
+	g.Outcomes(g.EnqueueBatch(send("sb", "a", `{"throttle_ms":10,"times":1}`), send("calm", "a", ""))...)
 	until(t, "the share is shown", func() bool {
 		bridges := get[api.Bridges](g, "/bridges").Bridges
 		calm, sb := bridges[0], bridges[1]

@@ -9,7 +9,6 @@ import (
 
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/api"
-	"github.com/outgate/outgate/partition"
 )
 
 // whats are the steps of a trace, and whether their times are in order.
@@ -40,7 +39,7 @@ func checkTrace(t *testing.T, got api.Trace, state string, steps ...string) {
 func TestATraceFollowsAnEnvelope(t *testing.T) {
 	slow := bridge("slow", func(b *handlers.Bridge) { b.Policy.Backoff.Base, b.Policy.Backoff.Max = 30*time.Second, 30*time.Second })
 	g := newGateway(t, 2, bridge("sb"), slow, bridge("held", holding))
-	waiting := g.Enqueue(send("sb", "a", ""), send("sb", "a", ""))
+	waiting := g.EnqueueBatch(send("sb", "a", ""), send("sb", "a", ""))
 	trace := func(id string) api.Trace { return get[api.Trace](g, "/envelopes/"+id) }
 	checkTrace(t, trace(waiting[0].ID), "pending", "admitted", "runnable")
 	parked := trace(waiting[1].ID)
@@ -50,14 +49,14 @@ func TestATraceFollowsAnEnvelope(t *testing.T) {
 	}
 
 	g.Work()
-	g.Settle(waiting...)
+	g.Outcomes(waiting...)
 	delivered := trace(waiting[0].ID)
 	checkTrace(t, delivered, "delivered", "admitted", "attempted", "delivered")
 	if delivered.Outcome.Success == nil || delivered.BridgeID != "sb" || delivered.Attempts != 1 {
 		t.Errorf("%+v", delivered)
 	}
 
-	failing := g.Enqueue(send("slow", "a", `{"fail":"retryable"}`), send("held", "a", `{"fail":"terminal"}`))
+	failing := g.EnqueueBatch(send("slow", "a", `{"fail":"retryable"}`), send("held", "a", `{"fail":"terminal"}`))
 	until(t, "one waits for its next attempt", func() bool { return trace(failing[0].ID).State == "retry" })
 	retry := trace(failing[0].ID)
 	checkTrace(t, retry, "retry", "admitted", "attempted", "failed", "waits")
@@ -78,8 +77,8 @@ func TestATraceHasEveryAttemptWithItsTime(t *testing.T) {
 		e := send("sb", "a", script)
 		e.MaxAttempts = 3
 		r := g.Enqueue(e)
-		g.Settle(r...)
-		return get[api.Trace](g, "/envelopes/"+r[0].ID)
+		g.Outcome(r)
+		return get[api.Trace](g, "/envelopes/"+r.ID)
 	}
 	delivered := of(`{"fail":"retryable","times":2}`)
 	checkTrace(t, delivered, "delivered", "admitted", "attempted", "failed", "failed", "delivered")
@@ -118,7 +117,7 @@ func TestWhatOnlyAsynqKeepsIsDeadAndHoldsNothing(t *testing.T) {
 	g := newGateway(t, 1, bridge("sb"))
 	g.Work()
 	dead := g.dead("sb", 1, 1, `{"fail":"terminal"}`)[0]
-	k := partition.Keys{Queue: g.Config.Scheme.Queue(0)}
+	k := g.Keys(0)
 	if err := g.Redis.Del(t.Context(), k.DeadLetter(dead.ID), k.Outcome(dead.ID)).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -131,13 +130,13 @@ func TestAnEnvelopeIsFoundByItsIdempotencyKey(t *testing.T) {
 	g := newGateway(t, 4, bridge("sb"))
 	e := send("sb", "a room & more", "")
 	e.IdempotencyKey = "order 1"
-	r := g.Enqueue(e)[0]
+	r := g.Enqueue(e)
 	path := "/envelopes?key=order+1&bridge=sb&room=a+room+%26+more"
 	if got := get[api.Trace](g, path); got.ID != r.ID || got.State != "pending" {
 		t.Errorf("%+v", got)
 	}
 	g.Work()
-	g.Settle(r)
+	g.Outcome(r)
 	if got := get[api.Trace](g, path); got.ID != r.ID || got.State != "delivered" {
 		t.Errorf("%+v", got)
 	}

@@ -35,8 +35,8 @@ func busyGateway(t *testing.T, partitions int) *gateway {
 	for i := range settled[30:] {
 		settled[30+i].MaxAttempts = 1
 	}
-	g.Enqueue(waiting...)
-	g.Settle(g.Enqueue(settled...)...)
+	g.EnqueueBatch(waiting...)
+	g.Outcomes(g.EnqueueBatch(settled...)...)
 	return g
 }
 
@@ -105,7 +105,7 @@ func TestDeadLettersAreReplayedOnThePageWithProgress(t *testing.T) {
 	for i := range 60 {
 		all = append(all, send("orders", fmt.Sprint(i%7), ""))
 	}
-	g.Settle(g.Enqueue(all...)...)
+	g.Outcomes(g.EnqueueBatch(all...)...)
 	mended.Store(true)
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
@@ -133,8 +133,8 @@ func TestAnEnvelopeIsTracedOnThePage(t *testing.T) {
 	g.Work()
 	e := send("orders", "a room", "")
 	e.IdempotencyKey = "order & 1"
-	r := g.Enqueue(e)[0]
-	g.Settle(r)
+	r := g.Enqueue(e)
+	g.Outcome(r)
 	b := chromium.New(t)
 	b.Look(1400, 900, "light")
 	b.Open(g.url)

@@ -11,20 +11,24 @@ import (
 	"github.com/outgate/outgate/handlers/api"
 	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/page"
+	"github.com/outgate/outgate/tasks"
 )
 
 // Short names of the fixture's functions.
 var (
-	bridge  = gatewaytest.Bridge
+	bridge  = gatewaytest.Sandbox
 	limited = gatewaytest.Limited
 	holding = gatewaytest.Holding
-	send    = gatewaytest.Send
 )
+
+// send is an envelope with a script for the sandbox.
+func send(bridge, room, script string) tasks.Envelope {
+	return gatewaytest.Scripted(bridge, room, "a secret text", script)
+}
 
 // gateway is a test gateway with the API and the page on an HTTP server.
 type gateway struct {
 	*gatewaytest.Gateway
-	t   *testing.T
 	url string
 	// away makes the API abort every request.
 	away atomic.Bool
@@ -35,7 +39,7 @@ type gateway struct {
 
 func newGateway(t *testing.T, partitions int, bridges ...*handlers.Bridge) *gateway {
 	t.Helper()
-	g := &gateway{Gateway: gatewaytest.New(t, partitions, bridges...), t: t}
+	g := &gateway{Gateway: gatewaytest.New(t, gatewaytest.Config(partitions, bridges...))}
 	cfg := g.API()
 	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(g.ahead.Load())) }
 	backend := api.New(cfg)

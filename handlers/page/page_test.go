@@ -24,16 +24,16 @@ import (
 
 // load gets a path of the gateway; took is how long the answer needed.
 func (g *gateway) load(path string) (r *http.Response, body string, took time.Duration) {
-	g.t.Helper()
+	g.T.Helper()
 	began := time.Now()
 	r, err := http.Get(g.url + path)
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	return r, string(text), time.Since(began)
 }
@@ -41,25 +41,21 @@ func (g *gateway) load(path string) (r *http.Response, body string, took time.Du
 func TestThePageIsRenderedWithoutItsScript(t *testing.T) {
 	g := newGateway(t, 4, bridge("orders", limited("50/1s")), bridge("held", holding))
 	g.Work()
-	g.Settle(g.Enqueue(send("orders", "<b>x</b>", `{"fail":"terminal"}`))...)
-	g.Enqueue(send("held", "<i>", `{"fail":"terminal"}`), send("held", "<i>", ""))
-	for began := time.Now(); ; {
+	g.Outcome(g.Enqueue(send("orders", "<b>x</b>", `{"fail":"terminal"}`)))
+	g.EnqueueBatch(send("held", "<i>", `{"fail":"terminal"}`), send("held", "<i>", ""))
+	var text string
+	gatewaytest.Until(t, "the page shows the held head", func() bool {
 		g.ahead.Add(int64(2 * time.Second))
-		_, text, _ := g.load("/")
-		if strings.Contains(text, "an operator: on hold") {
-			for _, want := range []string{" of 50/1s", "400 Bad Request", `data-state="blocked"`, "held:&lt;i&gt;", "v1.2.3"} {
-				if !strings.Contains(text, want) {
-					t.Errorf("the page has no %q", want)
-				}
-			}
-			if strings.Contains(text, "<i>") || strings.Contains(text, "secret") {
-				t.Error("the page contains unescaped input or a message's text")
-			}
-			return
+		_, text, _ = g.load("/")
+		return strings.Contains(text, "an operator: on hold")
+	})
+	for _, want := range []string{" of 50/1s", "400 Bad Request", `data-state="blocked"`, "held:&lt;i&gt;", "v1.2.3"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %q", want)
 		}
-		if time.Since(began) > gatewaytest.Patience {
-			t.Fatalf("got no head on hold on the page after %s", gatewaytest.Patience)
-		}
+	}
+	if strings.Contains(text, "<i>") || strings.Contains(text, "secret") {
+		t.Error("the page contains unescaped input or a message's text")
 	}
 }
 
@@ -107,14 +103,14 @@ func TestThePageComesUpWithoutRedis(t *testing.T) {
 
 // fillUp puts lines and dead letters into all partitions.
 func (g *gateway) fillUp(rooms, letters int) {
-	g.t.Helper()
+	g.T.Helper()
 	const batch = 5000
 	for start := 0; start < rooms; start += batch {
 		envelopes := make([]tasks.Envelope, min(batch, rooms-start))
 		for i := range envelopes {
 			envelopes[i] = send("orders", fmt.Sprintf("room-%d", start+i), "")
 		}
-		g.Enqueue(envelopes...)
+		g.EnqueueBatch(envelopes...)
 	}
 	reasons := []classify.Reason{classify.ReasonRejected, classify.ReasonTimeout, classify.ReasonUnauthorized, classify.ReasonNotFound}
 	envelope, _ := json.Marshal(send("orders", "a", ""))
@@ -128,12 +124,12 @@ func (g *gateway) fillUp(rooms, letters int) {
 			Outcome: &tasks.OutboundError{Provider: classify.Provider{Status: 400, Message: "Bad Request"}},
 		}
 		record, _ := json.Marshal(d)
-		k := partition.Keys{Queue: g.Config.Scheme.Queue(index)}
+		k := g.Keys(index)
 		pipe.HSet(context.Background(), k.DeadLetter(d.ID), "record", record)
 		pipe.Do(context.Background(), "ZADD", k.Dead(), d.DiedAtMS, d.ID)
 		if pipe.Len() >= 2*batch || i == letters-1 {
 			if _, err := pipe.Exec(context.Background()); err != nil {
-				g.t.Fatal(err)
+				g.T.Fatal(err)
 			}
 		}
 	}
@@ -186,7 +182,7 @@ func TestThePageIsSmallAtScale(t *testing.T) {
 
 // logCost logs how much processor time of Redis one open page costs.
 func (g *gateway) logCost() {
-	g.t.Helper()
+	g.T.Helper()
 	const rounds = 10
 	before := g.cpu()
 	for range rounds {
@@ -195,17 +191,17 @@ func (g *gateway) logCost() {
 			g.load("/api/v1/" + path)
 		}
 	}
-	g.t.Logf("one page's polls cost Redis %.1f ms of processor time each two seconds", 1000*(g.cpu()-before)/rounds)
+	g.T.Logf("one page's polls cost Redis %.1f ms of processor time each two seconds", 1000*(g.cpu()-before)/rounds)
 }
 
 // cpu is the processor time of Redis in seconds.
 func (g *gateway) cpu() (seconds float64) {
-	g.t.Helper()
-	info := g.Redis.Info(g.t.Context(), "cpu").Val()
+	g.T.Helper()
+	info := g.Redis.Info(g.T.Context(), "cpu").Val()
 	for _, m := range regexp.MustCompile(`used_cpu_(?:user|sys):([0-9.]+)`).FindAllStringSubmatch(info, -1) {
 		n, err := strconv.ParseFloat(m[1], 64)
 		if err != nil {
-			g.t.Fatal(err)
+			g.T.Fatal(err)
 		}
 		seconds += n
 	}
@@ -214,32 +210,32 @@ func (g *gateway) cpu() (seconds float64) {
 
 // checkScale checks what the API answers about so many rooms and dead letters.
 func (g *gateway) checkScale(rooms, letters int64) {
-	g.t.Helper()
+	g.T.Helper()
 	var found api.Rooms
 	_, text, _ := g.load("/api/v1/rooms?limit=15")
 	if err := json.Unmarshal([]byte(text), &found); err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	if found.Total != rooms || found.LookedAt != rooms || len(found.Rooms) != 15 {
-		g.t.Errorf("got %d rooms, %d of %d examined, want 15 and all %d", len(found.Rooms), found.LookedAt, found.Total, rooms)
+		g.T.Errorf("got %d rooms, %d of %d examined, want 15 and all %d", len(found.Rooms), found.LookedAt, found.Total, rooms)
 	}
-	heads, err := partition.Rooms(g.t.Context(), g.Redis, g.Config.Scheme, partition.RoomsQuery{Limit: 15, ByAge: true})
+	heads, err := partition.Rooms(g.T.Context(), g.Redis, g.Config.Scheme, partition.RoomsQuery{Limit: 15, ByAge: true})
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	for i, r := range heads { // a full scan finds heads as old, to the millisecond
 		want, _ := partition.AdmittedAt(r.Head)
 		got, _ := partition.AdmittedAt(found.Rooms[i].Head)
 		if got.Sub(want).Abs() > time.Millisecond {
-			g.t.Errorf("oldest room %d: got a head of %s, want one of %s", i, got, want)
+			g.T.Errorf("oldest room %d: got a head of %s, want one of %s", i, got, want)
 		}
 	}
 	var groups api.Groups
 	_, text, _ = g.load("/api/v1/dead-letters/groups")
 	if err := json.Unmarshal([]byte(text), &groups); err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	if groups.Total != letters || !groups.Complete || len(groups.Groups) != 4 || groups.LookedAt < 9_000 || groups.LookedAt > 10_000 {
-		g.t.Errorf("got %d groups, %d of %d dead letters counted, complete %v; want 4 groups, 9,000 to 10,000 of %d, complete", len(groups.Groups), groups.LookedAt, groups.Total, groups.Complete, letters)
+		g.T.Errorf("got %d groups, %d of %d dead letters counted, complete %v; want 4 groups, 9,000 to 10,000 of %d, complete", len(groups.Groups), groups.LookedAt, groups.Total, groups.Complete, letters)
 	}
 }

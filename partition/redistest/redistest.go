@@ -1,5 +1,6 @@
 // Package redistest starts a real redis-server for one test, on a free loopback port, and
-// lets the test kill, pause and restart it.
+// lets the test kill, pause and restart it. It starts the embedded Redis too, and has the
+// one helper that waits until a condition holds.
 //
 // Only tests import it. A missing redis-server fails the test: a skipped test would prove
 // nothing about Redis (make redis installs it).

@@ -1,0 +1,25 @@
+package redistest
+
+import (
+	"testing"
+	"time"
+)
+
+// Patience is how long Until waits.
+const Patience = time.Minute
+
+// Until asks again and again until ok says yes, and fails the test after Patience. The
+// failure says what was wanted: "the envelope is delivered" for instance.
+func Until(t testing.TB, want string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(3 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(Patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("after %s: want that %s, and it is not so", Patience, want)
+		}
+	}
+}
