@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 )
 
 func TestMain(m *testing.M) {
@@ -126,7 +127,7 @@ func TestErrorsOfARedisThatIsDownOrNotReady(t *testing.T) {
 func TestAnInterruptedCommandEnds(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	p := s.start(t, "send", "--bridge", "b", "--room", "r", "--wait", "nobody delivers this")
-	outgatetest.Eventually(t, "it is accepted", func() bool { return strings.Contains(p.Out.String(), "accepted") })
+	gatewaytest.Until(t, "it is accepted", func() bool { return strings.Contains(p.Out.String(), "accepted") })
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 1 || got.Err != "outgate: interrupted\n" {
 		t.Errorf("got %+v, want status 1, error %q", got, "outgate: interrupted\n")

@@ -10,13 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/tasks"
 )
 
 const (
-	failsForGood = `{"sandbox":{"fail":"terminal"}}`
-	failsOnce    = `{"sandbox":{"fail":"terminal","times":1}}`
+	failsForGood = `{"fail":"terminal"}`
+	failsOnce    = `{"fail":"terminal","times":1}`
 )
 
 // newMorgue makes a stand with a worker and turns the envelopes into dead letters. It
@@ -25,7 +26,7 @@ func newMorgue(t *testing.T, envelopes ...tasks.Envelope) (*stand, []string) {
 	t.Helper()
 	s := newStand(t, `bridges: [{id: skip, channel: sandbox}, {id: hold, channel: sandbox, delivery: {on_failure: hold}}]`)
 	s.Work()
-	receipts := s.Enqueue(envelopes...)
+	receipts := s.EnqueueBatch(envelopes...)
 	ids := make([]string, len(receipts))
 	for i, r := range receipts {
 		ids[i] = r.ID
@@ -36,17 +37,13 @@ func newMorgue(t *testing.T, envelopes ...tasks.Envelope) (*stand, []string) {
 
 func (s *stand) untilDead(ids ...string) {
 	s.T.Helper()
-	letters := ops.NewDeadLetters(s.Redis, s.Config.Scheme(), s.Client)
 	for _, id := range ids {
-		outgatetest.Eventually(s.T, id+" is a dead letter", func() bool {
-			_, err := letters.Show(s.T.Context(), id)
-			return err == nil
-		})
+		s.DeadLetter(id)
 	}
 }
 
 func TestDeadLettersListAndShow(t *testing.T) {
-	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "hello", failsForGood), outgatetest.Text("hold", "b", "hello", failsForGood))
+	s, ids := newMorgue(t, gatewaytest.Scripted("skip", "a", "hello", failsForGood), gatewaytest.Scripted("hold", "b", "hello", failsForGood))
 	got := s.run(t, "dead-letters", "list", "--room", "a")
 	want := "ID | AGE | ROOM | OPERATION | CATEGORY | REASON | STATE\nID | AGE | skip:a | send | terminal | rejected | dead\n"
 	if got.Code != 0 || shape(strings.ReplaceAll(got.Out, "  -  ", "  1ms  ")) != want {
@@ -94,7 +91,7 @@ func TestDeadLettersListAndShow(t *testing.T) {
 }
 
 func TestReplayOfOne(t *testing.T) {
-	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "hello", failsForGood), outgatetest.Text("hold", "b", "hello", failsOnce))
+	s, ids := newMorgue(t, gatewaytest.Scripted("skip", "a", "hello", failsForGood), gatewaytest.Scripted("hold", "b", "hello", failsOnce))
 	got := s.run(t, "dead-letters", "replay", ids[0])
 	again := strings.TrimSuffix(got.Out[strings.LastIndex(got.Out, " ")+1:], "\n")
 	if got.Code != 0 || got.Out != ids[0]+" is replayed as "+again+"\n" || got.Err != "" {
@@ -121,7 +118,7 @@ func TestReplayOfOne(t *testing.T) {
 }
 
 func TestDropAndPurge(t *testing.T) {
-	s, ids := newMorgue(t, outgatetest.Text("hold", "b", "hello", failsForGood), outgatetest.Text("skip", "a", "hello", failsForGood))
+	s, ids := newMorgue(t, gatewaytest.Scripted("hold", "b", "hello", failsForGood), gatewaytest.Scripted("skip", "a", "hello", failsForGood))
 	run := func(code int, out, err string, args ...string) {
 		t.Helper()
 		got := s.run(t, append([]string{"dead-letters"}, args...)...)
@@ -148,7 +145,7 @@ func TestDropAndPurge(t *testing.T) {
 func TestReplayOfMany(t *testing.T) {
 	var envelopes []tasks.Envelope
 	for i := range 6 {
-		envelopes = append(envelopes, outgatetest.Text("skip", fmt.Sprint("room", i%2), fmt.Sprint(i), failsForGood))
+		envelopes = append(envelopes, gatewaytest.Scripted("skip", fmt.Sprint("room", i%2), fmt.Sprint(i), failsForGood))
 	}
 	s, ids := newMorgue(t, envelopes...)
 	replay := func(args ...string) outgatetest.Result {
@@ -198,7 +195,7 @@ func TestReplayOfMany(t *testing.T) {
 }
 
 func TestWhatCannotBeUndoneIsConfirmed(t *testing.T) {
-	s, _ := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "b", "2", failsForGood))
+	s, _ := newMorgue(t, gatewaytest.Scripted("skip", "a", "1", failsForGood), gatewaytest.Scripted("skip", "b", "2", failsForGood))
 	got := s.run(t, "dead-letters", "purge", "--all")
 	if want := "outgate: cannot ask for confirmation without a terminal: purge 2 dead letters; give --yes, or look first with --dry-run\n"; got.Code != 2 || got.Err != want {
 		t.Errorf("got %+v, want status 2, error %q", got, want)
@@ -209,7 +206,7 @@ func TestWhatCannotBeUndoneIsConfirmed(t *testing.T) {
 }
 
 func TestPurgeOfAll(t *testing.T) {
-	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "b", "2", failsForGood), outgatetest.Text("hold", "c", "3", failsForGood))
+	s, ids := newMorgue(t, gatewaytest.Scripted("skip", "a", "1", failsForGood), gatewaytest.Scripted("skip", "b", "2", failsForGood), gatewaytest.Scripted("hold", "c", "3", failsForGood))
 	got := s.run(t, "dead-letters", "purge", "--all", "--yes")
 	want := outgatetest.Result{Code: 1, Out: "2 of 3 purged\n", Err: "purge 3 dead letters\n" + ids[2] + ": dead letter " + ids[2] + ": its line waits for it: replay it or drop it\noutgate: 1 dead letter not purged\n"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -218,7 +215,7 @@ func TestPurgeOfAll(t *testing.T) {
 }
 
 func TestAnActionStopsIfRedisFails(t *testing.T) {
-	s, ids := newMorgue(t, outgatetest.Text("skip", "a", "1", failsForGood), outgatetest.Text("skip", "a", "2", failsForGood))
+	s, ids := newMorgue(t, gatewaytest.Scripted("skip", "a", "1", failsForGood), gatewaytest.Scripted("skip", "a", "2", failsForGood))
 	s.env["OUTGATE_REDIS_URL"] += "/0?max_retries=-1"
 	s.Redis.Del(t.Context(), "outgate:{outbound-000}:dead:"+ids[0], "outgate:{outbound-001}:dead:"+ids[0])
 	s.Store.SetError("")

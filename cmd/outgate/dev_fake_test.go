@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/channels"
-	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 )
 
 func TestDevShowsTheTourOnEveryFake(t *testing.T) {
 	faked := channels.Faked()
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0",
 		"--fake", strings.Join(faked[:2], ","), "--fake", strings.Join(faked[2:], ","))
-	outgatetest.Eventually(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
+	gatewaytest.Until(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
 	out := p.Out.String()
 	for _, bridge := range faked {
 		_, tour, found := strings.Cut(out, "over bridge "+bridge+": a fake")

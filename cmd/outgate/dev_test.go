@@ -8,12 +8,13 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/tasks"
 )
 
 func TestDev(t *testing.T) {
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0")
-	outgatetest.Eventually(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
+	gatewaytest.Until(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
 	out := p.Out.String()
 	for _, want := range []string{
 		"send a text\n", `send        "Good morning! Your parcel is on its way."  sb-1`, "  delivered as sb-1 after ",
@@ -43,7 +44,7 @@ func TestDev(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(answer), &receipt) != nil || receipt.Status != tasks.Accepted {
 		t.Errorf("got %s (%v), want an accepted receipt", answer, err)
 	}
-	outgatetest.Eventually(t, "it is delivered", func() bool { return strings.Contains(p.Out.String(), `send        "hello from Redis"`) })
+	gatewaytest.Until(t, "it is delivered", func() bool { return strings.Contains(p.Out.String(), `send        "hello from Redis"`) })
 	code, kept := outgatetest.Get(t, "GET", pages+"sandbox")
 	if code != 200 || strings.Count(kept, `"message_id":"sb-`) != 6 || !strings.Contains(kept, `"text":"Good morning! Your parcel arrives today."`) {
 		t.Errorf("got %d %s, want 200 and six deliveries", code, kept)
@@ -75,7 +76,7 @@ func TestDev(t *testing.T) {
 
 func TestDevWithoutTheTour(t *testing.T) {
 	p := world{}.start(t, "dev", "--addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--no-tour")
-	outgatetest.Eventually(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
+	gatewaytest.Until(t, "it says how to continue", func() bool { return strings.Contains(p.Out.String(), "Ctrl-C stops it.\n") })
 	if strings.Contains(p.Out.String(), "tour") {
 		t.Errorf("got a tour, want none:\n%s", p.Out.String())
 	}

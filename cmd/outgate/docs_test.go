@@ -11,6 +11,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/channels"
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -153,14 +154,14 @@ func TestTheNumberOfPartitionsIsChangedAsOperationsSays(t *testing.T) {
 	}
 	deliver := func(s *stand) {
 		t.Helper()
-		stop := s.Work()
+		worker := s.Work()
 		for _, room := range []string{"1", "2", "3", "4", "5"} {
-			receipt := s.Enqueue(outgatetest.Text("b", room, "hello", ""))[0]
+			receipt := s.Enqueue(gatewaytest.Scripted("b", room, "hello", ""))
 			if o, err := s.Client.Wait(t.Context(), receipt); err != nil || o.Error != nil {
 				t.Fatalf("got %+v (%v), want a success", o, err)
 			}
 		}
-		stop()
+		worker.Stop()
 	}
 	deliver(with("4"))
 	changed := with("2")

@@ -18,7 +18,6 @@ import (
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
-	"github.com/outgate/outgate/tasks"
 )
 
 // sound are options of a Redis without findings.
@@ -131,7 +130,7 @@ func TestDoctorFindsWhatIsWrongWithRedis(t *testing.T) {
 }
 
 func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
-	s, server := clinic(t, "", sound...)
+	s, _ := clinic(t, "", sound...)
 	k := partition.Keys{Queue: "outbound-001"}
 	for name, tc := range map[string]struct {
 		breaks func()
@@ -167,10 +166,9 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Redis.FlushAll(t.Context())
-			setup := partition.Setup{Scheme: s.Config.Scheme(), Capacity: 10, Enqueue: tasks.EnqueueScript}
-			if err := setup.Announce(t.Context(), server.Client()); err != nil {
-				t.Fatal(err)
-			}
+			small := *s.Gateway.Gateway
+			small.Config.Capacity = 10
+			small.Announce()
 			s.owned()
 			tc.breaks()
 			by, got := s.found(t)

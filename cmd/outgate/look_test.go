@@ -12,6 +12,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers/api"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
@@ -25,7 +26,7 @@ func shape(s string) string {
 
 func TestPartitions(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	s.Enqueue(outgatetest.Text("b", "r1", "1", ""), outgatetest.Text("b", "r1", "2", ""))
+	s.EnqueueBatch(gatewaytest.Text("b", "r1", "1"), gatewaytest.Text("b", "r1", "2"))
 	k := partition.Keys{Queue: "outbound-001"}
 	s.Redis.Set(t.Context(), k.Sweeper(), "worker", 0)
 	s.Redis.Set(t.Context(), k.Asynq("paused"), "1", 0)
@@ -55,13 +56,13 @@ func TestRooms(t *testing.T) {
 	if _, err := ops.SuspendBridge(t.Context(), s.Redis, "off", ops.Suspension{By: "operator", Text: "maintenance"}); err != nil {
 		t.Fatal(err)
 	}
-	stop := s.Work()
-	held := s.Enqueue(
-		outgatetest.Text("hold", "r", "1", `{"sandbox":{"fail":"terminal"}}`), outgatetest.Text("hold", "r", "2", ""), outgatetest.Text("hold", "r", "3", ""),
-		outgatetest.Text("hold", "r", "4", ""),
+	worker := s.Work()
+	held := s.EnqueueBatch(
+		gatewaytest.Scripted("hold", "r", "1", `{"fail":"terminal"}`), gatewaytest.Text("hold", "r", "2"), gatewaytest.Text("hold", "r", "3"),
+		gatewaytest.Text("hold", "r", "4"),
 	)[0].ID
-	s.Enqueue(outgatetest.Text("off", "r", "1", ""), outgatetest.Text("off", "r", "2", ""))
-	s.Enqueue(outgatetest.Text("b", "slow", "1", `{"sandbox":{"throttle_ms":600000}}`), outgatetest.Text("b", "slow", "2", ""), outgatetest.Text("b", "slow", "3", ""))
+	s.EnqueueBatch(gatewaytest.Text("off", "r", "1"), gatewaytest.Text("off", "r", "2"))
+	s.EnqueueBatch(gatewaytest.Scripted("b", "slow", "1", `{"throttle_ms":600000}`), gatewaytest.Text("b", "slow", "2"), gatewaytest.Text("b", "slow", "3"))
 	settled := func() bool {
 		waits := make(map[string]api.Wait)
 		list, err := (&session{rdb: s.Redis, scheme: s.Config.Scheme()}).views(0).Lines(t.Context(), partition.RoomsQuery{})
@@ -73,8 +74,8 @@ func TestRooms(t *testing.T) {
 		}
 		return waits["hold:r"] == api.WaitOperator && waits["b:slow"] == api.WaitLimit && waits["off:r"] == api.WaitBridge
 	}
-	outgatetest.Eventually(t, "the heads wait", settled)
-	stop()
+	gatewaytest.Until(t, "the heads wait", settled)
+	worker.Stop()
 	got := s.run(t, "rooms")
 	want := `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
 hold:r | 1 | 4 | AGE | on hold | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
@@ -157,8 +158,8 @@ func TestASuspendedBridgeSendsNothingMore(t *testing.T) {
 	if got := s.run(t, "bridges", "suspend", "a"); got.Code != 0 {
 		t.Fatalf("got %+v, want status 0", got)
 	}
-	id := s.Enqueue(outgatetest.Text("a", "r", "hello", ""))[0].ID
-	outgatetest.Eventually(t, "its message waits", func() bool {
+	id := s.Enqueue(gatewaytest.Scripted("a", "r", "hello", "")).ID
+	gatewaytest.Until(t, "its message waits", func() bool {
 		if _, found, err := s.Client.Outcome(t.Context(), id); found || err != nil {
 			t.Fatalf("got an outcome (%v), want none: the bridge is suspended", err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/cmd/outgate/internal/send"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -213,7 +214,7 @@ func TestWaitingEndsWithTheTimeout(t *testing.T) {
 
 func TestOutcomeWaits(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	id := s.Enqueue(outgatetest.Text("b", "r", "hello", ""))[0].ID
+	id := s.Enqueue(gatewaytest.Text("b", "r", "hello")).ID
 	p := s.start(t, "outcome", id, "--wait", "--json")
 	s.Work()
 	got := p.Wait(t)
@@ -276,7 +277,7 @@ func TestAFileOfEnvelopes(t *testing.T) {
 func TestSendWaitsForTheOutcomesOfAFile(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	line := `{"operation":"send","bridge_id":"b","external_room_id":"r","payload":"hello"}` + "\n"
-	fails := `{"operation":"send","bridge_id":"b","external_room_id":"f","payload":"x","opts":{"metadata":` + failsForGood + "}}\n"
+	fails := `{"operation":"send","bridge_id":"b","external_room_id":"f","payload":"x","opts":{"metadata":{"sandbox":` + failsForGood + "}}}\n"
 	s.stdin = line + fails + "nonsense\n" + line
 	if got := s.run(t, "send", "--file", "-", "--wait", "--timeout", "20ms"); got.Code != 1 || !strings.Contains(got.Err, "no outcome of 3 envelopes after 20ms") {
 		t.Errorf("without a worker: got %+v, want status 1, error with %q", got, "no outcome of 3 envelopes after 20ms")
@@ -323,10 +324,10 @@ func TestASupersededEditIsNotAFailure(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox, delivery: {coalesce_edits: true}}]\npartitions: {count: 1}")
 	edit := []string{"send", "--bridge", "b", "--room", "r", "--edit", "m", "--wait"}
 	p := s.start(t, append(edit, "first")...)
-	outgatetest.Eventually(t, "it is enqueued", func() bool { return strings.Contains(p.Out.String(), "position 1 in its line") })
-	later := outgatetest.Text("b", "r", "second", "")
+	gatewaytest.Until(t, "it is enqueued", func() bool { return strings.Contains(p.Out.String(), "position 1 in its line") })
+	later := gatewaytest.Scripted("b", "r", "second", "")
 	later.Operation, later.ExternalMessageID = tasks.Edit, "m"
-	by := s.Enqueue(later)[0].ID
+	by := s.Enqueue(later).ID
 	s.Work()
 	got := p.Wait(t)
 	id := strings.Fields(got.Out + " x")[1]

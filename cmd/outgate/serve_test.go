@@ -16,7 +16,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/listen"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
@@ -48,10 +48,10 @@ bridges: [{id: orders, channel: webhook, url: %q, allow_private: true}]
 	}
 	client := tasks.NewClient(newClient(t, file))
 	defer func() { _ = client.Close() }()
-	e := outgatetest.Text("orders", "42", "to another channel", "")
+	e := gatewaytest.Text("orders", "42", "to another channel")
 	e.Channel = "telegram"
 	auth := []string{"Authorization", "Bearer open"}
-	outgatetest.Eventually(t, "the page has all promised metrics", func() bool {
+	gatewaytest.Until(t, "the page has all promised metrics", func() bool {
 		if _, err := client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
 			t.Fatalf("enqueue: got %v, want ErrInvalid", err)
 		}
@@ -118,17 +118,17 @@ func TestServeWaitsForRedis(t *testing.T) {
 		t.Errorf("got %d %s, want 200 and the metrics", code, body)
 	}
 	server.Restart()
-	outgatetest.Eventually(t, "it is ready", func() bool {
+	gatewaytest.Until(t, "it is ready", func() bool {
 		code, _ := outgatetest.Get(t, "GET", at+"/readyz")
 		return code == 200
 	})
 	server.Kill()
-	outgatetest.Eventually(t, "it is not ready", func() bool {
+	gatewaytest.Until(t, "it is not ready", func() bool {
 		code, body := outgatetest.Get(t, "GET", at+"/readyz")
 		return code == 503 && !strings.Contains(body, server.Addr)
 	})
 	server.Restart()
-	outgatetest.Eventually(t, "it is ready again", func() bool {
+	gatewaytest.Until(t, "it is ready again", func() bool {
 		code, _ := outgatetest.Get(t, "GET", at+"/readyz")
 		return code == 200
 	})
@@ -188,9 +188,8 @@ func TestServeFinishesTheDeliveriesThatItBegan(t *testing.T) {
 	p := s.start(t, "serve", "--config", file)
 	p.Logs(t, "worker.started")
 	at := p.Address(t)
-	id := s.Enqueue(outgatetest.Text("b", "r", "slowly", `{"sandbox":{"delay_ms":700}}`))[0]
-	k := partition.Keys{Queue: s.Config.Scheme().Queue(id.Partition)}
-	outgatetest.Eventually(t, "it is being delivered", func() bool { return s.Redis.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
+	r := s.Enqueue(gatewaytest.Scripted("b", "r", "slowly", `{"delay_ms":700}`))
+	gatewaytest.Until(t, "it is being delivered", func() bool { return s.Redis.HExists(t.Context(), s.Keys(r.Partition).Task(r.ID), "og_flight").Val() })
 	p.Interrupt()
 	p.Logs(t, "worker.stopping")
 	if code, _ := outgatetest.Get(t, "GET", at+"/readyz"); code != 503 {
@@ -202,7 +201,7 @@ func TestServeFinishesTheDeliveriesThatItBegan(t *testing.T) {
 	if got := p.Wait(t); got.Code != 0 || !strings.Contains(got.Out, `"slowly"  sb-1`) {
 		t.Errorf("got %+v, want status 0, output with %q", got, `"slowly"  sb-1`)
 	}
-	if o, ok, err := s.Client.Outcome(t.Context(), id.ID); err != nil || !ok || o.Success == nil {
+	if o, ok, err := s.Client.Outcome(t.Context(), r.ID); err != nil || !ok || o.Success == nil {
 		t.Errorf("got outcome %+v, %v (%v), want a success", o, ok, err)
 	}
 }
@@ -213,9 +212,8 @@ func TestTheSecondSignalStopsServeAtOnce(t *testing.T) {
 	outgatetest.WriteFile(t, file, "http: {addr: \"127.0.0.1:0\"}\npartitions: {count: 2}\nworker: {shutdown_timeout: 3s}\nbridges: [{id: b, channel: sandbox}]")
 	p := s.start(t, "serve", "--config", file)
 	p.Logs(t, "worker.started")
-	id := s.Enqueue(outgatetest.Text("b", "r", "never", `{"sandbox":{"delay_ms":2500}}`))[0]
-	k := partition.Keys{Queue: s.Config.Scheme().Queue(id.Partition)}
-	outgatetest.Eventually(t, "it is being delivered", func() bool { return s.Redis.HExists(t.Context(), k.Task(id.ID), "og_flight").Val() })
+	r := s.Enqueue(gatewaytest.Scripted("b", "r", "never", `{"delay_ms":2500}`))
+	gatewaytest.Until(t, "it is being delivered", func() bool { return s.Redis.HExists(t.Context(), s.Keys(r.Partition).Task(r.ID), "og_flight").Val() })
 	begun := time.Now()
 	p.Stop <- syscall.SIGTERM
 	p.Logs(t, "worker.stopping")

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/partition/redistest"
 )
 
@@ -161,7 +162,7 @@ func TestBadTelemetryVariablesStopServeAtTheStart(t *testing.T) {
 func TestProfilesAreServedToThisMachineOnly(t *testing.T) {
 	_, p := serving(t, map[string]string{"OUTGATE_PPROF_ADDR": "127.0.0.1:0"}, "{id: b, channel: sandbox}")
 	form := regexp.MustCompile(`"msg":"pprof.listening","addr":"([^"]+)"`)
-	outgatetest.Eventually(t, "profiles are served", func() bool { return form.MatchString(p.Err.String()) })
+	gatewaytest.Until(t, "profiles are served", func() bool { return form.MatchString(p.Err.String()) })
 	at := "http://" + form.FindStringSubmatch(p.Err.String())[1]
 	if code, body := outgatetest.Get(t, "GET", at+"/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
 		t.Errorf("got %d %s, want 200 and a profile", code, body)

@@ -6,15 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/cmd/outgate/internal/top"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/tasks"
 )
 
 func TestTopOnceReadsTheGateway(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
-	stop := s.Work()
-	s.Enqueue(outgatetest.Text("b", "r1", "1", ""), outgatetest.Text("b", "r2", "bad", `{"sandbox":{"fail":"terminal"}}`))
+	worker := s.Work()
+	s.EnqueueBatch(gatewaytest.Text("b", "r1", "1"), gatewaytest.Scripted("b", "r2", "bad", `{"fail":"terminal"}`))
 	read := func() top.Snapshot {
 		t.Helper()
 		got := s.run(t, "top", "--once", "--json")
@@ -24,9 +24,9 @@ func TestTopOnceReadsTheGateway(t *testing.T) {
 		}
 		return snapshot
 	}
-	outgatetest.Eventually(t, "two envelopes are settled", func() bool { return read().Totals.Settled == 2 })
-	stop()
-	s.Enqueue(outgatetest.Text("b", "r1", "2", ""), outgatetest.Text("b", "r1", "3", ""), tasks.Envelope{
+	gatewaytest.Until(t, "two envelopes are settled", func() bool { return read().Totals.Settled == 2 })
+	worker.Stop()
+	s.EnqueueBatch(gatewaytest.Scripted("b", "r1", "2", ""), gatewaytest.Scripted("b", "r1", "3", ""), tasks.Envelope{
 		Operation: tasks.Send, BridgeID: "b", ExternalRoomID: "r3", Payload: tasks.Text("secret text"), IdempotencyKey: "k",
 	})
 	got := read()
@@ -48,7 +48,7 @@ func TestTopOnceReadsTheGateway(t *testing.T) {
 func TestTopPrintsJSONUntilItIsInterrupted(t *testing.T) {
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]")
 	p := s.start(t, "top", "--json", "--interval", "100ms")
-	outgatetest.Eventually(t, "three lines came", func() bool { return strings.Count(p.Out.String(), "\n") >= 3 })
+	gatewaytest.Until(t, "three lines came", func() bool { return strings.Count(p.Out.String(), "\n") >= 3 })
 	p.Interrupt()
 	if got := p.Wait(t); got.Code != 0 || got.Err != "" {
 		t.Errorf("got status %d, error %q; want 0 and none", got.Code, got.Err)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 )
 
 // terminal is a tmux server of the test with one window.
@@ -55,7 +55,7 @@ func (m *terminal) format(what string) string {
 
 func (m *terminal) shows(texts ...string) {
 	m.t.Helper()
-	outgatetest.Eventually(m.t, fmt.Sprintf("the terminal shows %q", texts), func() bool {
+	gatewaytest.Until(m.t, fmt.Sprintf("the terminal shows %q", texts), func() bool {
 		screen := m.screen()
 		for _, text := range texts {
 			if !strings.Contains(screen, text) {
@@ -69,7 +69,7 @@ func (m *terminal) shows(texts ...string) {
 func TestTopOnATerminal(t *testing.T) {
 	term := newTerminal(t)
 	s := newStand(t, "bridges: [{id: b, channel: sandbox}]\npartitions: {count: 32}")
-	s.Enqueue(outgatetest.Text("b", "r1", "1", ""), outgatetest.Text("b", "r1", "2", ""))
+	s.EnqueueBatch(gatewaytest.Text("b", "r1", "1"), gatewaytest.Text("b", "r1", "2"))
 	command := fmt.Sprintf("OUTGATE_REDIS_URL=%s OUTGATE_TEST_ARGS='top --interval 100ms' %s -test.run '^TestTopAsAProcess$'", s.env["OUTGATE_REDIS_URL"], os.Args[0])
 	term.keys("echo shell-$((40+2)); stty -g > "+term.socket+".before", "Enter")
 	term.shows("shell-42")
@@ -87,12 +87,12 @@ func TestTopOnATerminal(t *testing.T) {
 	term.shows("[rooms]", "b:r1", "a worker")
 	term.keys("b")
 	term.shows("[bridges]", "sandbox")
-	s.Enqueue(outgatetest.Text("b", "r9", "3", ""))
+	s.Enqueue(gatewaytest.Scripted("b", "r9", "3", ""))
 	term.shows("waiting 3 of")
 	term.tmux("resize-window", "-x", "60", "-y", "15")
 	term.shows("[bridges]", "q quit")
 	term.keys("q")
-	outgatetest.Eventually(t, "the shell reads again", func() bool { return term.format("#{pane_current_command}") == "sh" })
+	gatewaytest.Until(t, "the shell reads again", func() bool { return term.format("#{pane_current_command}") == "sh" })
 	// The shell has its screen and its cursor again and echoes the input.
 	term.keys("stty -g > "+term.socket+".after; clear; echo back-$((40+2))", "Enter")
 	term.shows("back-42")

@@ -20,6 +20,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/view"
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/api"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 )
@@ -32,20 +33,20 @@ func newOps(t *testing.T) (s *stand, url string, ids []string) {
 	if _, err := ops.SuspendBridge(t.Context(), s.Redis, "off", ops.Suspension{By: "operator", Text: "maintenance", SinceMS: 1}); err != nil {
 		t.Fatal(err)
 	}
-	stop := s.Work()
-	for _, r := range s.Enqueue(outgatetest.Text("b", "dead", "1", failsForGood), outgatetest.Text("hold", "r", "2", failsForGood), outgatetest.Text("hold", "r", "3", "")) {
+	worker := s.Work()
+	for _, r := range s.EnqueueBatch(gatewaytest.Scripted("b", "dead", "1", failsForGood), gatewaytest.Scripted("hold", "r", "2", failsForGood), gatewaytest.Text("hold", "r", "3")) {
 		ids = append(ids, r.ID)
 	}
 	s.untilDead(ids[:2]...)
-	s.Enqueue(outgatetest.Text("off", "r", "4", ""), outgatetest.Text("off", "r", "5", ""))
-	s.Enqueue(outgatetest.Text("b", "slow", "6", `{"sandbox":{"throttle_ms":600000}}`))
-	outgatetest.Eventually(t, "all heads wait", func() bool {
+	s.EnqueueBatch(gatewaytest.Text("off", "r", "4"), gatewaytest.Text("off", "r", "5"))
+	s.Enqueue(gatewaytest.Scripted("b", "slow", "6", `{"throttle_ms":600000}`))
+	gatewaytest.Until(t, "all heads wait", func() bool {
 		rooms, err := api.New(api.Config{Redis: s.Redis, Scheme: s.Config.Scheme(), ViewAge: time.Nanosecond}).Lines(t.Context(), partition.RoomsQuery{})
 		return err == nil && len(rooms) == 3 && !slices.ContainsFunc(rooms, func(r api.Room) bool {
 			return r.WaitsFor == api.WaitWorker || r.WaitsFor == api.WaitNothing
 		})
 	})
-	stop()
+	worker.Stop()
 	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
 	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
 	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)

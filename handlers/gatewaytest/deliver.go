@@ -9,7 +9,7 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// Patience is how long Until and a new gateway wait.
+// Patience is how long Until waits, and a new gateway.
 const Patience = redistest.Patience
 
 // Until asks again and again until ok says yes, and fails the test if it never does.
@@ -17,6 +17,12 @@ const Patience = redistest.Patience
 func Until(t testing.TB, want string, ok func() bool) {
 	t.Helper()
 	redistest.Until(t, want, ok)
+}
+
+// Until is Until with the gateway's patience.
+func (g *Gateway) Until(want string, ok func() bool) {
+	g.T.Helper()
+	redistest.Within(g.T, g.Patience, want, ok)
 }
 
 // Enqueue admits an envelope.
@@ -106,7 +112,7 @@ func (g *Gateway) Settled(r tasks.Receipt) bool {
 func (g *Gateway) DeadLetter(id string) (letter ops.DeadLetter) {
 	g.T.Helper()
 	letters := g.DeadLetters()
-	Until(g.T, id+" is a dead letter", func() bool {
+	g.Until(id+" is a dead letter", func() bool {
 		var err error
 		letter, err = letters.Show(g.T.Context(), id)
 		return err == nil
@@ -117,7 +123,7 @@ func (g *Gateway) DeadLetter(id string) (letter ops.DeadLetter) {
 // Empty waits until asynq knows of nothing that is not settled.
 func (g *Gateway) Empty() {
 	g.T.Helper()
-	Until(g.T, "the partitions are empty", func() bool {
+	g.Until("the partitions are empty", func() bool {
 		for i := range g.Config.Scheme.Count {
 			q, err := g.Inspector().GetQueueInfo(g.Config.Scheme.Queue(i))
 			if err != nil || q.Pending+q.Active+q.Retry+q.Scheduled > 0 {
@@ -132,7 +138,7 @@ func (g *Gateway) Empty() {
 // published before.
 func (g *Gateway) Heard(channel string) {
 	g.T.Helper()
-	Until(g.T, "somebody subscribes to "+channel, func() bool {
+	g.Until("somebody subscribes to "+channel, func() bool {
 		return g.Redis.PubSubNumSub(context.Background(), channel).Val()[channel] > 0
 	})
 }

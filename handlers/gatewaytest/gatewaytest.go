@@ -30,7 +30,7 @@ type Gateway struct {
 	Client *tasks.Client
 	// Config is that of the workers that start next.
 	Config handlers.Config
-	// Patience is how long it waits for an outcome.
+	// Patience is how long it waits for outcomes, and in Until.
 	Patience time.Duration
 }
 

@@ -12,14 +12,20 @@ const Patience = time.Minute
 // failure says what was wanted: "the envelope is delivered" for instance.
 func Until(t testing.TB, want string, ok func() bool) {
 	t.Helper()
+	Within(t, Patience, want, ok)
+}
+
+// Within is Until with another patience.
+func Within(t testing.TB, patience time.Duration, want string, ok func() bool) {
+	t.Helper()
 	tick := time.NewTicker(3 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(Patience)
+	late := time.After(patience)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-late:
-			t.Fatalf("after %s: want that %s, and it is not so", Patience, want)
+			t.Fatalf("after %s: want that %s, and it is not so", patience, want)
 		}
 	}
 }

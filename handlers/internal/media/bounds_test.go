@@ -130,7 +130,7 @@ func TestFetchEndsAtItsTimeout(t *testing.T) {
 			t.Parallel()
 			f := fetcher(t, media.Policy{Timeout: 100 * time.Millisecond})
 			_, _, err := f.Fetch(t.Context(), &tasks.Media{Kind: tasks.File, URL: serve(t, h) + "/?t=" + secret})
-			wantError(t, err, classify.ReasonTimeout, "the media did not arrive within 100ms")
+			wantError(t, err, classify.ReasonTimeout, "the media was not there after 100ms")
 			if !classify.Classify(err).Retryable() {
 				t.Error("got a final error for a slow host, want a retryable one")
 			}

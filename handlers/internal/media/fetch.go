@@ -208,7 +208,7 @@ func (f *Fetcher) failed(ctx context.Context, err error) error {
 	case cause == nil:
 	case errors.Is(cause, errSlow):
 		e.Reason, e.Err = classify.ReasonTimeout, context.DeadlineExceeded
-		e.Message = fmt.Sprintf("the media did not arrive within %s", f.policy.Timeout.Round(time.Millisecond))
+		e.Message = fmt.Sprintf("the media was not there after %s", f.policy.Timeout.Round(time.Millisecond))
 		return e
 	case errors.Is(cause, ctx.Err()):
 		e.Err = cause

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -24,21 +25,20 @@ func scraped(t *testing.T) string {
 	t.Helper()
 	url, _ := outgatetest.Receiver(t)
 	d := serve(t, fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}", url))
-	d.Logs(t, "worker.started")
-	if _, err := d.client.SendMessage(t.Context(), outgatetest.Text("orders", "42", "hello", "")); err != nil {
+	if _, err := d.Client.SendMessage(t.Context(), gatewaytest.Text("orders", "42", "hello")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.client.SendMessage(t.Context(), outgatetest.Text("nobody", "42", "hello", "")); err == nil {
+	if _, err := d.Client.SendMessage(t.Context(), gatewaytest.Text("nobody", "42", "hello")); err == nil {
 		t.Fatal("delivered by a bridge that there is not")
 	}
-	e := outgatetest.Text("orders", "42", "to another channel", "")
+	e := gatewaytest.Text("orders", "42", "to another channel")
 	e.Channel = "telegram"
-	at, metrics := d.Address(t), ""
-	outgatetest.Eventually(t, "all is counted", func() bool {
-		if _, err := d.client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
+	var metrics string
+	gatewaytest.Until(t, "all is counted", func() bool {
+		if _, err := d.Client.Enqueue(t.Context(), e); !errors.Is(err, tasks.ErrInvalid) {
 			t.Fatalf("enqueue: %v", err)
 		}
-		_, metrics = outgatetest.Get(t, "GET", at+"/metrics")
+		_, metrics = outgatetest.Get(t, "GET", d.URL+"/metrics")
 		return strings.Contains(metrics, "outgate_rejected_total{") && strings.Contains(metrics, "outgate_required_workers ") &&
 			strings.Contains(metrics, `outgate_failures_total{bridge="unknown"`)
 	})

@@ -1,39 +1,23 @@
 package daemon_test
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
-	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/page/chromium"
-	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/partition/redistest"
-	"github.com/outgate/outgate/tasks"
 )
 
 func TestAsynqmonInABrowser(t *testing.T) {
 	b := chromium.New(t)
-	store := redistest.Start(t)
-	rdb := store.Client()
-	config := filepath.Join(t.TempDir(), "outgate.yaml")
-	outgatetest.WriteFile(t, config, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 4}\n"+
-		"bridges: [{id: b, channel: sandbox, delivery: {base_backoff: 30s, max_backoff: 30s}}]\n", store.URL()))
-	worker := daemontest.Serve(t, config)
-	worker.Logs(t, "worker.started")
-	client := tasks.NewClient(rdb)
-	t.Cleanup(func() { _ = client.Close() })
-	r, err := client.Enqueue(t.Context(), outgatetest.Text("b", "r1", "a secret", `{"sandbox":{"fail":"retryable"}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := partition.Keys{Queue: partition.Scheme{Namespace: "outbound"}.Queue(r.Partition)}
-	outgatetest.Eventually(t, "it waits for its next attempt", func() bool { return rdb.ZCard(t.Context(), k.Asynq("retry")).Val() == 1 })
+	d := daemontest.Start(t, "partitions: {count: 4}\n"+
+		"bridges: [{id: b, channel: sandbox, delivery: {base_backoff: 30s, max_backoff: 30s}}]\n")
+	k := d.Keys(d.Enqueue(gatewaytest.Scripted("b", "r1", "a secret", `{"fail":"retryable"}`)).Partition)
+	gatewaytest.Until(t, "it waits for its next attempt", func() bool { return d.Redis.ZCard(t.Context(), k.Asynq("retry")).Val() == 1 })
 
 	b.Look(1400, 900, "light")
-	queues, tasksOf := worker.Address(t)+"/asynqmon/", worker.Address(t)+"/asynqmon/queues/"+k.Queue+"?status=retry"
+	queues, tasksOf := d.URL+"/asynqmon/", d.URL+"/asynqmon/queues/"+k.Queue+"?status=retry"
 	b.Visit(queues)
 	b.Shows("table", k.Queue)
 	b.Shoot("asynqmon-queues")
@@ -53,10 +37,10 @@ func TestAsynqmonInABrowser(t *testing.T) {
 
 	// An id without a task makes asynq's scripts fail, and this page says no more than that.
 	for _, set := range []string{"retry", "archived"} {
-		rdb.Do(t.Context(), "ZADD", k.Asynq(set), 1, "broken")
+		d.Redis.Do(t.Context(), "ZADD", k.Asynq(set), 1, "broken")
 	}
-	outgatetest.Eventually(t, "the sweeper has taken it out", func() bool {
-		_, missing := rdb.ZScore(t.Context(), k.Asynq("retry"), "broken").Result()
+	gatewaytest.Until(t, "the sweeper has taken it out", func() bool {
+		_, missing := d.Redis.ZScore(t.Context(), k.Asynq("retry"), "broken").Result()
 		return missing != nil
 	})
 	b.Visit(tasksOf)

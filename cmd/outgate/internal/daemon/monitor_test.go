@@ -8,6 +8,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 )
 
 func TestShownPayloadTellsWhereItGoesAndNotWhatItSays(t *testing.T) {
@@ -24,7 +25,7 @@ func TestShownPayloadTellsWhereItGoesAndNotWhatItSays(t *testing.T) {
 
 func TestAsynqmonShowsNoTexts(t *testing.T) {
 	s := outgatetest.New(t, "bridges: [{id: b, channel: sandbox}]")
-	s.Enqueue(outgatetest.Text("b", "r1", "a secret", ""))
+	s.Enqueue(gatewaytest.Text("b", "r1", "a secret"))
 	cfg := *s.Config
 	cfg.Redis.URL = config.NewSecretURL(s.URL() + "/0")
 	m := newMonitor(&cfg)

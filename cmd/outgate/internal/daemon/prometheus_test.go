@@ -20,7 +20,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers/api"
-	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -113,7 +113,7 @@ func (p *monitoring) says(expression string, want float64) {
 			p.t.Logf("%s is %v (%v)", expression, got, err)
 		}
 	}()
-	outgatetest.Eventually(p.t, fmt.Sprintf("%s is %v", expression, want), func() bool {
+	gatewaytest.Until(p.t, fmt.Sprintf("%s is %v", expression, want), func() bool {
 		got, err = p.query(expression)
 		return err == nil && got == want
 	})
@@ -145,36 +145,28 @@ func moodyReceiver(t *testing.T) (address string, repaired *atomic.Bool) {
 
 // load is 20 envelopes that are delivered, one of them at the second attempt and one
 // of them in doubt, three duplicates, four refusals and two dead letters.
-func load(t *testing.T, client *tasks.Client) {
+func load(t *testing.T, g *gatewaytest.Gateway) {
 	t.Helper()
-	settled := func(e tasks.Envelope) {
-		receipt, err := client.Enqueue(t.Context(), e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.Wait(t.Context(), receipt); err != nil {
-			t.Fatal(err)
-		}
-	}
+	settled := func(e tasks.Envelope) { g.Outcome(g.Enqueue(e)) }
 	for i := range 17 {
-		settled(outgatetest.Text("orders", fmt.Sprint("room-", i%5), "hello", ""))
+		settled(gatewaytest.Text("orders", fmt.Sprint("room-", i%5), "hello"))
 	}
-	settled(outgatetest.Text("orders", "1", "busy", ""))
-	settled(outgatetest.Text("orders", "1", "doubt", ""))
-	keyed := outgatetest.Text("orders", "1", "once", "")
+	settled(gatewaytest.Text("orders", "1", "busy"))
+	settled(gatewaytest.Text("orders", "1", "doubt"))
+	keyed := gatewaytest.Text("orders", "1", "once")
 	keyed.IdempotencyKey = "k"
 	for range 4 {
 		settled(keyed)
 	}
-	wrong := outgatetest.Text("orders", "1", "to another channel", "")
+	wrong := gatewaytest.Text("orders", "1", "to another channel")
 	wrong.Channel = "telegram"
 	for range 4 {
-		if _, err := client.Enqueue(t.Context(), wrong); !errors.Is(err, tasks.ErrInvalid) {
+		if _, err := g.Client.Enqueue(t.Context(), wrong); !errors.Is(err, tasks.ErrInvalid) {
 			t.Fatalf("enqueue: %v", err)
 		}
 	}
 	for range 2 {
-		settled(outgatetest.Text("nobody", "1", "hello", ""))
+		settled(gatewaytest.Text("nobody", "1", "hello"))
 	}
 }
 
@@ -183,13 +175,12 @@ func TestPrometheusSaysWhatTheLoadDid(t *testing.T) {
 	address, repaired := moodyReceiver(t)
 	d := serve(t, fmt.Sprintf("{id: orders, channel: webhook, url: %q, allow_private: true}, "+
 		"{id: revoked, channel: webhook, url: %q, allow_private: true}", address, address+"/broken"))
-	d.Logs(t, "worker.started")
-	watched := startPrometheus(t, d.Address(t))
-	native := startPrometheus(t, d.Address(t), "--enable-feature=native-histograms")
+	watched := startPrometheus(t, d.URL)
+	native := startPrometheus(t, d.URL, "--enable-feature=native-histograms")
 	watched.scrapes()
 	native.scrapes()
 	watched.says(`sum(outgate_queue_capacity)`, 20000) // it reports, and so it hears refusals
-	load(t, d.client)
+	load(t, d.Gateway)
 
 	for expression, want := range map[string]float64{
 		`sum(outgate_enqueued_total)`:                                                       22,
@@ -216,9 +207,9 @@ func TestPrometheusSaysWhatTheLoadDid(t *testing.T) {
 	} {
 		watched.says(expression, want)
 	}
-	outage(t, watched, d.client, func() {
+	outage(t, watched, d.Gateway, func() {
 		repaired.Store(true)
-		operator := api.New(api.Config{Redis: d.rdb, Scheme: partition.Scheme{Count: 2, Namespace: "outbound"}})
+		operator := api.New(api.Config{Redis: d.Redis, Scheme: d.Config.Scheme})
 		if err := operator.Resume(t.Context(), "revoked"); err != nil {
 			t.Fatal(err)
 		}
@@ -229,10 +220,10 @@ func TestPrometheusSaysWhatTheLoadDid(t *testing.T) {
 
 // outage lets a bridge's credential break, and mends it: both are seen, and the alert
 // fires for as long as it lasts.
-func outage(t *testing.T, watched *monitoring, client *tasks.Client, repair func()) {
+func outage(t *testing.T, watched *monitoring, g *gatewaytest.Gateway, repair func()) {
 	t.Helper()
 	for i := range 3 {
-		if _, err := client.SendMessage(t.Context(), outgatetest.Text("revoked", fmt.Sprint(i), "x", "")); err == nil {
+		if _, err := g.Client.SendMessage(t.Context(), gatewaytest.Text("revoked", fmt.Sprint(i), "x")); err == nil {
 			t.Fatal("delivered with a revoked credential")
 		}
 	}
@@ -242,15 +233,13 @@ func outage(t *testing.T, watched *monitoring, client *tasks.Client, repair func
 	if n, err := watched.query(`count(ALERTS{alertname="BridgeSuspended",bridge!="revoked"})`); !errors.Is(err, errNoSeries) {
 		t.Errorf("%v alerts for another bridge", n)
 	}
-	if _, err := client.Enqueue(t.Context(), outgatetest.Text("revoked", "held", "x", "")); err != nil {
-		t.Fatal(err)
-	}
+	g.Enqueue(gatewaytest.Text("revoked", "held", "x"))
 	watched.says(`sum(outgate:partition_depth)`, 1)
 	watched.says(`sum(outgate_lines)`, 1)
 	watched.says(`outgate_required_workers < bool 0.1`, 1) // a suspended bridge asks for nobody
 	repair()
 	watched.says(`min by (bridge) (outgate_bridge_up{bridge="revoked"})`, 1)
-	outgatetest.Eventually(t, "the alert is over", func() bool {
+	gatewaytest.Until(t, "the alert is over", func() bool {
 		_, err := watched.query(`ALERTS{alertname="BridgeSuspended"}`)
 		return errors.Is(err, errNoSeries)
 	})

@@ -25,6 +25,8 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
@@ -49,11 +51,8 @@ func BenchmarkAtScale(b *testing.B) {
 // scaled is an outgate serve of 256 partitions with two bridges: one of them was told
 // by its provider to wait for an hour, the other delivers.
 type scaled struct {
-	tb        testing.TB
+	*gatewaytest.Gateway
 	url       string
-	rdb       *redis.Client
-	client    *tasks.Client
-	scheme    partition.Scheme
 	delivered lineCount
 }
 
@@ -69,10 +68,11 @@ func (n *lineCount) Write(p []byte) (int, error) {
 func newScaled(tb testing.TB) *scaled {
 	tb.Helper()
 	server, addr, file := redistest.Start(tb), outgatetest.FreePort(tb), tb.TempDir()+"/outgate.yaml"
-	s := &scaled{tb: tb, url: "http://" + addr, rdb: server.Client(), scheme: partition.DefaultScheme()}
-	s.scheme.Count = 256
+	s := &scaled{url: "http://" + addr}
+	s.Gateway = gatewaytest.On(tb, server.Client(), handlers.Config{Scheme: partition.Scheme{Count: 256}})
+	s.Patience = 3 * time.Minute
 	outgatetest.WriteFile(tb, file, fmt.Sprintf("redis: {url: %q}\nhttp: {addr: %q}\nlog: {level: error}\npartitions: {count: %d}\n"+
-		"bridges: [{id: delivers, channel: sandbox}, {id: waits, channel: sandbox}]\n", server.URL(), addr, s.scheme.Count))
+		"bridges: [{id: delivers, channel: sandbox}, {id: waits, channel: sandbox}]\n", server.URL(), addr, s.Config.Scheme.Count))
 	cfg, err := config.Load(file, channels.Known, func(string) string { return "" })
 	if err != nil {
 		tb.Fatal(err)
@@ -88,83 +88,66 @@ func newScaled(tb testing.TB) *scaled {
 			tb.Errorf("the daemon ended with %v", err)
 		}
 	})
-	s.client = tasks.NewClient(s.rdb)
-	tb.Cleanup(func() { _ = s.client.Close() })
-	s.await("the worker reports on all partitions", func() bool {
+	s.Until("the worker reports on all partitions", func() bool {
 		response, err := http.Get(s.url + "/metrics")
 		if err != nil {
 			return false
 		}
 		defer func() { _ = response.Body.Close() }()
 		page, err := io.ReadAll(response.Body)
-		return err == nil && bytes.Count(page, []byte("\noutgate_queue_capacity{")) == s.scheme.Count
+		return err == nil && bytes.Count(page, []byte("\noutgate_queue_capacity{")) == s.Config.Scheme.Count
 	})
 	return s
 }
 
-// await is eventually for what takes minutes.
-func (s *scaled) await(what string, holds func() bool) {
-	s.tb.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(3 * time.Minute)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-late:
-			s.tb.Fatalf("waited too long until %s", what)
-		}
-	}
-}
-
 // waiting counts the heads that wait for their next attempt.
 func (s *scaled) waiting() (n int64) {
-	s.tb.Helper()
-	stats, err := partition.Inspect(context.Background(), s.rdb, s.scheme)
+	s.T.Helper()
+	stats, err := partition.Inspect(context.Background(), s.Redis, s.Config.Scheme)
 	if err != nil {
-		s.tb.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return partition.Total(stats).Retry
 }
 
 // fill lets 100,000 rooms wait, and sets 100,000 dead letters aside.
 func (s *scaled) fill() {
-	s.tb.Helper()
+	s.T.Helper()
 	const rooms, letters = 100_000, 100_000
-	s.enqueue(outgatetest.Text("waits", "first", "x", `{"sandbox":{"throttle_ms":3600000}}`))
-	s.await("the bridge waits", func() bool { return s.waiting() == 1 })
+	s.enqueue(gatewaytest.Scripted("waits", "first", "x", `{"throttle_ms":3600000}`))
+	s.Until("the bridge waits", func() bool { return s.waiting() == 1 })
 	var batch []tasks.Envelope
 	for i := range rooms {
-		batch = append(batch, outgatetest.Text("waits", fmt.Sprintf("room-%d", i), "hello", ""))
+		batch = append(batch, gatewaytest.Text("waits", fmt.Sprintf("room-%d", i), "hello"))
 	}
 	for part := range slices.Chunk(batch, 5000) {
 		s.enqueue(part...)
 	}
-	s.await("all rooms wait", func() bool { return s.waiting() == 1+rooms })
+	s.Until("all rooms wait", func() bool { return s.waiting() == 1+rooms })
 	envelope, _ := json.Marshal(batch[0])
-	pipe, now := s.rdb.Pipeline(), time.Now()
+	pipe, now := s.Redis.Pipeline(), time.Now()
 	for i := range letters {
 		at := now.Add(-time.Duration(i) * time.Millisecond)
-		index := i % s.scheme.Count
+		index := i % s.Config.Scheme.Count
 		d := ops.DeadLetter{
 			ID: fmt.Sprintf("%03d-%016x", index, at.UnixMicro()), BridgeID: "waits", ExternalRoomID: "a", Operation: tasks.Send,
 			Category: classify.Terminal, Reason: classify.ReasonRejected, DiedAtMS: at.UnixMilli(), Line: "waits:a", Envelope: envelope,
 		}
 		record, _ := json.Marshal(d)
-		k := partition.Keys{Queue: s.scheme.Queue(index)}
+		k := s.Keys(index)
 		pipe.HSet(context.Background(), k.DeadLetter(d.ID), "record", record)
 		pipe.ZAdd(context.Background(), k.Dead(), redis.Z{Score: float64(d.DiedAtMS), Member: d.ID})
 		if pipe.Len() >= 10_000 || i == letters-1 {
 			if _, err := pipe.Exec(context.Background()); err != nil {
-				s.tb.Fatal(err)
+				s.T.Fatal(err)
 			}
 		}
 	}
 }
 
 func (s *scaled) enqueue(envelopes ...tasks.Envelope) {
-	if _, err := s.client.EnqueueBatch(context.Background(), envelopes); err != nil {
-		s.tb.Error(err)
+	if _, err := s.Client.EnqueueBatch(context.Background(), envelopes); err != nil {
+		s.T.Error(err)
 	}
 }
 
@@ -172,7 +155,7 @@ func (s *scaled) enqueue(envelopes ...tasks.Envelope) {
 func (s *scaled) ask(ctx context.Context, path string) (size int64, took time.Duration) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {
-		s.tb.Error(err)
+		s.T.Error(err)
 		return 0, 0
 	}
 	request.Header.Set("Accept-Encoding", "gzip")
@@ -181,14 +164,14 @@ func (s *scaled) ask(ctx context.Context, path string) (size int64, took time.Du
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.tb.Error(err)
+			s.T.Error(err)
 		}
 		return 0, 0
 	}
 	defer func() { _ = response.Body.Close() }()
 	size, err = io.Copy(io.Discard, response.Body)
 	if ctx.Err() == nil && (err != nil || response.StatusCode != http.StatusOK) {
-		s.tb.Errorf("%s: %s, %v", path, response.Status, err)
+		s.T.Errorf("%s: %s, %v", path, response.Status, err)
 	}
 	return size, time.Since(start)
 }
@@ -277,15 +260,15 @@ type spending struct{ process, redis float64 }
 func (s *scaled) cpu() (all spending) {
 	var own syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
-		s.tb.Error(err)
+		s.T.Error(err)
 	}
 	all.process = time.Duration(own.Utime.Nano() + own.Stime.Nano()).Seconds()
-	for line := range strings.Lines(s.rdb.Info(context.Background(), "cpu").Val()) {
+	for line := range strings.Lines(s.Redis.Info(context.Background(), "cpu").Val()) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		if name == "used_cpu_user" || name == "used_cpu_sys" {
 			n, err := strconv.ParseFloat(value, 64)
 			if err != nil {
-				s.tb.Error(err)
+				s.T.Error(err)
 			}
 			all.redis += n
 		}
@@ -304,7 +287,7 @@ func (s *scaled) deliver() float64 {
 		wg.Go(func() {
 			var envelopes []tasks.Envelope
 			for i := range scaleMessages / producers {
-				envelopes = append(envelopes, outgatetest.Text("delivers", fmt.Sprintf("room-%d", p*rooms/producers+i%(rooms/producers)), "hello", ""))
+				envelopes = append(envelopes, gatewaytest.Text("delivers", fmt.Sprintf("room-%d", p*rooms/producers+i%(rooms/producers)), "hello"))
 				if len(envelopes) == batch {
 					s.enqueue(envelopes...)
 					envelopes = envelopes[:0]
@@ -313,7 +296,7 @@ func (s *scaled) deliver() float64 {
 		})
 	}
 	wg.Wait()
-	s.await("all is delivered", func() bool { return s.delivered.Load() == before+scaleMessages })
+	s.Until("all is delivered", func() bool { return s.delivered.Load() == before+scaleMessages })
 	return time.Since(start).Seconds()
 }
 

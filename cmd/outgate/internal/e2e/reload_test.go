@@ -13,6 +13,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
 	"github.com/outgate/outgate/partition/redistest"
@@ -75,7 +76,7 @@ func TestANewTokenOnHangupDeliversAllWaitingMessagesInOrder(t *testing.T) {
 			receipts = append(receipts, receipt)
 		}
 	}
-	outgatetest.Eventually(t, "the bridge is suspended", func() bool {
+	gatewaytest.Until(t, "the bridge is suspended", func() bool {
 		return r.rdb.HExists(t.Context(), ops.SuspendedKey, "tg").Val()
 	})
 

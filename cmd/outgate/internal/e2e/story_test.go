@@ -14,6 +14,7 @@ import (
 
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/page/chromium"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
 	"github.com/outgate/outgate/partition/redistest"
@@ -99,7 +100,7 @@ func (s *story) theTokenIsRevokedUnderLoad() {
 		}
 		s.receipts = append(s.receipts, s.enqueue(round...)...)
 	}
-	outgatetest.Eventually(s.t, "it delivers", func() bool { return s.fake.Counts().Requests >= 100 })
+	gatewaytest.Until(s.t, "it delivers", func() bool { return s.fake.Counts().Requests >= 100 })
 	s.page.Until(`document.querySelector("#now [data-f=parked]").innerText !== "0"`)
 	s.shoot("under-load")
 	s.fake.SetToken("1:new")

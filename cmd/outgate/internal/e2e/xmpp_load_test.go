@@ -7,6 +7,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/tasks"
@@ -64,7 +65,7 @@ func (j *jabber) rotates(each int) {
 	j.Stop()
 	j.SetPassword("bot", "another")
 	j.Resume()
-	outgatetest.Eventually(j.t, "the bridge is suspended", func() bool {
+	gatewaytest.Until(j.t, "the bridge is suspended", func() bool {
 		return d.rdb.HExists(j.t.Context(), ops.SuspendedKey, "b").Val()
 	})
 	outgatetest.WriteFile(j.t, j.password, "another")

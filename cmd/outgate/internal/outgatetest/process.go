@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/outgate/outgate/partition/redistest"
 )
 
 // Process is a command line or a daemon that runs in this process.
@@ -48,8 +50,8 @@ func (p *Process) Wait(t testing.TB) Result {
 	select {
 	case code := <-p.code:
 		return Result{code, p.Out.String(), p.Err.String()}
-	case <-time.After(30 * time.Second):
-		t.Fatalf("got no end of the process within 30s; out:\n%s\nerr:\n%s", p.Out.String(), p.Err.String())
+	case <-time.After(redistest.Patience):
+		t.Fatalf("after %s: want that the process ends, and it runs; out:\n%s\nerr:\n%s", redistest.Patience, p.Out.String(), p.Err.String())
 	}
 	return Result{}
 }
@@ -58,14 +60,14 @@ func (p *Process) Wait(t testing.TB) Result {
 func (p *Process) Address(t testing.TB) string {
 	t.Helper()
 	form := regexp.MustCompile(`"msg":"http.listening","addr":"([^"]+)"`)
-	Eventually(t, "the log has the address of the pages", func() bool { return form.MatchString(p.Err.String()) })
+	redistest.Until(t, "the log has the address of the pages", func() bool { return form.MatchString(p.Err.String()) })
 	return "http://" + form.FindStringSubmatch(p.Err.String())[1]
 }
 
 // Logs waits until the log contains a word.
 func (p *Process) Logs(t testing.TB, word string) {
 	t.Helper()
-	Eventually(t, "the log contains "+word, func() bool { return strings.Contains(p.Err.String(), word) })
+	redistest.Until(t, "the log has "+word, func() bool { return strings.Contains(p.Err.String(), word) })
 }
 
 // Buffer is a bytes.Buffer that is safe for concurrent use.
