@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
 )
 
 // errors is what AskErrors finds.
@@ -50,7 +51,7 @@ func TestErrorsAreReadOutOfAsynqsMessages(t *testing.T) {
 }
 
 func TestNoErrorsAreAskedOfNobody(t *testing.T) {
-	g := newGateway(t, embedded(t))
+	g := newGateway(t, redistest.Embedded(t))
 	pipe := g.rdb.Pipeline()
 	texts := partition.AskErrors(t.Context(), pipe, g.setup.Scheme, nil)
 	if pipe.Len() != 0 || len(texts()) != 0 {

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -50,26 +49,7 @@ func newGateway(t testing.TB, rdb *redis.Client, changes ...func(*partition.Setu
 // onBothBackends runs a test on a real Redis and on the embedded one.
 func onBothBackends(t *testing.T, test func(g *gateway), changes ...func(*partition.Setup)) {
 	t.Helper()
-	t.Run("real Redis", func(t *testing.T) {
-		t.Parallel()
-		test(newGateway(t, redistest.Start(t).Client(), changes...))
-	})
-	t.Run("embedded Redis", func(t *testing.T) {
-		t.Parallel()
-		test(newGateway(t, embedded(t), changes...))
-	})
-}
-
-func embedded(t testing.TB) *redis.Client {
-	t.Helper()
-	server := miniredis.NewMiniRedis()
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) { test(newGateway(t, rdb, changes...)) })
 }
 
 func capacity(n int) func(*partition.Setup) {

@@ -7,72 +7,44 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
-// yard is a Redis with partitions that a test puts envelopes into.
-type yard struct {
-	t      *testing.T
-	rdb    *redis.Client
-	scheme partition.Scheme
-	client *tasks.Client
-}
+// yard is a gateway that a test puts envelopes into.
+type yard struct{ *gatewaytest.Gateway }
 
 // inYards runs a test on a real Redis and on the embedded one.
-func inYards(t *testing.T, partitions int, test func(y *yard)) {
+func inYards(t *testing.T, partitions int, test func(t *testing.T, y *yard)) {
 	t.Helper()
-	run := func(t *testing.T, rdb *redis.Client) {
-		y := &yard{t: t, rdb: rdb, client: tasks.NewClient(rdb), scheme: partition.Scheme{
-			Count: partitions, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom,
-		}}
-		t.Cleanup(func() { _ = y.client.Close() })
-		setup := partition.Setup{
-			Scheme: y.scheme, Capacity: 5000, Pressure: partition.Pressure{Warn: .5, Degraded: .6, Shed: .7},
-			MaxBytes: tasks.DefaultMaxBytes, Enqueue: tasks.EnqueueScript,
-		}
-		if err := setup.Announce(t.Context(), rdb); err != nil {
-			t.Fatal(err)
-		}
-		test(y)
-	}
-	t.Run("real Redis", func(t *testing.T) { run(t, redistest.Start(t).Client()) })
-	t.Run("embedded Redis", func(t *testing.T) {
-		rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), DisableIdentity: true})
-		t.Cleanup(func() { _ = rdb.Close() })
-		run(t, rdb)
+	cfg := gatewaytest.Config(partitions)
+	cfg.Capacity, cfg.Pressure = 5000, partition.Pressure{Warn: .5, Degraded: .6, Shed: .7}
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
+		test(t, &yard{gatewaytest.On(t, rdb, cfg).Announce()})
 	})
-}
-
-func (y *yard) keys(index int) partition.Keys {
-	return partition.Keys{Queue: y.scheme.Queue(index)}
 }
 
 // admit enqueues one envelope a room, in order.
 func (y *yard) admit(rooms ...string) []tasks.Receipt {
-	y.t.Helper()
+	y.T.Helper()
 	batch := make([]tasks.Envelope, len(rooms))
 	for i, room := range rooms {
-		batch[i] = tasks.Envelope{Operation: tasks.Send, BridgeID: "b", ExternalRoomID: room, Payload: tasks.Text("hello")}
+		batch[i] = gatewaytest.Text("b", room, "hello")
 	}
-	receipts, err := y.client.EnqueueBatch(y.t.Context(), batch)
-	if err != nil {
-		y.t.Fatal(err)
-	}
-	return receipts
+	return y.EnqueueBatch(batch...)
 }
 
 // redis makes one call that must work.
 func (y *yard) redis(args ...any) {
-	y.t.Helper()
-	if err := y.rdb.Do(y.t.Context(), args...).Err(); err != nil {
-		y.t.Fatalf("%v: %v", args, err)
+	y.T.Helper()
+	if err := y.Redis.Do(y.T.Context(), args...).Err(); err != nil {
+		y.T.Fatalf("%v: %v", args, err)
 	}
 }
 
@@ -82,8 +54,8 @@ func idOfAge(d time.Duration) string {
 }
 
 func TestInspectTellsOfEveryPartition(t *testing.T) {
-	inYards(t, 3, func(y *yard) {
-		k := y.keys(0)
+	inYards(t, 3, func(t *testing.T, y *yard) {
+		k := y.Keys(0)
 		for set, age := range map[string]time.Duration{"pending": time.Minute, "active": time.Hour} {
 			y.redis("LPUSH", k.Asynq(set), idOfAge(age), "not an envelope")
 		}
@@ -94,9 +66,9 @@ func TestInspectTellsOfEveryPartition(t *testing.T) {
 		y.redis("HSET", k.State(), "level", 2)
 		y.redis("SET", k.Sweeper(), "worker-1")
 		y.redis("SET", k.Asynq("paused"), 1)
-		y.redis("HSET", y.keys(1).State(), "level", 9)
+		y.redis("HSET", y.Keys(1).State(), "level", 9)
 
-		got, err := partition.Inspect(t.Context(), y.rdb, y.scheme)
+		got, err := partition.Inspect(t.Context(), y.Redis, y.Config.Scheme)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,9 +117,9 @@ func TestAdmittedAt(t *testing.T) {
 }
 
 func TestRoomsPutsTheLongestFirst(t *testing.T) {
-	inYards(t, 2, func(y *yard) {
+	inYards(t, 2, func(t *testing.T, y *yard) {
 		receipts := y.admit("one", "three", "two", "three", "two", "three")
-		got, err := partition.Rooms(t.Context(), y.rdb, y.scheme, partition.RoomsQuery{})
+		got, err := partition.Rooms(t.Context(), y.Redis, y.Config.Scheme, partition.RoomsQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +133,7 @@ func TestRoomsPutsTheLongestFirst(t *testing.T) {
 		}
 
 		only := partition.RoomsQuery{Partitions: []int{receipts[0].Partition}, Limit: 1}
-		got, err = partition.Rooms(t.Context(), y.rdb, y.scheme, only)
+		got, err = partition.Rooms(t.Context(), y.Redis, y.Config.Scheme, only)
 		if err != nil || len(got) != 1 || got[0].Partition != receipts[0].Partition {
 			t.Errorf("of partition %d: %+v, %v", receipts[0].Partition, got, err)
 		}
@@ -169,13 +141,13 @@ func TestRoomsPutsTheLongestFirst(t *testing.T) {
 }
 
 func TestRoomsByAge(t *testing.T) {
-	inYards(t, 1, func(y *yard) {
+	inYards(t, 1, func(t *testing.T, y *yard) {
 		y.admit("long", "long", "long")
-		k := y.keys(0)
+		k := y.Keys(0)
 		for room, age := range map[string]time.Duration{"old": time.Minute, "older": time.Hour} {
 			y.redis("HSET", k.Heads(), "b:"+room, idOfAge(age))
 		}
-		got, err := partition.Rooms(t.Context(), y.rdb, y.scheme, partition.RoomsQuery{ByAge: true, Limit: 2})
+		got, err := partition.Rooms(t.Context(), y.Redis, y.Config.Scheme, partition.RoomsQuery{ByAge: true, Limit: 2})
 		if err != nil || len(got) != 2 || got[0].Line != "b:older" || got[1].Line != "b:old" {
 			t.Fatalf("%+v, %v", got, err)
 		}
@@ -186,14 +158,14 @@ func TestRoomsByAge(t *testing.T) {
 }
 
 func TestRoomsGoesThroughAllPages(t *testing.T) {
-	inYards(t, 1, func(y *yard) {
+	inYards(t, 1, func(t *testing.T, y *yard) {
 		rooms := make([]string, 1300)
 		for i := range rooms {
 			rooms[i] = fmt.Sprint("room", i)
 		}
 		rooms = append(rooms, "room700", "room700", "room1299")
 		y.admit(rooms...)
-		got, err := partition.Rooms(t.Context(), y.rdb, y.scheme, partition.RoomsQuery{Limit: 1000})
+		got, err := partition.Rooms(t.Context(), y.Redis, y.Config.Scheme, partition.RoomsQuery{Limit: 1000})
 		if err != nil || len(got) != 1000 || got[0].Line != "b:room700" || got[1].Line != "b:room1299" {
 			t.Fatalf("%d lines, %v: %+v", len(got), err, got[:min(2, len(got))])
 		}
@@ -205,8 +177,8 @@ func TestRoomsGoesThroughAllPages(t *testing.T) {
 }
 
 func TestRoomsSaysWhatTheHeadDoes(t *testing.T) {
-	inYards(t, 1, func(y *yard) {
-		k := y.keys(0)
+	inYards(t, 1, func(t *testing.T, y *yard) {
+		k := y.Keys(0)
 		soon := time.Now().Add(time.Minute).UnixMilli()
 		for room, fields := range map[string][]any{
 			"held":       {"state", "archived", "og_held", "1", "og_try", "5", "og_until", fmt.Sprint(soon)},
@@ -225,7 +197,7 @@ func TestRoomsSaysWhatTheHeadDoes(t *testing.T) {
 			}
 		}
 		y.redis("DEL", k.Task(y.admit("deleted")[0].ID))
-		got, err := partition.Rooms(t.Context(), y.rdb, y.scheme, partition.RoomsQuery{})
+		got, err := partition.Rooms(t.Context(), y.Redis, y.Config.Scheme, partition.RoomsQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}

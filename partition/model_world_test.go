@@ -253,7 +253,7 @@ func TestLinesKeepTheirPromisesWhateverHappens(t *testing.T) {
 		name  string
 		rdb   *redis.Client
 		seeds uint64
-	}{{"real Redis", redistest.Start(t).Client(), 20}, {"embedded Redis", embedded(t), 4}} {
+	}{{"real Redis", redistest.Start(t).Client(), 20}, {"embedded Redis", redistest.Embedded(t), 4}} {
 		for seed := range backend.seeds {
 			t.Run(fmt.Sprint(backend.name, ", seed ", seed), func(t *testing.T) {
 				if err := backend.rdb.FlushAll(t.Context()).Err(); err != nil {

@@ -89,7 +89,7 @@ func TestAScriptNamesLinesAsTheVectorsDo(t *testing.T) {
 	text := lua.MustLoad(fstest.MapFS{"name.lua": &fstest.MapFile{
 		Data: []byte("-- @include line.lua\nreturn line_of(ARGV[1], ARGV[2], ARGV[3], ARGV[4])\n"),
 	}}, "name.lua")
-	for name, rdb := range map[string]*redis.Client{"real": redistest.Start(t).Client(), "embedded": embedded(t)} {
+	for name, rdb := range map[string]*redis.Client{"real": redistest.Start(t).Client(), "embedded": redistest.Embedded(t)} {
 		for _, v := range vectors(t) {
 			got, err := rdb.Eval(t.Context(), text, nil, v.BridgeID, v.ExternalRoomID, v.ThreadID, string(v.HashKey)).Text()
 			if want := v.scheme().Line(v.BridgeID, v.ExternalRoomID, v.ThreadID); err != nil || got != want {

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
 )
 
 func TestASnapshotHasWhatThePartitionCounted(t *testing.T) {
@@ -85,7 +86,7 @@ func TestReadSaysThatAKeyIsOfAnotherType(t *testing.T) {
 }
 
 func TestReadSaysThatRedisIsGone(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	g := newGateway(t, rdb)
 	g.must(rdb.Close())
 	if _, err := partition.Inspect(t.Context(), rdb, g.setup.Scheme); err == nil {
@@ -94,7 +95,7 @@ func TestReadSaysThatRedisIsGone(t *testing.T) {
 }
 
 func TestEachProcessIsOneWorker(t *testing.T) {
-	g := newGateway(t, embedded(t))
+	g := newGateway(t, redistest.Embedded(t))
 	now := time.Now()
 	for name, at := range map[string]time.Time{
 		"asynq:servers:{host:1:a}": now.Add(time.Second), "asynq:servers:{host:1:b}": now.Add(time.Second),

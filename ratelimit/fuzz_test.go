@@ -308,7 +308,7 @@ func (r *run) open(scope ratelimit.Scope) {
 func (r *run) pass(d time.Duration) {
 	r.t.Helper()
 	end := clock(r.t, r.rdb).Add(d)
-	eventually(r.t, "the clock of Redis to pass", func() bool { return !clock(r.t, r.rdb).Before(end) })
+	redistest.Until(r.t, "Redis' clock has gone on", func() bool { return !clock(r.t, r.rdb).Before(end) })
 }
 
 // FuzzReserve plays a sequence of reservations, closures and waits on a real Redis and

@@ -5,17 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/ratelimit"
 )
 
-// patience is how long a test waits for a condition before it fails.
-const patience = 20 * time.Second
-
-// store is a Redis for a test, with a function that lets its time pass.
+// store is a Redis for a test, and a way to let its time pass.
 type store struct {
 	rdb  *redis.Client
 	pass func(t *testing.T, d time.Duration)
@@ -42,11 +38,9 @@ func onBoth(t *testing.T, cases map[string]func(*testing.T, store, *ratelimit.Li
 
 func embedded(t *testing.T) store {
 	t.Helper()
-	m := miniredis.RunT(t)
+	m, rdb := redistest.Mini(t)
 	now := time.UnixMilli(1_800_000_000_000)
 	m.SetTime(now)
-	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), DisableIdentity: true})
-	t.Cleanup(func() { _ = rdb.Close() })
 	return store{rdb: rdb, pass: func(_ *testing.T, d time.Duration) {
 		now = now.Add(d)
 		m.SetTime(now)
@@ -60,7 +54,7 @@ func realStore(t *testing.T) store {
 	return store{rdb: rdb, pass: func(t *testing.T, d time.Duration) {
 		t.Helper()
 		end := clock(t, rdb).Add(d)
-		eventually(t, "the clock of Redis to pass", func() bool { return !clock(t, rdb).Before(end) })
+		redistest.Until(t, "Redis' clock has gone on", func() bool { return !clock(t, rdb).Before(end) })
 	}}
 }
 
@@ -71,21 +65,6 @@ func clock(t testing.TB, rdb *redis.Client) time.Time {
 		t.Fatal(err)
 	}
 	return now
-}
-
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("waited %s, want %s", patience, what)
-		case <-tick.C:
-		}
-	}
 }
 
 func limits(t testing.TB, s string) []ratelimit.Limit {

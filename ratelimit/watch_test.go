@@ -33,7 +33,7 @@ func watching(t *testing.T, rdb *redis.Client) *ratelimit.Limiter {
 // knowOpen asks for slots of the bridge until the limiter knows that it is open.
 func knowOpen(t *testing.T, l *ratelimit.Limiter, bridge string) {
 	t.Helper()
-	eventually(t, bridge+" to be known as open", func() bool {
+	redistest.Until(t, bridge+" is known as open", func() bool {
 		ask(t, l, ratelimit.Request{Bridge: bridge, Room: "1"})
 		return !l.MayBeClosed(bridge)
 	})
@@ -69,7 +69,7 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		knowOpen(t, l, "tg")
 		knowOpen(t, l, "other")
 		closeFor(t, other, "tg", "", time.Hour)
-		eventually(t, "the closure to be heard", closed(l, "tg"))
+		redistest.Until(t, "the closure is heard", closed(l, "tg"))
 		if l.MayBeClosed("other") {
 			t.Error("got MayBeClosed true for another bridge, want false")
 		}
@@ -78,7 +78,7 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "tg")
 		closeFor(t, other, "tg", "7", time.Hour)
-		eventually(t, "the closure to be heard", closed(l, "tg"))
+		redistest.Until(t, "the closure is heard", closed(l, "tg"))
 	},
 	"a limiter knows its own closures at once": func(t *testing.T, s store, _ *ratelimit.Limiter) {
 		l := watching(t, s.rdb)
@@ -119,7 +119,7 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		closeFor(t, other, "tg", "8", time.Millisecond)
 		// Announcements arrive in order: when this one is heard, so are those before it.
 		closeFor(t, other, "up", "", time.Hour)
-		eventually(t, "the announcement", closed(l, "up"))
+		redistest.Until(t, "the announcement is heard", closed(l, "up"))
 		s.pass(t, 5*time.Millisecond)
 		if !l.MayBeClosed("tg") {
 			t.Error("got MayBeClosed false, want true since room 7 is closed")
@@ -129,7 +129,7 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 		l := watching(t, s.rdb)
 		knowOpen(t, l, "tg")
 		closeFor(t, l, "tg", "", 20*time.Millisecond)
-		eventually(t, "the end of the closure", func() bool { return !l.MayBeClosed("tg") })
+		redistest.Until(t, "the closure has ended", func() bool { return !l.MayBeClosed("tg") })
 	},
 	"nonsense on the channel is ignored": func(t *testing.T, s store, other *ratelimit.Limiter) {
 		l := watching(t, s.rdb)
@@ -140,7 +140,7 @@ var watchCases = map[string]func(t *testing.T, s store, l *ratelimit.Limiter){
 			}
 		}
 		closeFor(t, other, "tg", "", time.Hour)
-		eventually(t, "the closure to be heard", closed(l, "tg"))
+		redistest.Until(t, "the closure is heard", closed(l, "tg"))
 	},
 }
 
@@ -153,7 +153,7 @@ func TestWatchKnowsNothingWhileItIsCut(t *testing.T) {
 	t.Run("by a restart of Redis", func(t *testing.T) {
 		knowOpen(t, l, "tg")
 		server.Kill()
-		eventually(t, "the cut to be noticed", closed(l, "tg"))
+		redistest.Until(t, "the cut is noticed", closed(l, "tg"))
 		server.Restart()
 		knowOpen(t, l, "tg")
 	})
@@ -164,7 +164,7 @@ func TestWatchKnowsNothingWhileItIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		closeFor(t, other, "tg", "7", time.Hour)
-		eventually(t, "the cut to be noticed", closed(l, "tg"))
+		redistest.Until(t, "the cut is noticed", closed(l, "tg"))
 		knowOpen(t, l, "up")
 		ask(t, l, ratelimit.Request{Bridge: "tg", Room: "1"})
 		if !l.MayBeClosed("tg") {
@@ -175,7 +175,7 @@ func TestWatchKnowsNothingWhileItIsCut(t *testing.T) {
 		knowOpen(t, l, "quiet")
 		server.Pause()
 		defer server.Resume()
-		eventually(t, "the silence to be noticed", closed(l, "quiet"))
+		redistest.Until(t, "the silence is noticed", closed(l, "quiet"))
 	})
 }
 

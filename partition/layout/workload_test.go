@@ -4,32 +4,30 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/layout"
-	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
 
-// gateway is a Redis that a worker works on, with one partition.
+// gateway is the fixture with one partition, and what the workload needs.
 type gateway struct {
-	*testing.T
-	rdb     *redis.Client
-	client  *tasks.Client
+	*gatewaytest.Gateway
 	letters *ops.DeadLetters
-	cfg     handlers.Config
-	keys    partition.Keys
+	// watched is closed once the envelope to the bridge "patient" may be delivered.
+	watched chan struct{}
 }
 
 func newGateway(t *testing.T) *gateway {
@@ -43,25 +41,36 @@ func newGateway(t *testing.T) *gateway {
 		changes(b)
 		return b
 	}
-	cfg := handlers.Config{
-		Scheme:   partition.Scheme{Count: 1, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom},
-		Capacity: 40, Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95},
-		MaxBytes: tasks.DefaultMaxBytes, Policy: policy, Bridges: []*handlers.Bridge{
-			bridge("ok", func(b *handlers.Bridge) { b.MaxText, b.CoalesceEdits = 20, true }),
-			bridge("limited", func(b *handlers.Bridge) {
-				b.BridgeLimits, b.RoomLimits = ratelimit.Must("1/1s"), ratelimit.Must("10/1s")
-			}),
-			bridge("holding", func(b *handlers.Bridge) { b.Policy.OnFailure = handlers.HoldLine }),
-			bridge("broken", func(*handlers.Bridge) {}),
-		},
-		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 16, ShutdownTimeout: 10 * time.Second,
-	}
-	rdb := redistest.Start(t).Client()
-	g := &gateway{T: t, rdb: rdb, client: tasks.NewClient(rdb), cfg: cfg, keys: partition.Keys{Queue: cfg.Scheme.Queue(0)}}
-	t.Cleanup(func() { _ = g.client.Close() })
-	g.letters = ops.NewDeadLetters(rdb, cfg.Scheme, g.client)
-	g.letters.ResultTTL, g.letters.IdempotencyWindow = time.Minute, time.Minute
+	watched := make(chan struct{})
+	cfg := gatewaytest.Config(1,
+		bridge("ok", func(b *handlers.Bridge) { b.MaxText, b.CoalesceEdits = 20, true }),
+		bridge("limited", func(b *handlers.Bridge) {
+			b.BridgeLimits, b.RoomLimits = ratelimit.Must("1/1s"), ratelimit.Must("10/1s")
+		}),
+		bridge("holding", gatewaytest.Holding),
+		bridge("broken", func(*handlers.Bridge) {}),
+		bridge("patient", func(b *handlers.Bridge) {
+			b.Channel, b.Policy.Timeout = patient{sandbox.New(sandbox.Config{}), watched}, 25*time.Second
+		}),
+	)
+	cfg.Policy, cfg.Capacity, cfg.Pressure = policy, 40, partition.Pressure{Warn: .7, Degraded: .85, Shed: .95}
+	g := &gateway{Gateway: gatewaytest.New(t, cfg), watched: watched}
+	g.letters = g.DeadLetters()
 	return g
+}
+
+// patient is a channel that sends once it may.
+type patient struct {
+	*sandbox.Channel
+	may <-chan struct{}
+}
+
+func (c patient) Send(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
+	select {
+	case <-c.may:
+	case <-ctx.Done():
+	}
+	return c.Channel.Send(ctx, m)
 }
 
 // behave refuses as the room's name says.
@@ -88,88 +97,51 @@ func behave(m tasks.Message) sandbox.Behavior {
 }
 
 func (g *gateway) must(err error) {
-	g.Helper()
+	g.T.Helper()
 	if err != nil {
-		g.Fatal(err)
+		g.T.Fatal(err)
 	}
 }
 
-func text(bridge, room, text string) tasks.Envelope {
-	return tasks.Envelope{Operation: tasks.Send, BridgeID: bridge, ExternalRoomID: room, Payload: tasks.Text(text)}
-}
-
-func (g *gateway) enqueue(e tasks.Envelope) tasks.Receipt {
-	g.Helper()
-	r, err := g.client.Enqueue(g.Context(), e)
-	g.must(err)
-	return r
-}
-
-// settle waits for the outcomes.
-func (g *gateway) settle(receipts ...tasks.Receipt) (last tasks.Outcome) {
-	g.Helper()
-	ctx, cancel := context.WithTimeout(g.Context(), 60*time.Second)
-	defer cancel()
-	for _, r := range receipts {
-		var err error
-		last, err = g.client.Wait(ctx, r)
-		g.must(err)
-	}
-	return last
-}
-
-// until waits for a condition.
-func (g *gateway) until(what string, ok func() bool) {
-	g.Helper()
-	late := time.After(60 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-late:
-			g.Fatalf("waited a minute for this, in vain: %s", what)
-		case <-tick.C:
-		}
-	}
-}
+var text = gatewaytest.Text
 
 // before is what happens while no worker runs: a bridge is broken, a worker died, and
 // somebody deletes a task and pauses the queue.
 func (g *gateway) before() []tasks.Receipt {
-	g.Helper()
+	g.T.Helper()
 	old, err := json.Marshal(ops.Suspension{By: "gateway", SinceMS: time.Now().Add(-time.Hour).UnixMilli()})
 	g.must(err)
-	g.must(g.rdb.HSet(g.Context(), partition.SuspendedKey, "broken", old).Err())
+	g.must(g.Redis.HSet(g.T.Context(), partition.SuspendedKey, "broken", old).Err())
 
-	inspector := asynq.NewInspectorFromRedisClient(g.rdb)
-	removed := g.enqueue(text("ok", "removed", "x"))
-	g.must(inspector.DeleteTask(g.keys.Queue, removed.ID))
+	inspector := g.Inspector()
+	removed := g.Enqueue(text("ok", "removed", "x"))
+	g.must(inspector.DeleteTask(g.Keys(0).Queue, removed.ID))
 
-	crashed := g.enqueue(text("ok", "crashed", "x"))
-	lines := partition.NewLines(g.rdb, g.keys)
-	_, err = lines.Take(g.Context(), "dead", 1, "dead.", true)
+	crashed := g.Enqueue(text("ok", "crashed", "x"))
+	lines := partition.NewLines(g.Redis, g.Keys(0))
+	_, err = lines.Take(g.T.Context(), "dead", 1, "dead.", true)
 	g.must(err)
-	_, err = lines.Begin(g.Context(), crashed.ID, "ok:crashed", "another", true)
+	_, err = lines.Begin(g.T.Context(), crashed.ID, "ok:crashed", "another", true)
 	g.must(err)
-	g.must(g.rdb.ZAdd(g.Context(), g.keys.Lease(), redis.Z{Score: 1, Member: crashed.ID}).Err())
+	g.must(g.Redis.ZAdd(g.T.Context(), g.Keys(0).Lease(), redis.Z{Score: 1, Member: crashed.ID}).Err())
 
-	g.must(inspector.PauseQueue(g.keys.Queue))
-	g.until("the pause is seen", func() bool { return g.rdb.Exists(g.Context(), g.keys.Paused()).Val() == 1 })
+	g.must(inspector.PauseQueue(g.Keys(0).Queue))
+	g.Until("the pause is seen", func() bool { return g.Redis.Exists(g.T.Context(), g.Keys(0).Paused()).Val() == 1 })
 	keyed := text("ok", "keyed", "x")
 	keyed.IdempotencyKey = "k"
-	first := g.enqueue(keyed)
-	if r := g.enqueue(keyed); r.Status != tasks.Duplicate {
-		g.Errorf("the same key again: %+v", r)
+	first := g.Enqueue(keyed)
+	if r := g.Enqueue(keyed); r.Status != tasks.Duplicate {
+		g.T.Errorf("the same key again: %+v", r)
 	}
 	return []tasks.Receipt{removed, crashed, first}
 }
 
 // messages are sends, edits and media, and failures of all kinds.
 func (g *gateway) messages() []tasks.Receipt {
-	g.Helper()
-	long := g.settle(g.enqueue(text("ok", "long", strings.Repeat("many words ", 10))))
+	g.T.Helper()
+	long := g.Send(text("ok", "long", strings.Repeat("many words ", 10)))
 	edit := text("ok", "long", strings.Repeat("other words ", 8))
-	edit.Operation, edit.ExternalMessageID = tasks.Edit, long.Success.MessageID
+	edit.Operation, edit.ExternalMessageID = tasks.Edit, long.MessageID
 	media := text("ok", "media", "")
 	media.Operation, media.Payload = tasks.SendMedia, tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: "https://example.org/a.png"}}
 	later := text("ok", "later", "x")
@@ -181,89 +153,93 @@ func (g *gateway) messages() []tasks.Receipt {
 	for i := range 3 {
 		envelopes = append(envelopes, text("limited", fmt.Sprint(i), "x"))
 	}
-	receipts, err := g.client.EnqueueBatch(g.Context(), envelopes)
-	g.must(err)
-	g.until("the probe's failure is told", func() bool {
-		return g.rdb.Exists(g.Context(), partition.ProbeToldKey("broken")).Val() == 1
+	receipts := g.EnqueueBatch(envelopes...)
+	g.Until("the probe's failure is told", func() bool {
+		return g.Redis.Exists(g.T.Context(), partition.ProbeToldKey("broken")).Val() == 1
 	})
 	return append(receipts[:7], receipts[8:]...) // the broken bridge stays so
 }
 
 // streamed comes through the stream of the partition.
 func (g *gateway) streamed() {
-	g.Helper()
+	g.T.Helper()
 	envelope, err := json.Marshal(text("ok", "slow", "x"))
 	g.must(err)
-	g.must(g.rdb.XAdd(g.Context(), &redis.XAddArgs{
-		Stream: g.keys.In(), Values: []any{"envelope", envelope, "reply_to", "shop", "ref", "r-1"},
+	g.must(g.Redis.XAdd(g.T.Context(), &redis.XAddArgs{
+		Stream: g.Keys(0).In(), Values: []any{"envelope", envelope, "reply_to", "shop", "ref", "r-1"},
 	}).Err())
-	g.until("two replies", func() bool { return g.rdb.LLen(g.Context(), g.keys.Reply("shop")).Val() == 2 })
+	g.Until("two replies", func() bool { return g.Redis.LLen(g.T.Context(), g.Keys(0).Reply("shop")).Val() == 2 })
 }
 
 // held is a line that waits for an operator, so long that the partition fills up.
 func (g *gateway) held() {
-	g.Helper()
-	head := g.enqueue(text("holding", "terminal", "x"))
-	g.until("the head is held", func() bool { return g.rdb.HExists(g.Context(), g.keys.Task(head.ID), "og_held").Val() })
+	g.T.Helper()
+	head := g.Enqueue(text("holding", "terminal", "x"))
+	g.Until("the head is held", func() bool { return g.Redis.HExists(g.T.Context(), g.Keys(0).Task(head.ID), "og_held").Val() })
 	critical := text("holding", "terminal", "x")
 	critical.Priority = tasks.PriorityCritical
 	var rest []tasks.Receipt
 	for range 30 {
-		rest = append(rest, g.enqueue(critical))
+		rest = append(rest, g.Enqueue(critical))
 	}
-	_, err := g.letters.Replay(g.Context(), head.ID)
+	_, err := g.letters.Replay(g.T.Context(), head.ID)
 	g.must(err)
 	for _, r := range append([]tasks.Receipt{head}, rest...) {
-		g.until("it is held", func() bool { return g.rdb.HExists(g.Context(), g.keys.Task(r.ID), "og_held").Val() })
-		g.must(g.letters.Drop(g.Context(), r.ID))
+		g.Until("it is held", func() bool { return g.Redis.HExists(g.T.Context(), g.Keys(0).Task(r.ID), "og_held").Val() })
+		g.must(g.letters.Drop(g.T.Context(), r.ID))
 	}
 }
 
 // operators suspend, replay and purge.
 func (g *gateway) operators(dead tasks.Receipt) {
-	g.Helper()
-	_, err := ops.SuspendBridge(g.Context(), g.rdb, "ok", ops.Suspension{By: "operator", SinceMS: 1})
+	g.T.Helper()
+	_, err := ops.SuspendBridge(g.T.Context(), g.Redis, "ok", ops.Suspension{By: "operator", SinceMS: 1})
 	g.must(err)
-	g.must(ops.ResumeBridge(g.Context(), g.rdb, "ok"))
-	replayed, err := g.letters.Replay(g.Context(), dead.ID)
+	g.must(ops.ResumeBridge(g.T.Context(), g.Redis, "ok"))
+	replayed, err := g.letters.Replay(g.T.Context(), dead.ID)
 	g.must(err)
-	g.settle(tasks.Receipt{ID: replayed.ID})
-	g.must(g.letters.Purge(g.Context(), replayed.ID))
+	g.Outcome(tasks.Receipt{ID: replayed.ID})
+	g.must(g.letters.Purge(g.T.Context(), replayed.ID))
 }
 
 // notHere are rows of what this workload does not do. The API has jobs.
 var notHere = []string{partition.JobsKey, partition.JobKey("JOB"), partition.JobStopKey("JOB")}
 
+// busy lets a send last until the watch has seen what asynq writes of tasks in hand: it
+// does so every five seconds.
+func (g *gateway) busy(w *watch) {
+	g.T.Helper()
+	r := g.Enqueue(text("patient", "watched", "x"))
+	g.Until("asynq has told of a task in hand", func() bool { return !slices.Contains(w.unseen(), "asynq:workers:{SERVER}") })
+	close(g.watched)
+	g.Delivered(r)
+}
+
 func TestAGatewayLeavesNothingInRedisThatIsNotListed(t *testing.T) {
 	g := newGateway(t)
-	setup := partition.Setup{
-		Scheme: g.cfg.Scheme, Capacity: g.cfg.Capacity, Pressure: g.cfg.Pressure, MaxBytes: g.cfg.MaxBytes, Enqueue: tasks.EnqueueScript,
-		Bridges: map[string]string{"ok": sandbox.Type},
-	}
-	g.must(setup.Announce(t.Context(), g.rdb))
-	watch, stop := watchRedis(t, g.rdb)
+	rdb := g.Server.Client()
+	watch, stop := watchRedis(t, rdb)
 	receipts := g.before()
-	w, err := handlers.New(g.rdb, g.cfg)
-	g.must(err)
-	g.must(w.Start(t.Context()))
-	g.until("asynq's workers are heard of", func() bool { return g.rdb.Exists(t.Context(), partition.ServersKey).Val() == 1 })
-	g.must(asynq.NewInspectorFromRedisClient(g.rdb).UnpauseQueue(g.keys.Queue))
+	w := g.Work()
+	g.Until("asynq's servers are heard of", func() bool { return g.Redis.Exists(t.Context(), partition.ServersKey).Val() == 1 })
+	g.must(g.Inspector().UnpauseQueue(g.Keys(0).Queue))
 	receipts = append(receipts, g.messages()...)
 	g.streamed()
 	g.held()
-	g.settle(receipts...)
+	g.busy(watch)
+	g.Outcomes(receipts...)
 	g.operators(receipts[10])
 	// What is counted is written every two seconds, asynq's servers every five.
 	late := time.Now().Add(20 * time.Second)
-	g.until("everything was seen, or 20 s are over", func() bool {
+	g.Until("everything was seen, or 20 s are over", func() bool {
 		return len(without(watch.unseen(), notHere)) == 0 || time.Now().After(late)
 	})
-	_ = w.Stop(context.Background())
+	w.Stop()
 	stop()
 	for _, f := range watch.wrong() {
 		t.Error(f)
 	}
-	faults, err := layout.Check(t.Context(), g.rdb)
+	faults, err := layout.Check(t.Context(), rdb)
 	g.must(err)
 	for _, f := range faults {
 		t.Errorf("once the worker has stopped, %s", f)

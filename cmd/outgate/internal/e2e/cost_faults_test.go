@@ -21,7 +21,6 @@ import (
 	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
 	"github.com/outgate/outgate/handlers/xmpp/xmppfake"
-	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -109,22 +108,13 @@ func scrape(t *testing.T, addr string) spent {
 func (p *provider) cost(t *testing.T, name, binary string, n int) {
 	t.Helper()
 	url := p.reached(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
-	s := &stage{t: t, redis: redistest.Start(t), binary: binary, config: filepath.Join(t.TempDir(), "outgate.yaml")}
-	s.rdb = s.redis.Client()
-	s.client = tasks.NewClient(s.rdb)
-	t.Cleanup(func() { _ = s.client.Close() })
-	yaml := bridgesYAML(s.redis.URL(), p.bridgeYAML("b", url))
-	outgatetest.WriteFile(t, s.config, "log: {level: error}\n"+strings.Replace(yaml, "127.0.0.1:0", addr, 1))
+	addr := outgatetest.FreePort(t)
+	s := &stage{Gateway: fresh(t, fourPartitions), binary: binary, config: filepath.Join(t.TempDir(), "outgate.yaml")}
+	outgatetest.WriteFile(t, s.config, processYAML(s.Server.URL(), addr, p.bridgeYAML("b", url)))
 	s.start()
 	defer s.kill()
 	s.configured()
-	s.await("the pages", time.Minute, func() bool {
+	s.Until("the pages are served", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = conn.Close()
@@ -140,9 +130,7 @@ func (p *provider) cost(t *testing.T, name, binary string, n int) {
 			})
 		}
 		for batch := range slices.Chunk(envelopes, 500) {
-			if _, err := s.client.EnqueueBatch(t.Context(), batch); err != nil {
-				t.Fatal(err)
-			}
+			s.EnqueueBatch(batch...)
 		}
 	}
 	arrived := func() (times []time.Time) {
@@ -154,10 +142,10 @@ func (p *provider) cost(t *testing.T, name, binary string, n int) {
 		return times
 	}
 	send(rooms) // connections, pools, scripts
-	s.await("the first messages", time.Minute, func() bool { return len(arrived()) == rooms })
+	s.Until("the first messages are there", func() bool { return len(arrived()) == rooms })
 	before := scrape(t, addr)
 	send(n)
-	s.await("all messages", 4*time.Minute, func() bool { return len(arrived()) == rooms+n })
+	s.Until("all messages are there", func() bool { return len(arrived()) == rooms+n })
 	after := scrape(t, addr)
 	times := arrived()
 	slices.SortFunc(times, time.Time.Compare)

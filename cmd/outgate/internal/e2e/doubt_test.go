@@ -39,7 +39,7 @@ func TestALostReplyMakesADoubleOnlyIfTheProviderCannotBeAsked(t *testing.T) {
 		tests[name] = func(t *testing.T) {
 			d := tc.provider.open(t)
 			d.Lose(1)
-			o := d.outcomes(d.enqueue(d.envelope(0, tasks.Send, tasks.Text("once"), "")))[0]
+			o := d.Outcome(d.Enqueue(d.envelope(0, tasks.Send, tasks.Text("once"), "")))
 			if doubt := doubtOf(o); doubt != tc.doubt {
 				t.Errorf("got %q (%+v %+v), want %q", doubt, o.Success, o.Error, tc.doubt)
 			}
@@ -53,7 +53,7 @@ func TestALostReplyMakesADoubleOnlyIfTheProviderCannotBeAsked(t *testing.T) {
 				t.Errorf("got %d lost replies, want 1", lost)
 			}
 			// The room goes on.
-			d.deliver(d.envelope(0, tasks.Send, tasks.Text("next"), ""))
+			d.Send(d.envelope(0, tasks.Send, tasks.Text("next"), ""))
 			if texts := d.texts(0); len(texts) != tc.messages+1 {
 				t.Errorf("after the next message: got texts %q, want %d", texts, tc.messages+1)
 			}
@@ -79,9 +79,9 @@ func TestAnEditWhoseReplyIsLostIsRepeatedWithoutHarm(t *testing.T) {
 	t.Parallel()
 	forEach(t, unlimited(), func(t *testing.T, p *provider) {
 		d := p.open(t)
-		id := d.deliver(d.envelope(0, tasks.Send, tasks.Text("before"), "")).MessageID
+		id := d.Send(d.envelope(0, tasks.Send, tasks.Text("before"), "")).MessageID
 		d.Lose(1)
-		d.deliver(d.envelope(0, tasks.Edit, tasks.Text("after"), id))
+		d.Send(d.envelope(0, tasks.Edit, tasks.Text("after"), id))
 		if diff := cmp.Diff([]string{"after"}, d.texts(0)); diff != "" {
 			t.Errorf("the room (-want +got):\n%s", diff)
 		}
@@ -102,9 +102,9 @@ func TestARefusedRoomFailsOnlyItsOwnMessages(t *testing.T) {
 		case *matrixfake.Fake:
 			f.Kick(d.room(0))
 		}
-		outcomes := d.outcomes(d.enqueue(
+		outcomes := d.Outcomes(d.EnqueueBatch(
 			d.envelope(0, tasks.Send, tasks.Text("x"), ""), d.envelope(1, tasks.Send, tasks.Text("x"), ""),
-		))
+		)...)
 		if e := outcomes[0].Error; e == nil || e.Reason != classify.ReasonRoomUnavailable || e.Ambiguous {
 			t.Errorf("the refused room: got %+v, want room_unavailable", outcomes[0])
 		}

@@ -17,11 +17,11 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// flood edits one message 200 times within a second and checks the outcomes and the room.
+// flood edits one message 200 times within a second, and checks what becomes of it.
 func (d *gateway) flood() {
-	d.t.Helper()
+	d.T.Helper()
 	const edits = 200
-	id := d.deliver(d.envelope(0, tasks.Send, tasks.Text("edit 0"), "")).MessageID
+	id := d.Send(d.envelope(0, tasks.Send, tasks.Text("edit 0"), "")).MessageID
 	var receipts []tasks.Receipt
 	tick := time.NewTicker(time.Second / edits)
 	defer tick.Stop()
@@ -29,10 +29,10 @@ func (d *gateway) flood() {
 	start := time.Now()
 	for n := 1; n <= edits; n++ {
 		<-tick.C
-		receipts = append(receipts, d.enqueue(d.envelope(0, tasks.Edit, tasks.Text(fmt.Sprintf("edit %d", n)), id))...)
+		receipts = append(receipts, d.EnqueueBatch(d.envelope(0, tasks.Edit, tasks.Text(fmt.Sprintf("edit %d", n)), id))...)
 	}
 	admitted := time.Since(start)
-	outcomes := d.outcomes(receipts)
+	outcomes := d.Outcomes(receipts...)
 	sent, superseded := 0, 0
 	for i, o := range outcomes {
 		switch {
@@ -41,23 +41,23 @@ func (d *gateway) flood() {
 		case o.Superseded != nil:
 			superseded++
 		default:
-			d.t.Errorf("edit %d: got %+v, want a success or superseded", i+1, o.Error)
+			d.T.Errorf("edit %d: %+v", i+1, o.Error)
 		}
 	}
 	counts := d.Counts()
-	d.t.Logf("%s: %d edits in %.1f s: %d sent, %d superseded, %d requests in all, %d answered 429; settled after %.1f s",
+	d.T.Logf("%s: %d edits in %.1f s: %d sent, %d superseded, %d requests in all, %d answered 429; settled after %.1f s",
 		d.channel, edits, admitted.Seconds(), sent, superseded, counts.Requests, counts.Throttled, time.Since(start).Seconds())
 	if last := outcomes[edits-1]; last.Success == nil {
-		d.t.Errorf("the last edit: got %+v %+v, want a success", last.Superseded, last.Error)
+		d.T.Errorf("the last edit: %+v %+v", last.Superseded, last.Error)
 	}
 	if diff := cmp.Diff([]string{fmt.Sprintf("edit %d", edits)}, d.texts(0)); diff != "" {
-		d.t.Errorf("the room (-want +got):\n%s", diff)
+		d.T.Errorf("the room (-want +got):\n%s", diff)
 	}
 	if late := stalls(); late <= ledger.Steady && counts.Throttled > 1 || counts.Refused > 0 {
-		d.t.Errorf("got counts %+v of the provider, want none refused and at most one throttled; timers were up to %s late", counts, late)
+		d.T.Errorf("the provider counts %+v; timers were up to %s late", counts, late)
 	}
 	if superseded == 0 {
-		d.t.Error("got 0 superseded edits, want some")
+		d.T.Error("no edit was left out")
 	}
 }
 
@@ -80,9 +80,9 @@ func TestMediaThatSlackSharesLaterIsEdited(t *testing.T) {
 	media := func(caption string) tasks.Payload {
 		return picture(tasks.Media{Data: base64.StdEncoding.EncodeToString(png), Filename: "dot.png", Caption: caption})
 	}
-	id := d.deliver(d.envelope(0, tasks.SendMedia, media("a dot"), "")).MessageID
-	d.deliver(d.envelope(0, tasks.EditMedia, media("another dot"), id))
-	d.deliver(d.envelope(0, tasks.Edit, tasks.Text("the same dot"), id))
+	id := d.Send(d.envelope(0, tasks.SendMedia, media("a dot"), "")).MessageID
+	d.Send(d.envelope(0, tasks.EditMedia, media("another dot"), id))
+	d.Send(d.envelope(0, tasks.Edit, tasks.Text("the same dot"), id))
 	if diff := cmp.Diff([]string{"the same dot"}, d.texts(0)); diff != "" || id != d.Messages(d.room(0))[0].ID {
 		t.Errorf("message id %s; the room (-want +got):\n%s", id, diff)
 	}
@@ -113,12 +113,12 @@ func TestALongEditAndAShorterOneAfterItReadRight(t *testing.T) {
 	long := map[string]int{"telegram": 1000, "slack": 1000, "discord": 500, "matrix": 7500}
 	forEach(t, unlimited(), func(t *testing.T, p *provider) {
 		d := p.open(t)
-		id := d.deliver(d.envelope(0, tasks.Send, tasks.Text("short"), "")).MessageID
+		id := d.Send(d.envelope(0, tasks.Send, tasks.Text("short"), "")).MessageID
 		for _, step := range []struct {
 			text   string
 			pieces int
 		}{{words(long[p.channel]), 3}, {"short again", 1}, {words(long[p.channel] * 6 / 10), 2}, {words(long[p.channel]), 3}, {"the end", 1}} {
-			s := d.deliver(d.envelope(0, tasks.Edit, tasks.Text(step.text), id))
+			s := d.Send(d.envelope(0, tasks.Edit, tasks.Text(step.text), id))
 			texts := d.texts(0)
 			if len(texts) != step.pieces || read(texts...) != read(step.text) {
 				t.Errorf("got %d messages with %d bytes, want %d with %d", len(texts), len(read(texts...)), step.pieces, len(read(step.text)))
@@ -127,7 +127,7 @@ func TestALongEditAndAShorterOneAfterItReadRight(t *testing.T) {
 				t.Errorf("got message id %s, want %s as before the edit", s.MessageID, id)
 			}
 		}
-		d.deliver(d.envelope(1, tasks.Send, tasks.Text("another message"), ""))
+		d.Send(d.envelope(1, tasks.Send, tasks.Text("another message"), ""))
 		if diff := cmp.Diff([]string{"another message"}, d.texts(1)); diff != "" {
 			t.Errorf("the other room (-want +got):\n%s", diff)
 		}

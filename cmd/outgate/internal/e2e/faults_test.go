@@ -18,9 +18,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ledger"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
@@ -32,10 +33,7 @@ var messages = flag.Int("messages", 5000, "how many messages the fault tests sen
 
 // stage is a Redis, a receiver with a ledger, and worker processes between them.
 type stage struct {
-	t       *testing.T
-	redis   *redistest.Server
-	rdb     *redis.Client
-	client  *tasks.Client
+	*gatewaytest.Gateway
 	sink    *ledger.Sink
 	binary  string
 	config  string
@@ -45,12 +43,26 @@ type stage struct {
 	rooms   map[string]int
 }
 
+// fresh is a gateway that the first worker process announces.
+func fresh(t *testing.T, s partition.Scheme, redisArgs ...string) *gatewaytest.Gateway {
+	t.Helper()
+	server := redistest.Start(t, redisArgs...)
+	g := gatewaytest.On(t, server.Client(), handlers.Config{Scheme: s})
+	g.Server, g.Patience = server, 5*time.Minute
+	return g
+}
+
+// fourPartitions is the scheme of bridgesYAML.
+var fourPartitions = partition.Scheme{Count: 4}
+
+// processYAML is the configuration of a worker process.
+func processYAML(redis, addr string, bridges ...string) string {
+	return fmt.Sprintf("log: {level: error}\nredis: {url: %q}\nhttp: {addr: %q}\n", redis, addr) + bridgesYAML(bridges...)
+}
+
 func newStage(t *testing.T, bridge string, redisArgs ...string) *stage {
 	t.Helper()
-	s := &stage{t: t, redis: redistest.Start(t, redisArgs...), rooms: make(map[string]int), sink: &ledger.Sink{Ledger: ledger.New()}}
-	s.rdb = s.redis.Client()
-	s.client = tasks.NewClient(s.rdb)
-	t.Cleanup(func() { _ = s.client.Close() })
+	s := &stage{Gateway: fresh(t, partition.DefaultScheme(), redisArgs...), rooms: make(map[string]int), sink: &ledger.Sink{Ledger: ledger.New()}}
 	receiver := httptest.NewServer(s.sink)
 	t.Cleanup(receiver.CloseClientConnections)
 	dir := t.TempDir()
@@ -71,7 +83,7 @@ bridges:
     url: %q
     allow_private: true
     %s
-`, s.redis.URL(), receiver.URL, bridge)
+`, s.Server.URL(), receiver.URL, bridge)
 	if err := os.WriteFile(s.config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +102,7 @@ func (s *stage) start() {
 	w.Stderr = os.Stderr
 	w.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := w.Start(); err != nil {
-		s.t.Error(err)
+		s.T.Error(err)
 		return
 	}
 	s.mu.Lock()
@@ -110,35 +122,22 @@ func (s *stage) kill() {
 
 // ready waits until a worker has configured the Redis.
 func (s *stage) ready() {
-	s.t.Helper()
-	s.await("a worker", time.Minute, func() bool {
-		return s.rdb.Exists(context.Background(), "outgate:api").Val() == 1
+	s.T.Helper()
+	s.Until("a worker has announced itself", func() bool {
+		return s.Redis.Exists(context.Background(), partition.APIKey).Val() == 1
 	})
 }
 
-func (s *stage) await(what string, patience time.Duration, done func() bool) {
-	s.t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline:
-			s.t.Fatalf("timeout after %s, want: %s", patience, what)
-		case <-tick.C:
-		}
-	}
-}
-
-// enqueue sends numbered messages, each of them to every room, and records the receipts.
-// If the connection breaks, it sends the batch again with the same idempotency keys.
+// enqueue sends n messages to each of the rooms, in turn, and remembers what was
+// accepted. A batch whose connection was cut is sent again under its idempotency
+// keys.
 func (s *stage) enqueue(rooms, each int) {
-	s.t.Helper()
+	s.T.Helper()
 	const batch = 500
 	var envelopes []tasks.Envelope
 	flush := func() {
 		for len(envelopes) > 0 {
-			receipts, err := s.client.EnqueueBatch(context.Background(), envelopes)
+			receipts, err := s.Client.EnqueueBatch(context.Background(), envelopes)
 			if err != nil {
 				time.Sleep(50 * time.Millisecond) //nolint:forbidigo // Redis is being restarted
 				continue
@@ -163,45 +162,20 @@ func (s *stage) enqueue(rooms, each int) {
 	flush()
 }
 
-// outcomes reads the outcomes that exist, by the id of their envelopes.
+// outcomes waits until all is settled, and answers the outcomes by id.
 func (s *stage) outcomes() map[string]tasks.Outcome {
-	found := make(map[string]tasks.Outcome)
-	for ids := range slices.Chunk(s.sent, 500) {
-		pipe := s.rdb.Pipeline()
-		cmds := make([]*redis.StringCmd, len(ids))
-		for i, r := range ids {
-			cmds[i] = pipe.Get(context.Background(), outcomeKey(r))
-		}
-		_, _ = pipe.Exec(context.Background())
-		for i, cmd := range cmds {
-			if cmd.Err() == nil {
-				if o, err := tasks.DecodeOutcome([]byte(cmd.Val())); err == nil {
-					found[ids[i].ID] = o
-				}
-			}
-		}
+	s.T.Helper()
+	found := make(map[string]tasks.Outcome, len(s.sent))
+	for i, o := range s.Outcomes(s.sent...) {
+		found[s.sent[i].ID] = o
 	}
 	return found
 }
 
-func outcomeKey(r tasks.Receipt) string {
-	return fmt.Sprintf("outgate:{outbound-%03d}:outcome:%s", r.Partition, r.ID)
-}
-
-// verdict waits until all envelopes are settled and checks the ledger.
-func (s *stage) verdict(patience time.Duration) map[string]tasks.Outcome {
-	s.t.Helper()
-	deadline := time.Now().Add(patience)
-	var outcomes map[string]tasks.Outcome
-	for {
-		if outcomes = s.outcomes(); len(outcomes) == len(s.sent) {
-			break
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("got %d outcomes after %s, want %d", len(outcomes), patience, len(s.sent))
-		}
-		time.Sleep(500 * time.Millisecond) //nolint:forbidigo // polling a whole key space is expensive
-	}
+// verdict waits until all is settled and holds the ledger against it.
+func (s *stage) verdict() map[string]tasks.Outcome {
+	s.T.Helper()
+	outcomes := s.outcomes()
 	ambiguous, givenUp := make(map[string]bool), make(map[ledger.Place]bool)
 	byRoom := make(map[string]int)
 	for _, r := range s.sent {
@@ -209,7 +183,7 @@ func (s *stage) verdict(patience time.Duration) map[string]tasks.Outcome {
 		o := outcomes[r.ID]
 		if o.Error != nil {
 			givenUp[ledger.Place{Room: r.RoutingKey, Seq: byRoom[r.RoutingKey]}] = true
-			s.t.Logf("given up: %s %s", r.ID, o.Error.Reason)
+			s.T.Logf("given up: %s %s", r.ID, o.Error.Reason)
 		}
 		if o.Error != nil && o.Error.Ambiguous || o.Success != nil && o.Success.PossibleDuplicate {
 			ambiguous[r.ID] = true
@@ -220,9 +194,9 @@ func (s *stage) verdict(patience time.Duration) map[string]tasks.Outcome {
 		GivenUp:   func(room string, seq int) bool { return givenUp[ledger.Place{Room: room, Seq: seq}] },
 		Ambiguous: func(id string) bool { return ambiguous[id] },
 	})
-	s.t.Logf("%d accepted, %d ambiguous, %d given up\n%s", len(s.sent), len(ambiguous), len(givenUp), report)
+	s.T.Logf("%d accepted, %d ambiguous, %d given up\n%s", len(s.sent), len(ambiguous), len(givenUp), report)
 	if err := report.Err(); err != nil {
-		s.t.Error(err)
+		s.T.Error(err)
 	}
 	return outcomes
 }
@@ -252,12 +226,12 @@ func TestFaultWorkersAreKilledEveryTwoSeconds(t *testing.T) {
 	})
 	start := time.Now()
 	s.enqueue(500, *messages/500)
-	s.await("most of the deliveries", 5*time.Minute, func() bool {
+	s.Until("most of the messages are delivered", func() bool {
 		return s.sink.Ledger.Delivered() > *messages*9/10 && kills >= 3 || time.Since(start) > 4*time.Minute
 	})
 	close(stop)
 	wg.Wait()
-	s.verdict(4 * time.Minute)
+	s.verdict()
 	t.Logf("%d messages, %d workers killed, %s", len(s.sent), kills, time.Since(start).Round(time.Second))
 }
 
@@ -277,12 +251,12 @@ func TestFaultRedisIsKilledThreeTimes(t *testing.T) {
 			case <-stop:
 			case <-time.After(2 * time.Second):
 			}
-			s.redis.Restart()
+			s.Server.Restart()
 		}
 	})
 	s.enqueue(500, *messages/500)
 	wg.Wait()
-	s.verdict(4 * time.Minute)
+	s.verdict()
 	t.Logf("%d messages, redis killed 3 times, %s", len(s.sent), time.Since(start).Round(time.Second))
 }
 
@@ -320,7 +294,7 @@ func overEightWorkers(t *testing.T) (most int, used float64, late time.Duration)
 	const seconds = 20
 	stalls := ledger.Stalls()
 	s.enqueue(40, 20*seconds/40)
-	s.verdict(2 * time.Minute)
+	s.verdict()
 	late = stalls()
 	var times []time.Time
 	for _, r := range s.sink.Ledger.Records() {
@@ -354,7 +328,7 @@ func TestFaultTheProviderHangsAndTheWorkerDies(t *testing.T) {
 			<-hung
 			s.kill()
 			s.start()
-			outcomes := s.verdict(2 * time.Minute)
+			outcomes := s.verdict()
 			records := s.sink.Ledger.Records()
 			first, second := outcomes[s.sent[0].ID], outcomes[s.sent[1].ID]
 			if second.Success == nil {

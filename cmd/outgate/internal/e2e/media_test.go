@@ -45,9 +45,9 @@ func TestMediaReachEachChannelFromDataAndFromAURL(t *testing.T) {
 	forEach(t, unlimited(), func(t *testing.T, p *provider) {
 		d := p.with("allow_private: true").open(t)
 		data := base64.StdEncoding.EncodeToString(png)
-		first := d.deliver(d.envelope(0, tasks.SendMedia, picture(tasks.Media{Data: data, Filename: "dot.png", Caption: "a dot"}), ""))
-		d.deliver(d.envelope(0, tasks.SendMedia, picture(tasks.Media{URL: address, Caption: "a cat"}), ""))
-		d.deliver(d.envelope(0, tasks.EditMedia, picture(tasks.Media{Data: data, Filename: "new.png", Caption: "a new dot"}), first.MessageID))
+		first := d.Send(d.envelope(0, tasks.SendMedia, picture(tasks.Media{Data: data, Filename: "dot.png", Caption: "a dot"}), ""))
+		d.Send(d.envelope(0, tasks.SendMedia, picture(tasks.Media{URL: address, Caption: "a cat"}), ""))
+		d.Send(d.envelope(0, tasks.EditMedia, picture(tasks.Media{Data: data, Filename: "new.png", Caption: "a new dot"}), first.MessageID))
 		type shown struct {
 			Text, Media string
 			Bytes       int64
@@ -137,7 +137,7 @@ func TestHostileMediaAreRefusedWithAReason(t *testing.T) {
 				p = p.with(tc.keys)
 			}
 			d := p.open(t)
-			e := d.outcomes(d.enqueue(d.envelope(0, tasks.SendMedia, picture(tasks.Media{URL: host.URL + tc.path}), "")))[0].Error
+			e := d.Outcome(d.Enqueue(d.envelope(0, tasks.SendMedia, picture(tasks.Media{URL: host.URL + tc.path}), ""))).Error
 			if e == nil || e.Reason != tc.reason || e.Ambiguous || !strings.Contains(e.Provider.Message, tc.text) {
 				t.Errorf("got outcome %+v, want reason %s and %q", e, tc.reason, tc.text)
 			}
@@ -148,7 +148,7 @@ func TestHostileMediaAreRefusedWithAReason(t *testing.T) {
 			if n := d.Counts().Requests; n != 0 {
 				t.Errorf("got %d requests at the provider, want 0", n)
 			}
-			d.deliver(d.envelope(0, tasks.Send, tasks.Text("the room goes on"), ""))
+			d.Send(d.envelope(0, tasks.Send, tasks.Text("the room goes on"), ""))
 		}
 	}
 	atOnce(t, tests)
@@ -185,7 +185,7 @@ func TestAGigabyteOfMediaDoesNotGoThroughTheHeap(t *testing.T) {
 	t.Cleanup(host.Close)
 	d := discordWith(discordfake.Unlimited).with("allow_private: true, media_policy: {max_bytes: 200000000}").open(t)
 	stop := heapPeak()
-	e := d.outcomes(d.enqueue(d.envelope(0, tasks.SendMedia, picture(tasks.Media{URL: host.URL + "/undeclared"}), "")))[0].Error
+	e := d.Outcome(d.Enqueue(d.envelope(0, tasks.SendMedia, picture(tasks.Media{URL: host.URL + "/undeclared"}), ""))).Error
 	grew := stop()
 	served := bad.served.Load()
 	t.Logf("%d MB served of a gigabyte: the heap grew by %.1f MiB at most", served/1_000_000, float64(grew)/(1<<20))

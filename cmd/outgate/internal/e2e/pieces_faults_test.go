@@ -13,11 +13,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
-	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/partition/redistest"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -58,10 +56,7 @@ type broken struct {
 
 func newBroken(t *testing.T, hold bool, limits string) *broken {
 	t.Helper()
-	b := &broken{stage: &stage{t: t, redis: redistest.Start(t)}, text: markdownText(characters), providers: pieced()}
-	b.rdb = b.redis.Client()
-	b.client = tasks.NewClient(b.rdb)
-	t.Cleanup(func() { _ = b.client.Close() })
+	b := &broken{stage: &stage{Gateway: fresh(t, fourPartitions)}, text: markdownText(characters), providers: pieced()}
 	var bridges []string
 	for _, p := range b.providers {
 		p.keys = strings.Replace(p.keys, noLimits, limits, 1)
@@ -76,7 +71,7 @@ func newBroken(t *testing.T, hold bool, limits string) *broken {
 	}
 	dir := t.TempDir()
 	b.config, b.binary = filepath.Join(dir, "outgate.yaml"), filepath.Join(dir, "outgate")
-	outgatetest.WriteFile(t, b.config, "log: {level: error}\n"+bridgesYAML(b.redis.URL(), bridges...))
+	outgatetest.WriteFile(t, b.config, processYAML(b.Server.URL(), "127.0.0.1:0", bridges...))
 	if out, err := exec.Command("go", "build", "-o", b.binary, command).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
@@ -89,35 +84,29 @@ func newBroken(t *testing.T, hold bool, limits string) *broken {
 	return b
 }
 
-// configured waits until a worker has configured the last of the four partitions of
-// bridgesYAML.
+// configured waits until a worker has configured the last partition.
 func (s *stage) configured() {
-	s.t.Helper()
-	last := partition.Keys{Queue: "outbound-003"}.Bridges() // it is written last
-	s.await("a worker", time.Minute, func() bool { return s.rdb.Exists(s.t.Context(), last).Val() == 1 })
+	s.T.Helper()
+	last := s.Keys(s.Config.Scheme.Count - 1).Bridges() // it is written last
+	s.Until("a worker has announced itself", func() bool { return s.Redis.Exists(s.T.Context(), last).Val() == 1 })
 }
 
 // begin sends the text over each bridge.
 func (b *broken) begin() {
-	b.t.Helper()
+	b.T.Helper()
 	b.start()
 	b.configured()
 	for _, p := range b.providers {
-		receipt, err := b.client.Enqueue(b.t.Context(), tasks.Envelope{
-			Operation: tasks.Send, BridgeID: p.channel, ExternalRoomID: p.room(0), Payload: tasks.Text(b.text),
-			Opts: &tasks.Opts{Format: tasks.Markdown},
-		})
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		b.sent = append(b.sent, receipt)
+		e := gatewaytest.Text(p.channel, p.room(0), b.text)
+		e.Opts = &tasks.Opts{Format: tasks.Markdown}
+		b.sent = append(b.sent, b.Enqueue(e))
 	}
 }
 
 // finish kills the worker and starts another one. It returns the pieces in each room and
 // which outcomes report a possible duplicate.
 func (b *broken) finish() (pieces map[string][]string, doubles map[string]bool) {
-	b.t.Helper()
+	b.T.Helper()
 	b.kill()
 	before := make(map[string]int)
 	for _, p := range b.providers {
@@ -125,18 +114,17 @@ func (b *broken) finish() (pieces map[string][]string, doubles map[string]bool) 
 	}
 	b.start()
 	pieces, doubles = make(map[string][]string), make(map[string]bool)
-	b.await("the outcomes", 4*time.Minute, func() bool { return len(b.outcomes()) == len(b.sent) })
 	outcomes := b.outcomes()
 	for i, p := range b.providers {
 		s := outcomes[b.sent[i].ID].Success
 		if s == nil {
-			b.t.Fatalf("%s: got %+v, want a success", p.channel, outcomes[b.sent[i].ID])
+			b.T.Fatalf("%s: %+v", p.channel, outcomes[b.sent[i].ID])
 		}
 		for _, m := range p.Messages(p.room(0)) {
 			pieces[p.channel] = append(pieces[p.channel], m.Text)
 		}
 		doubles[p.channel] = s.PossibleDuplicate
-		b.t.Logf("%s: killed with %d pieces in the room, in the end %d for %d ids, possible duplicate: %t",
+		b.T.Logf("%s: killed with %d pieces in the room, in the end %d for %d ids, possible duplicate: %t",
 			p.channel, before[p.channel], len(pieces[p.channel]), len(s.MessageIDs), s.PossibleDuplicate)
 	}
 	return pieces, doubles
@@ -145,10 +133,10 @@ func (b *broken) finish() (pieces map[string][]string, doubles map[string]bool) 
 func TestFaultAWorkerIsKilledBetweenTwoPieces(t *testing.T) {
 	b := newBroken(t, false, `limits: {room: "1/2s"}`)
 	b.begin()
-	b.await("two pieces in each room, and on record", time.Minute, func() bool {
+	b.Until("two pieces are in each room, and on record", func() bool {
 		for _, r := range b.sent {
 			key := fmt.Sprintf("asynq:{outbound-%03d}:t:%s", r.Partition, r.ID)
-			if !strings.Contains(b.rdb.HGet(t.Context(), key, "og_progress").Val(), `"done":2`) {
+			if !strings.Contains(b.Redis.HGet(t.Context(), key, "og_progress").Val(), `"done":2`) {
 				return false
 			}
 		}

@@ -116,7 +116,7 @@ func TestALongMarkdownTextReadsAsOneOnEveryChannel(t *testing.T) {
 		d := p.open(t)
 		e := d.envelope(0, tasks.Send, tasks.Text(text), "")
 		e.Opts = &tasks.Opts{Format: tasks.Markdown}
-		s := d.deliver(e)
+		s := d.Send(e)
 		pieces := d.texts(0)
 		t.Logf("%s: %d characters in %d pieces", p.channel, utf8.RuneCountInString(text), len(pieces))
 		if len(s.MessageIDs) != len(pieces) || len(pieces) < 3 {
@@ -133,7 +133,7 @@ func TestALongPlainTextReadsAsOneOnEveryChannel(t *testing.T) {
 		d := p.open(t)
 		e := d.envelope(0, tasks.Send, tasks.Text(text), "")
 		e.Opts = &tasks.Opts{Format: tasks.Plain}
-		d.deliver(e)
+		d.Send(e)
 		got, want := read(d.texts(0)...), read(text)
 		switch p.channel {
 		case "slack":

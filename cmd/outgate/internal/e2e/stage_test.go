@@ -1,28 +1,23 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
-	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers/discord/discordfake"
 	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/handlers/matrix/matrixfake"
 	"github.com/outgate/outgate/handlers/slack/slackfake"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
-	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
@@ -123,14 +118,10 @@ func forEach(t *testing.T, providers []*provider, test func(t *testing.T, p *pro
 	atOnce(t, tests)
 }
 
-// gateway is a worker with one bridge, "b", to a provider.
+// gateway is outgate serve in this process, with one bridge, "b", to a provider.
 type gateway struct {
 	*provider
-	t      *testing.T
-	rdb    *redis.Client
-	client *tasks.Client
-	// worker is outgate serve, in this process.
-	worker *outgatetest.Process
+	*daemontest.Daemon
 }
 
 // open serves the fake and starts a Redis and a worker.
@@ -144,25 +135,27 @@ func (p *provider) open(t *testing.T) *gateway {
 // openAt starts a Redis and a worker for a provider that is served already.
 func (p *provider) openAt(t *testing.T, url string) *gateway {
 	t.Helper()
-	store := redistest.Start(t)
-	d := &gateway{provider: p, t: t, rdb: store.Client()}
-	config := filepath.Join(t.TempDir(), "outgate.yaml")
-	outgatetest.WriteFile(t, config, bridgesYAML(store.URL(), p.bridgeYAML("b", url)))
-	d.worker = daemontest.Serve(t, config)
-	d.worker.Logs(t, "worker.started")
-	d.client = tasks.NewClient(d.rdb)
-	t.Cleanup(func() { _ = d.client.Close() })
+	d := &gateway{provider: p, Daemon: daemontest.Start(t, bridgesYAML(p.bridgeYAML("b", url)))}
+	d.Patience = patience
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the provider counts %+v", p.Counts())
+		}
+	})
 	return d
 }
 
-// bridgeYAML is a bridge in a configuration.
+// patience is how long a provider's limits may take.
+const patience = 4 * time.Minute
+
+// bridgeYAML is a bridge as it stands in a configuration.
 func (p *provider) bridgeYAML(id, url string) string {
 	return fmt.Sprintf("  - {id: %s, channel: %s, base_url: %q, %s}\n", id, p.channel, url, p.keys)
 }
 
-// bridgesYAML is a configuration.
-func bridgesYAML(store string, bridges ...string) string {
-	return fmt.Sprintf("redis: {url: %q}\nhttp: {addr: \"127.0.0.1:0\"}\npartitions: {count: 4}\nresults: {ttl: 1h}\n", store) +
+// bridgesYAML is a configuration without where Redis and the pages are.
+func bridgesYAML(bridges ...string) string {
+	return "partitions: {count: 4}\nresults: {ttl: 1h}\n" +
 		"delivery: {base_backoff: 20ms, max_backoff: 1s}\nbridges:\n" + strings.Join(bridges, "")
 }
 
@@ -173,42 +166,7 @@ func (d *gateway) envelope(room int, op tasks.Operation, payload tasks.Payload, 
 	}
 }
 
-// enqueue admits envelopes.
-func (d *gateway) enqueue(envelopes ...tasks.Envelope) []tasks.Receipt {
-	d.t.Helper()
-	receipts, err := d.client.EnqueueBatch(d.t.Context(), envelopes)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return receipts
-}
-
-// outcomes waits for the outcomes of all receipts.
-func (d *gateway) outcomes(receipts []tasks.Receipt) []tasks.Outcome {
-	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 4*time.Minute)
-	defer cancel()
-	outcomes := make([]tasks.Outcome, len(receipts))
-	for i, r := range receipts {
-		var err error
-		if outcomes[i], err = d.client.Wait(ctx, r); err != nil {
-			d.t.Fatalf("outcome %d of %d: got error %v; counts of the provider: %+v", i+1, len(receipts), err, d.Counts())
-		}
-	}
-	return outcomes
-}
-
-// deliver admits one envelope and waits for its success.
-func (d *gateway) deliver(e tasks.Envelope) *tasks.Success {
-	d.t.Helper()
-	o := d.outcomes(d.enqueue(e))[0]
-	if o.Success == nil {
-		d.t.Fatalf("%s: got %+v, want a success", e.Operation, o.Error)
-	}
-	return o.Success
-}
-
-// texts are the texts of the messages in the nth room.
+// texts are what can be read in the nth room.
 func (d *gateway) texts(room int) []string {
 	var texts []string
 	for _, m := range d.Messages(d.room(room)) {
@@ -217,40 +175,40 @@ func (d *gateway) texts(room int) []string {
 	return texts
 }
 
-// admit enqueues numbered messages, each of them to every room.
+// admit admits so many numbered messages to each of so many rooms, in turn.
 func (d *gateway) admit(rooms, each int) (receipts []tasks.Receipt) {
-	d.t.Helper()
+	d.T.Helper()
 	for seq := 1; seq <= each; seq++ {
 		var round []tasks.Envelope
 		for room := range rooms {
 			round = append(round, d.envelope(room, tasks.Send, tasks.Text(ledger.Text(seq)), ""))
 		}
-		receipts = append(receipts, d.enqueue(round...)...)
+		receipts = append(receipts, d.EnqueueBatch(round...)...)
 	}
 	return receipts
 }
 
-// load admits messages, waits until all are settled and checks that each is a success.
+// load is admit, and waits until all are settled. Each must be a success.
 func (d *gateway) load(rooms, each int) {
-	d.t.Helper()
+	d.T.Helper()
 	receipts := d.admit(rooms, each)
-	for i, o := range d.outcomes(receipts) {
+	for i, o := range d.Outcomes(receipts...) {
 		if o.Success == nil || o.Success.PossibleDuplicate {
-			d.t.Errorf("outcome of %s: got %+v %+v, want a success without a possible duplicate", receipts[i].ID, o.Success, o.Error)
+			d.T.Errorf("outcome of %s: %+v %+v", receipts[i].ID, o.Success, o.Error)
 		}
 	}
 }
 
-// check checks the messages in the rooms: the order, no loss, no doubles. It returns the
-// times of the messages of each room.
+// check holds what stands in the rooms against what was admitted: order, nothing
+// lost, no doubles. It answers when each message came to each room.
 func (d *gateway) check(rooms, each int) [][]time.Time {
-	d.t.Helper()
+	d.T.Helper()
 	return d.checkBut(rooms, each, ledger.Expect{})
 }
 
 // checkBut is check with exceptions.
 func (d *gateway) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time {
-	d.t.Helper()
+	d.T.Helper()
 	record := ledger.New()
 	expect.Rooms = make(map[string]int)
 	for room := range rooms {
@@ -263,7 +221,7 @@ func (d *gateway) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time 
 			// discord escapes possible markup
 			seq, ok := ledger.ParseSeq(strings.ReplaceAll(m.Text, `\`, ""))
 			if !ok {
-				d.t.Errorf("message %d of room %s: got %q, want a numbered text", i, room, m.Text)
+				d.T.Errorf("message %d of room %s reads %q", i, room, m.Text)
 			}
 			record.Add(ledger.Record{Room: room, Seq: seq, ID: m.ID, Start: m.At, End: m.At, Accepted: true})
 			times = append(times, m.At)
@@ -271,7 +229,7 @@ func (d *gateway) checkBut(rooms, each int, expect ledger.Expect) [][]time.Time 
 		all = append(all, times)
 	}
 	if err := record.Check(expect).Err(); err != nil {
-		d.t.Error(err)
+		d.T.Error(err)
 	}
 	return all
 }

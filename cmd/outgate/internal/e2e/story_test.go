@@ -17,7 +17,6 @@ import (
 	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/page/chromium"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
-	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -64,26 +63,23 @@ func newStory(t *testing.T) *story {
 	s.api = &barrier{next: s.fake}
 	bot, shop := httptest.NewServer(s.api), httptest.NewServer(s.shop)
 	t.Cleanup(func() { s.api.open(); bot.Close(); shop.Close() })
-	store, folder := redistest.Start(t), t.TempDir()
-	s.token = filepath.Join(folder, "token")
+	s.token = filepath.Join(t.TempDir(), "token")
 	outgatetest.WriteFile(t, s.token, "1:old")
-	config := filepath.Join(folder, "outgate.yaml")
-	outgatetest.WriteFile(t, config, bridgesYAML(store.URL(),
-		fmt.Sprintf("  - {id: b, channel: telegram, token_file: token, base_url: %q, limits: {bridge: \"200/1s\", room: \"1000/1s\"}}\n", bot.URL),
-		fmt.Sprintf("  - {id: orders, channel: webhook, url: %q, allow_private: true}\n", shop.URL)))
-	s.gateway = &gateway{provider: &provider{fakeServer: s.fake, room: func(n int) string { return fmt.Sprint(1000 + n) }}, t: t, rdb: store.Client()}
-	s.worker = daemontest.Serve(t, config)
-	s.worker.Logs(t, "worker.started")
-	s.client = tasks.NewClient(s.rdb)
-	t.Cleanup(func() { _ = s.client.Close() })
+	s.gateway = &gateway{
+		provider: &provider{fakeServer: s.fake, room: func(n int) string { return fmt.Sprint(1000 + n) }},
+		Daemon: daemontest.Start(t, bridgesYAML(
+			fmt.Sprintf("  - {id: b, channel: telegram, token_file: %q, base_url: %q, limits: {bridge: \"200/1s\", room: \"1000/1s\"}}\n", s.token, bot.URL),
+			fmt.Sprintf("  - {id: orders, channel: webhook, url: %q, allow_private: true}\n", shop.URL))),
+	}
+	s.Patience = patience
 	s.page.Look(1400, 900, "light")
-	s.page.Open(s.worker.Address(t))
+	s.page.Open(s.URL)
 	return s
 }
 
 // shoot saves screenshots of a step in both colour schemes.
 func (s *story) shoot(name string) {
-	s.t.Helper()
+	s.T.Helper()
 	s.steps++
 	for _, scheme := range []string{"dark", "light"} {
 		s.page.Look(1400, 900, scheme)
@@ -92,15 +88,15 @@ func (s *story) shoot(name string) {
 }
 
 func (s *story) theTokenIsRevokedUnderLoad() {
-	s.t.Helper()
+	s.T.Helper()
 	for seq := range storyEach {
 		var round []tasks.Envelope
 		for room := range storyRooms {
 			round = append(round, s.envelope(room, tasks.Send, tasks.Text(fmt.Sprintf("%02d", seq)), ""))
 		}
-		s.receipts = append(s.receipts, s.enqueue(round...)...)
+		s.receipts = append(s.receipts, s.EnqueueBatch(round...)...)
 	}
-	gatewaytest.Until(s.t, "it delivers", func() bool { return s.fake.Counts().Requests >= 100 })
+	gatewaytest.Until(s.T, "it delivers", func() bool { return s.fake.Counts().Requests >= 100 })
 	s.page.Until(`document.querySelector("#now [data-f=parked]").innerText !== "0"`)
 	s.shoot("under-load")
 	s.fake.SetToken("1:new")
@@ -113,13 +109,13 @@ func (s *story) theTokenIsRevokedUnderLoad() {
 }
 
 func (s *story) theOperatorReplacesTheToken() {
-	s.t.Helper()
-	// The gateway probes by itself as soon as it has the new token. The barrier delays
-	// the provider's answer, so the operator is first.
+	s.T.Helper()
+	// The gateway probes by itself as soon as it has the new token. Its provider takes
+	// its time to answer, so that the operator is first.
 	s.api.shut()
-	outgatetest.WriteFile(s.t, s.token, "1:new")
-	s.worker.Hangup <- syscall.SIGHUP
-	s.worker.Logs(s.t, "bridges.reloaded")
+	outgatetest.WriteFile(s.T, s.token, "1:new")
+	s.Hangup <- syscall.SIGHUP
+	s.Logs(s.T, "bridges.reloaded")
 	s.page.Click("#bridges tr[data-key=b] [data-act=resume]")
 	s.page.Shows("#bridges tr[data-key=b] .pill", "up")
 	s.page.Until(`document.querySelector("#bridges tr[data-key=b] [data-act=resume]").hidden`)
@@ -130,35 +126,35 @@ func (s *story) theOperatorReplacesTheToken() {
 }
 
 func (s *story) theQueueDrainsInOrder() {
-	s.t.Helper()
-	for _, o := range s.outcomes(s.receipts) {
+	s.T.Helper()
+	for _, o := range s.Outcomes(s.receipts...) {
 		if o.Error != nil {
 			s.burned++
 			if o.Error.Reason != "unauthorized" {
-				s.t.Errorf("got outcome %+v, want unauthorized", o.Error)
+				s.T.Errorf("outcome %+v", o.Error)
 			}
 		}
 	}
 	if s.burned < 3 || s.burned > storyRooms {
-		s.t.Errorf("got %d messages that failed with the revoked token, want 3 to %d", s.burned, storyRooms)
+		s.T.Errorf("the dead token cost %d messages", s.burned)
 	}
 	delivered := 0
 	for room := range storyRooms {
 		texts := s.texts(room)
 		delivered += len(texts)
 		if !slices.IsSorted(texts) || len(slices.Compact(slices.Clone(texts))) != len(texts) {
-			s.t.Errorf("room %d: got %v, want each text once and in order", room, texts)
+			s.T.Errorf("room %d reads %v", room, texts)
 		}
 	}
 	if delivered != len(s.receipts)-s.burned {
-		s.t.Errorf("got %d delivered, want %d less the %d that failed", delivered, len(s.receipts), s.burned)
+		s.T.Errorf("%d of %d delivered, with %d burned", delivered, len(s.receipts), s.burned)
 	}
 	s.page.Shows("#now", "Waiting\n0")
 	s.shoot("drained")
 }
 
 func (s *story) deadLettersPileUp() {
-	s.t.Helper()
+	s.T.Helper()
 	var refused []tasks.Envelope
 	for i := range storyLetters - s.burned {
 		room := fmt.Sprintf("customer-%02d", i%25)
@@ -167,7 +163,7 @@ func (s *story) deadLettersPileUp() {
 		})
 		s.orders[room]++
 	}
-	s.outcomes(s.enqueue(refused...))
+	s.Outcomes(s.EnqueueBatch(refused...)...)
 	s.page.Shows("#groups tr[data-key=rejected] [data-f=open]", fmt.Sprint(storyLetters-s.burned))
 	s.page.Shows("#groups tr[data-key=unauthorized] [data-f=open]", fmt.Sprint(s.burned))
 	s.page.Shows("#now", "500 open of 500")
@@ -176,7 +172,7 @@ func (s *story) deadLettersPileUp() {
 }
 
 func (s *story) theyAreReplayed() {
-	s.t.Helper()
+	s.T.Helper()
 	s.page.Click("#filter [data-act=replay]")
 	s.page.Shows("#dialog", "500 dead letters will be sent again")
 	s.page.Shows("#dialog-go", "Replay 500")
@@ -196,16 +192,16 @@ func (s *story) theyAreReplayed() {
 
 // nothingIsLost checks that each message is in its room once.
 func (s *story) nothingIsLost() {
-	s.t.Helper()
+	s.T.Helper()
 	for room := range storyRooms {
 		texts := slices.Sorted(slices.Values(s.texts(room)))
 		if len(texts) != storyEach || len(slices.Compact(texts)) != storyEach {
-			s.t.Errorf("room %d: got %v, want each text once and in order", room, texts)
+			s.T.Errorf("room %d reads %v", room, texts)
 		}
 	}
 	for room, n := range s.orders {
 		if got := s.shop.texts(room); len(got) != n || !slices.IsSorted(got) || len(slices.Compact(got)) != n {
-			s.t.Errorf("room %s: got %v, want %d texts, each once and in order", room, got, n)
+			s.T.Errorf("%s got %v, want %d", room, got, n)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (j *jabber) restarts(each, times int) {
 	d := j.open(patient)
 	receipts := d.admit(j.rooms, each)
 	for n := range 2 * times {
-		d.outcomes(receipts[:(n+1)*len(receipts)/(2*times+2)])
+		d.Outcomes(receipts[:(n+1)*len(receipts)/(2*times+2)]...)
 		if n%2 == 0 {
 			j.Stop()
 		} else {
@@ -61,15 +61,15 @@ func (j *jabber) rotates(each int) {
 	j.t.Helper()
 	d := j.open(patient)
 	receipts := d.admit(j.rooms, each)
-	d.outcomes(receipts[:len(receipts)/4])
+	d.Outcomes(receipts[:len(receipts)/4]...)
 	j.Stop()
 	j.SetPassword("bot", "another")
 	j.Resume()
 	gatewaytest.Until(j.t, "the bridge is suspended", func() bool {
-		return d.rdb.HExists(j.t.Context(), ops.SuspendedKey, "b").Val()
+		return d.Redis.HExists(j.t.Context(), ops.SuspendedKey, "b").Val()
 	})
 	outgatetest.WriteFile(j.t, j.password, "another")
-	d.worker.Hangup <- syscall.SIGHUP
+	d.Hangup <- syscall.SIGHUP
 	failed := j.settled(d, receipts)
 	for place, e := range failed {
 		if e.Category != classify.Fatal || e.Reason != classify.ReasonUnauthorized {
@@ -79,7 +79,7 @@ func (j *jabber) rotates(each int) {
 	if len(failed) != 3 {
 		j.t.Errorf("got %d failed envelopes, want the three that suspended the bridge", len(failed))
 	}
-	d.worker.Logs(j.t, "bridge.resumed")
+	d.Logs(j.t, "bridge.resumed")
 }
 
 // settled waits for all outcomes and checks the rooms: only failed messages are missing,
@@ -88,7 +88,7 @@ func (j *jabber) settled(d *gateway, receipts []tasks.Receipt) map[string]*tasks
 	j.t.Helper()
 	place := func(room string, seq int) string { return fmt.Sprint(seq, " of ", room) }
 	failed, doubtful, again, twice := make(map[string]*tasks.OutboundError), make(map[string]bool), 0, 0
-	for i, o := range d.outcomes(receipts) {
+	for i, o := range d.Outcomes(receipts...) {
 		if o.Success == nil {
 			failed[place(d.room(i%j.rooms), 1+i/j.rooms)] = o.Error
 			continue

@@ -130,15 +130,15 @@ func TestAllOperationsReachPeopleAndRoomsOfAnXMPPServer(t *testing.T) {
 	d := newJabber(t, 2).open("delivery: {max_attempts: 2}")
 	data := base64.StdEncoding.EncodeToString(png)
 	for room := range 2 {
-		id := d.deliver(d.envelope(room, tasks.Send, tasks.Text("helo"), "")).MessageID
+		id := d.Send(d.envelope(room, tasks.Send, tasks.Text("helo"), "")).MessageID
 		for _, text := range []string{"hallo", "hello"} {
-			if again := d.deliver(d.envelope(room, tasks.Edit, tasks.Text(text), id)).MessageID; again != id {
-				t.Errorf("got message id %s after the edit, want %s", again, id)
+			if again := d.Send(d.envelope(room, tasks.Edit, tasks.Text(text), id)).MessageID; again != id {
+				t.Errorf("the edit of %s is %s", id, again)
 			}
 		}
-		media := d.deliver(d.envelope(room, tasks.SendMedia, picture(tasks.Media{Data: data, Filename: "dot.png", Caption: "a dot"}), ""))
+		media := d.Send(d.envelope(room, tasks.SendMedia, picture(tasks.Media{Data: data, Filename: "dot.png", Caption: "a dot"}), ""))
 		before, _ := media.Result["url"].(string)
-		edited := d.deliver(d.envelope(room, tasks.EditMedia, picture(tasks.Media{Data: data, Filename: "new.png", Caption: "a new dot"}), media.MessageID))
+		edited := d.Send(d.envelope(room, tasks.EditMedia, picture(tasks.Media{Data: data, Filename: "new.png", Caption: "a new dot"}), media.MessageID))
 		after, _ := edited.Result["url"].(string)
 		type shown struct {
 			ID, Text, Media string
@@ -222,7 +222,7 @@ func TestRefusalsOfAnXMPPServerHaveTheRightReason(t *testing.T) {
 		{d.room(0), tasks.SendMedia, picture(large), classify.ReasonMediaRejected, ""},
 	} {
 		e := tasks.Envelope{Operation: tc.op, BridgeID: "b", ExternalRoomID: tc.room, Payload: tc.payload}
-		o := d.outcomes(d.enqueue(e))[0].Error
+		o := d.Outcome(d.Enqueue(e)).Error
 		switch {
 		case o == nil:
 			t.Errorf("%s: got a success, want reason %s", tc.room, tc.reason)
@@ -230,7 +230,7 @@ func TestRefusalsOfAnXMPPServerHaveTheRightReason(t *testing.T) {
 			t.Errorf("%s: got %+v, want terminal %s with code %q at attempt 1", tc.room, o, tc.reason, tc.code)
 		}
 	}
-	d.deliver(d.envelope(0, tasks.Send, tasks.Text("the others go on"), ""))
+	d.Send(d.envelope(0, tasks.Send, tasks.Text("the others go on"), ""))
 }
 
 func TestALongTextReadsAsOneOverXMPP(t *testing.T) {
@@ -240,7 +240,7 @@ func TestALongTextReadsAsOneOverXMPP(t *testing.T) {
 	for room, format := range []tasks.Format{tasks.Markdown, tasks.Plain} {
 		e := d.envelope(room, tasks.Send, tasks.Text(text), "")
 		e.Opts = &tasks.Opts{Format: format}
-		s := d.deliver(e)
+		s := d.Send(e)
 		pieces := d.texts(room)
 		t.Logf("%s: %d characters in %d pieces", format, utf8.RuneCountInString(text), len(pieces))
 		if len(s.MessageIDs) != len(pieces) || len(pieces) < 3 {
@@ -258,13 +258,13 @@ func TestAnEditLongerThanOneMessageReadsRightOverXMPP(t *testing.T) {
 	t.Parallel()
 	d := newJabber(t, 2).open(noLimits)
 	for room := range 2 {
-		id := d.deliver(d.envelope(room, tasks.Send, tasks.Text("short"), "")).MessageID
+		id := d.Send(d.envelope(room, tasks.Send, tasks.Text("short"), "")).MessageID
 		most := 1
 		for _, step := range []struct {
 			text   string
 			pieces int
 		}{{words(1800), 3}, {"short again", 1}, {words(1200), 2}, {words(1800), 3}, {"the end", 1}} {
-			d.deliver(d.envelope(room, tasks.Edit, tasks.Text(step.text), id))
+			d.Send(d.envelope(room, tasks.Edit, tasks.Text(step.text), id))
 			most = max(most, step.pieces)
 			texts := d.texts(room)
 			// XMPP cannot delete a message: a piece that is not needed becomes "…".
