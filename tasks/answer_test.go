@@ -5,10 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers/gatewaytest"
+	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -31,9 +32,7 @@ func TestGarbledAnswerIsAnError(t *testing.T) {
 	}
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
-			m := miniredis.RunT(t)
-			rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), DisableIdentity: true})
-			closeAfter(t, rdb)
+			m, rdb := redistest.Mini(t)
 			announce(t, rdb)
 			m.Server().SetPreHook(func(p *server.Peer, cmd string, _ ...string) bool {
 				if cmd != "EVALSHA" {
@@ -59,7 +58,7 @@ func TestErrorRepliesOfRedisAreTold(t *testing.T) {
 		"OUTGATE_NOT_READY x":           tasks.ErrNotReady,
 		"READONLY You can't write here": nil,
 	} {
-		m := miniredis.RunT(t)
+		m, _ := redistest.Mini(t)
 		rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DisableIdentity: true})
 		closeAfter(t, rdb)
 		announce(t, rdb)
@@ -78,10 +77,10 @@ func TestErrorRepliesOfRedisAreTold(t *testing.T) {
 }
 
 func TestRedisThatIsAwayIsNoRefusal(t *testing.T) {
-	m := miniredis.RunT(t)
+	m, _ := redistest.Mini(t)
 	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
 	closeAfter(t, rdb)
-	s := announce(t, rdb)
+	worker := gatewaytest.On(t, rdb, setup()).Announce().NewWorker()
 	c := newClient(t, rdb)
 	r := enqueue(t, c, message("1", "x"))
 	m.Close()
@@ -92,7 +91,7 @@ func TestRedisThatIsAwayIsNoRefusal(t *testing.T) {
 	_, freshErr := newClient(t, rdb).EnqueueBatch(t.Context(), slicesOf(message("1", "x"), 2))
 	for name, err := range map[string]error{
 		"Enqueue": enqueueErr, "Replay": replayErr, "EnqueueBatch": batchErr, "Outcome": outcomeErr,
-		"EnqueueBatch of a new client": freshErr, "Announce": s.Announce(t.Context(), rdb),
+		"EnqueueBatch of a new client": freshErr, "Announce": worker.Announce(t.Context()),
 	} {
 		if refusal := new(*tasks.Refusal); err == nil || errors.As(err, refusal) {
 			t.Errorf("%s: %v", name, err)

@@ -8,66 +8,39 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
+	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
-	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
-// onBothBackends runs a test on a real Redis and on the embedded one.
-func onBothBackends(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
-	t.Helper()
-	t.Run("real Redis", func(t *testing.T) {
-		t.Parallel()
-		test(t, redistest.Start(t).Client())
-	})
-	t.Run("embedded Redis", func(t *testing.T) {
-		t.Parallel()
-		test(t, embedded(t))
-	})
+// telegram is a channel of that type which delivers nowhere.
+type telegram struct{ *sandbox.Channel }
+
+func (telegram) Type() string { return "telegram" }
+
+// setup is the configuration of the tests' gateway.
+func setup() handlers.Config {
+	return gatewaytest.Config(4, gatewaytest.Bridge("tg", telegram{sandbox.New(sandbox.Config{})}))
 }
 
-func embedded(t testing.TB) *redis.Client {
+// announce configures a Redis as a gateway would, with changes to the configuration.
+func announce(t testing.TB, rdb redis.UniversalClient, changes ...func(*handlers.Config)) handlers.Config {
 	t.Helper()
-	server := miniredis.NewMiniRedis()
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
-}
-
-// setup is what the tests' gateway announces.
-func setup() partition.Setup {
-	return partition.Setup{
-		Scheme:   partition.Scheme{Count: 4, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByRoom},
-		Capacity: 1000,
-		Pressure: partition.Pressure{Warn: 0.7, Degraded: 0.85, Shed: 0.95, ShedPriorities: []string{"low"}},
-		MaxBytes: tasks.DefaultMaxBytes,
-		Bridges:  map[string]string{"tg": "telegram"},
-		Enqueue:  tasks.EnqueueScript,
-	}
-}
-
-// announce configures a Redis as a gateway would, with changes to the setup.
-func announce(t testing.TB, rdb redis.UniversalClient, changes ...func(*partition.Setup)) partition.Setup {
-	t.Helper()
-	s := setup()
+	cfg := setup()
 	for _, change := range changes {
-		change(&s)
+		change(&cfg)
 	}
-	must(t, s.Announce(t.Context(), rdb))
-	return s
+	return gatewaytest.On(t, rdb, cfg).Announce().Config
 }
 
-func onePartition(s *partition.Setup) { s.Scheme.Count = 1 }
+func onePartition(s *handlers.Config) { s.Scheme.Count = 1 }
 
-func capacity(n int) func(*partition.Setup) {
-	return func(s *partition.Setup) { s.Capacity = n }
+func capacity(n int) func(*handlers.Config) {
+	return func(s *handlers.Config) { s.Capacity = n }
 }
 
 // message is a small valid envelope to a room of the bridge tg.
@@ -142,7 +115,7 @@ func enqueue(t testing.TB, c *tasks.Client, e tasks.Envelope) tasks.Receipt {
 }
 
 // settle ends an admitted envelope with an outcome, as a worker does.
-func settle(t testing.TB, rdb redis.UniversalClient, s partition.Setup, r tasks.Receipt, e tasks.Envelope, settlement partition.Settlement) tasks.Outcome {
+func settle(t testing.TB, rdb redis.UniversalClient, s handlers.Config, r tasks.Receipt, e tasks.Envelope, settlement partition.Settlement) tasks.Outcome {
 	t.Helper()
 	o := tasks.Outcome{Success: &tasks.Success{
 		ID: r.ID, Operation: e.Operation, MessageID: "m-" + r.ID, Partition: r.Partition, Attempts: 1,
@@ -215,22 +188,6 @@ func dump(t testing.TB, rdb *redis.Client) map[string]string {
 		content[key] = fmt.Sprintf("%q, ends: %t", value, rdb.TTL(ctx, key).Val() > 0)
 	}
 	return content
-}
-
-// waitUntil asks again and again, for a while.
-func waitUntil(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("it never happens that %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 func must(t testing.TB, err error) {

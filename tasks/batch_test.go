@@ -9,13 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
 // lineOf lists the ids of a room in the order of their turns.
-func lineOf(t testing.TB, rdb *redis.Client, s partition.Setup, room string) []string {
+func lineOf(t testing.TB, rdb *redis.Client, s handlers.Config, room string) []string {
 	t.Helper()
 	k := partition.Keys{Queue: s.Scheme.Queue(s.Scheme.Route("tg", room))}
 	line := s.Scheme.Line("tg", room, "")
@@ -27,7 +28,7 @@ func lineOf(t testing.TB, rdb *redis.Client, s partition.Setup, room string) []s
 }
 
 func TestBatchKeepsItsOrderInEveryRoom(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		const rooms, each = 9, 40
 		var batch []tasks.Envelope
@@ -62,7 +63,7 @@ func TestBatchKeepsItsOrderInEveryRoom(t *testing.T) {
 }
 
 func TestBatchOfManyEnvelopesOfOnePartitionGoesInSeveralCalls(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		const n = 601
 		s := announce(t, rdb, onePartition)
 		batch := make([]tasks.Envelope, n)
@@ -85,8 +86,8 @@ func TestBatchOfManyEnvelopesOfOnePartitionGoesInSeveralCalls(t *testing.T) {
 }
 
 func TestBatchRefusesEachEnvelopeForItself(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
-		s := announce(t, rdb, func(s *partition.Setup) { s.MaxBytes = 1000 })
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, func(s *handlers.Config) { s.MaxBytes = 1000 })
 		batch := []tasks.Envelope{
 			message("1", "fine"),
 			message("", "no room"),
@@ -121,7 +122,7 @@ func TestBatchRefusesEachEnvelopeForItself(t *testing.T) {
 }
 
 func TestBatchFillsAPartitionAndNoMore(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition, capacity(300))
 		batch := make([]tasks.Envelope, 400)
 		for i := range batch {
@@ -147,14 +148,14 @@ func TestBatchFillsAPartitionAndNoMore(t *testing.T) {
 }
 
 func TestBatchOfNothingIsNothing(t *testing.T) {
-	receipts, err := newClient(t, embedded(t)).EnqueueBatch(t.Context(), nil)
+	receipts, err := newClient(t, redistest.Embedded(t)).EnqueueBatch(t.Context(), nil)
 	if len(receipts) != 0 || err != nil {
 		t.Errorf("%v, %v", receipts, err)
 	}
 }
 
 func TestBatchAfterRedisLostItsSetupIsNotReady(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		batch := []tasks.Envelope{message("1", "x"), message("1", "x"), message("2", "x"), message("3", "x")}

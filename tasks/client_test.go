@@ -17,7 +17,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -30,7 +32,7 @@ func slicesOf(e tasks.Envelope, n int) []tasks.Envelope {
 }
 
 // work settles whatever becomes pending in the first partition, as it is told.
-func work(t *testing.T, rdb *redis.Client, s partition.Setup, settle func(tasks.Envelope, string) tasks.Outcome) {
+func work(t *testing.T, rdb *redis.Client, s handlers.Config, settle func(tasks.Envelope, string) tasks.Outcome) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -89,7 +91,7 @@ func TestSynchronousCallsReturnTheSuccess(t *testing.T) {
 		tasks.SendMedia: {(*tasks.Client).SendMedia, tasks.Envelope{Payload: media}},
 		tasks.EditMedia: {(*tasks.Client).EditMedia, tasks.Envelope{Payload: media, ExternalMessageID: "7"}},
 	}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		work(t, rdb, s, delivered)
 		c := newClient(t, rdb)
@@ -111,7 +113,7 @@ func TestSynchronousCallsReturnTheSuccess(t *testing.T) {
 }
 
 func TestSynchronousCallsReturnTheOutboundError(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		want := &tasks.OutboundError{
 			Status: tasks.StatusError, Type: "outbound_error", Category: classify.Terminal, Disposition: classify.Terminal.Disposition(),
@@ -135,7 +137,7 @@ func TestSynchronousCallsReturnTheOutboundError(t *testing.T) {
 }
 
 func TestSynchronousCallOfADuplicateReturnsTheFirstOutcome(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		c := newClient(t, rdb)
 		e := keyed(message("1", "x"), "k")
@@ -150,7 +152,7 @@ func TestSynchronousCallOfADuplicateReturnsTheFirstOutcome(t *testing.T) {
 }
 
 func TestSynchronousCallsExplainARefusal(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	announce(t, rdb, onePartition, capacity(1))
 	c := newClient(t, rdb)
 	enqueue(t, c, keyed(message("1", "x"), "k"))
@@ -191,7 +193,7 @@ func TestSynchronousCallsExplainARefusal(t *testing.T) {
 }
 
 func TestARefusalNamesThePartitionOfItsRoom(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	announce(t, rdb, capacity(1))
 	c := newClient(t, rdb)
 	receipt := enqueue(t, c, message("42", "x"))
@@ -214,7 +216,7 @@ func TestSynchronousCallThatGivesUpSaysWhatMayStillHappen(t *testing.T) {
 		},
 	} {
 		t.Run(string(reason), func(t *testing.T) {
-			rdb := embedded(t)
+			rdb := redistest.Embedded(t)
 			announce(t, rdb, onePartition)
 			c := newClient(t, rdb)
 			ctx, cancel := end(t, rdb)
@@ -235,7 +237,7 @@ func admitted(ctx context.Context, t *testing.T, rdb *redis.Client) context.Cont
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer cancel()
-		waitUntil(t, "something is admitted", func() bool {
+		redistest.Until(t, "something is admitted", func() bool {
 			return ctx.Err() != nil || rdb.LLen(context.WithoutCancel(ctx), "asynq:{outbound-000}:pending").Val() > 0
 		})
 	})
@@ -244,7 +246,7 @@ func admitted(ctx context.Context, t *testing.T, rdb *redis.Client) context.Cont
 }
 
 func TestSynchronousCallThatCannotBeginAsksNobody(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	announce(t, rdb, onePartition)
 	c := newClient(t, rdb)
 	enqueue(t, c, message("1", "x"))
@@ -300,7 +302,7 @@ func (a atOnce) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 func TestSynchronousCallHearsAnOutcomeThatIsNotKept(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		other := redis.NewClient(rdb.Options())
 		closeAfter(t, other)
@@ -326,12 +328,12 @@ func TestSynchronousCallHearsAnOutcomeThatIsNotKept(t *testing.T) {
 }
 
 func TestClientTellsTheSchemeOfItsGateway(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		c := newClient(t, rdb)
 		if s, err := c.Scheme(t.Context()); !errors.Is(err, tasks.ErrNotReady) {
 			t.Errorf("before a gateway is there: %v, %v, want ErrNotReady", s, err)
 		}
-		want := announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 64 }).Scheme
+		want := announce(t, rdb, func(s *handlers.Config) { s.Scheme.Count = 64 }).Scheme
 		got, err := c.Scheme(t.Context())
 		if err != nil || got != want {
 			t.Fatalf("Scheme() = %v, %v, want %v", got, err, want)
@@ -343,12 +345,12 @@ func TestClientTellsTheSchemeOfItsGateway(t *testing.T) {
 }
 
 func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb)
 		c := newClient(t, rdb)
 		enqueue(t, c, message("1", "x"))
 		must(t, rdb.FlushDB(t.Context()).Err())
-		s := announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 16 })
+		s := announce(t, rdb, func(s *handlers.Config) { s.Scheme.Count = 16 })
 		for room := range 20 {
 			e := message(fmt.Sprint(room), "x")
 			if r := enqueue(t, c, e); r.Partition != s.Scheme.Route("tg", e.ExternalRoomID) {
@@ -358,14 +360,14 @@ func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
 		// A batch does too, also where its first envelope is refused for itself, and
 		// where the partitions it knew are gone.
 		must(t, rdb.FlushDB(t.Context()).Err())
-		s = announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 1 })
+		s = announce(t, rdb, func(s *handlers.Config) { s.Scheme.Count = 1 })
 		receipts, err := c.EnqueueBatch(t.Context(), []tasks.Envelope{message("1", ""), message("1", "x"), message("2", "x")})
 		if failed, ok := errors.AsType[*tasks.BatchError](err); !ok || len(failed.Unwrap()) != 1 || receipts[2].Depth != 2 {
 			t.Errorf("EnqueueBatch: %+v, %v", receipts, err)
 		}
 		// Where partitions and discovery disagree, it does not try for ever.
 		must(t, rdb.FlushDB(t.Context()).Err())
-		announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 16 })
+		announce(t, rdb, func(s *handlers.Config) { s.Scheme.Count = 16 })
 		must(t, rdb.HSet(t.Context(), "outgate:api", "partitions", 8).Err())
 		if _, err := newClient(t, rdb).Enqueue(t.Context(), message("1", "x")); !errors.Is(err, tasks.ErrWrongPartition) {
 			t.Errorf("Enqueue: %v, want ErrWrongPartition", err)
@@ -374,7 +376,7 @@ func TestClientMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
 }
 
 func TestOutcomeIsReadByID(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		e := message("1", "x")
@@ -398,7 +400,7 @@ func TestOutcomeIsReadByID(t *testing.T) {
 }
 
 func TestDeadLetterIsReplayedOnce(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		c := newClient(t, rdb)
 		e := keyed(message("1", "x"), "k")

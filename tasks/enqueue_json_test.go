@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
@@ -31,7 +31,7 @@ var toldOtherwise = map[string]string{
 
 // undecided takes the knowledge of bridges out of a setup: what remains of a
 // verdict is about the envelope alone.
-func undecided(s *partition.Setup) { s.Bridges, s.Capacity = nil, 1<<30 }
+func undecided(s *handlers.Config) { s.Bridges, s.Capacity = nil, 1<<30 }
 
 // fieldRefused is the field the script finds at fault, "" if it takes the envelope.
 func fieldRefused(t testing.TB, f foreign, envelope string) string {
@@ -63,7 +63,7 @@ func fieldOf(t testing.TB, envelope string) string {
 }
 
 func TestScriptRefusesTheGoldenEnvelopesAsDecodeEnvelopeDoes(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb, undecided)
 		client := newForeign(t, rdb)
 		for name, data := range goldenFiles(t, "testdata/envelopes/refused/*.json") {
@@ -79,7 +79,7 @@ func TestScriptRefusesTheGoldenEnvelopesAsDecodeEnvelopeDoes(t *testing.T) {
 }
 
 func TestScriptKeepsTheGoldenEnvelopesUntouched(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, undecided)
 		client := newForeign(t, rdb)
 		for name, data := range goldenFiles(t, "testdata/envelopes/*.json") {
@@ -238,7 +238,7 @@ func TestScriptIsAsStrictAsDecodeEnvelope(t *testing.T) {
 		"a long name of a field":                  `"` + strings.Repeat(`\u00e9`, 32) + `"`,
 		"a name that looks like an error":         `"a: b\r\n"`,
 	}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb, undecided)
 		client := newForeign(t, rdb)
 		for name, tt := range leniencies {
@@ -257,7 +257,7 @@ func TestScriptIsAsStrictAsDecodeEnvelope(t *testing.T) {
 }
 
 func TestScriptIsStricterThanDecodeEnvelopeWhereItSaysSo(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	announce(t, rdb, undecided)
 	client := newForeign(t, rdb)
 	for _, url := range []string{"http://[fe80::1%25en0]/", "http://[::ffff:1.2.3.4]/"} {
@@ -271,7 +271,7 @@ func TestScriptIsStricterThanDecodeEnvelopeWhereItSaysSo(t *testing.T) {
 }
 
 func TestErrorsOfTheScriptAreOneShortLine(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	announce(t, rdb)
 	client := newForeign(t, rdb)
 	long := strings.Repeat(`\r\n\u0000"'`, 1000)
@@ -305,7 +305,7 @@ func TestFingerprintSeesContentAndNotItsWriting(t *testing.T) {
 		"media of another width":  {media, strings.Replace(media, "1024", "1025", 1), false},
 		"media with a file name":  {media, strings.Replace(media, `"caption"`, `"filename":"a","caption"`, 1), false},
 	}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for name, tt := range tests {
 			must(t, rdb.FlushDB(t.Context()).Err())
 			announce(t, rdb)
@@ -329,7 +329,7 @@ func TestFingerprintSeesContentAndNotItsWriting(t *testing.T) {
 func TestScriptComputesTheFingerprintsOfTheVectors(t *testing.T) {
 	var vectors []fingerprintVector
 	must(t, json.Unmarshal(goldenFiles(t, "testdata/fingerprint.json")["fingerprint"], &vectors))
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, undecided)
 		client := newForeign(t, rdb)
 		for i, v := range vectors {

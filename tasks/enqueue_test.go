@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -20,7 +21,7 @@ import (
 func TestReceiptOfARawClientIsTheContracts(t *testing.T) {
 	rooms := []string{"42", `a/b\/c`, `"quoted"`, `back\slash\\`, "Grüße 😀", "<&>\u2028", "a:b:c", "%s %d", "{}", "-1001234567890"}
 	schema := compileSchema(t, "receipt")
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		client := newForeign(t, rdb)
 		held := map[int]int{}
@@ -57,7 +58,7 @@ func TestReceiptOfARawClientIsTheContracts(t *testing.T) {
 
 func TestReceiptOfADuplicateSaysWhatBecameOfTheFirst(t *testing.T) {
 	schema := compileSchema(t, "receipt")
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		client := newForeign(t, rdb)
 		e := keyed(message("42", "hello"), "k")
@@ -138,8 +139,8 @@ func TestRefusalsOfARawClientAreTheContracts(t *testing.T) {
 		"large, and no JSON":           {"{}", strings.Repeat("{", 1001), "OUTGATE_TOO_LARGE 1001 bytes, the limit is 1000"},
 		"exactly as large as allowed":  {"{}", encode(t, message("42", strings.Repeat("x", 1001-len(encode(t, message("42", "x")))))), ""},
 	}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
-		announce(t, rdb, func(s *partition.Setup) { s.MaxBytes = 1000 })
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
+		announce(t, rdb, func(s *handlers.Config) { s.MaxBytes = 1000 })
 		client := newForeign(t, rdb)
 		for name, tt := range tests {
 			_, err := client.enqueue(t.Context(), tt.key, tt.envelope)
@@ -155,7 +156,7 @@ func TestRefusalsOfARawClientAreTheContracts(t *testing.T) {
 }
 
 func TestNobodyEnqueuesBeforeAGatewayHasConfiguredRedis(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for _, key := range []string{"{}", "{outbound-000}"} {
 			err := rdb.Eval(t.Context(), tasks.EnqueueScript, []string{key}, encode(t, message("1", "x"))).Err()
 			if err == nil || err.Error() != "OUTGATE_NOT_READY no gateway has configured this Redis yet" {
@@ -178,7 +179,7 @@ func TestNobodyEnqueuesBeforeAGatewayHasConfiguredRedis(t *testing.T) {
 }
 
 func TestClientsLoadTheScriptAgainAfterRedisLostIt(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb)
 		client := newForeign(t, rdb)
 		must(t, rdb.ScriptFlush(t.Context()).Err())
@@ -201,7 +202,7 @@ func TestClientsLoadTheScriptAgainAfterRedisLostIt(t *testing.T) {
 }
 
 func TestDiscoveryHashTellsAForeignClientEverything(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb)
 		api, err := rdb.HGetAll(t.Context(), "outgate:api").Result()
 		must(t, err)
@@ -216,22 +217,23 @@ func TestDiscoveryHashTellsAForeignClientEverything(t *testing.T) {
 }
 
 func TestAnotherSchemeIsRefusedAndChangesNothing(t *testing.T) {
-	changes := map[string]func(*partition.Setup){
-		"another count":     func(s *partition.Setup) { s.Scheme.Count = 5 },
-		"another namespace": func(s *partition.Setup) { s.Scheme.Namespace = "other" },
-		"another hash":      func(s *partition.Setup) { s.Scheme.Hash = partition.FNV1a },
-		"another hash key":  func(s *partition.Setup) { s.Scheme.HashKey = partition.ByBridge },
+	changes := map[string]func(*partition.Scheme){
+		"another count":     func(s *partition.Scheme) { s.Count = 5 },
+		"another namespace": func(s *partition.Scheme) { s.Namespace = "other" },
+		"another hash":      func(s *partition.Scheme) { s.Hash = partition.FNV1a },
+		"another hash key":  func(s *partition.Scheme) { s.HashKey = partition.ByBridge },
 	}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
-		announce(t, rdb)
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
+		have := announce(t, rdb)
 		before := dump(t, rdb)
 		for name, change := range changes {
-			s := setup()
-			s.Enqueue = "return 1"
-			change(&s)
+			s := partition.Setup{
+				Scheme: have.Scheme, Capacity: have.Capacity, Pressure: have.Pressure, MaxBytes: have.MaxBytes, Enqueue: "return 1",
+			}
+			change(&s.Scheme)
 			err := s.Announce(t.Context(), rdb)
 			scheme, ok := errors.AsType[*partition.SchemeError](err)
-			if !ok || !errors.Is(err, partition.ErrScheme) || scheme.Have != setup().Scheme || scheme.Want != s.Scheme {
+			if !ok || !errors.Is(err, partition.ErrScheme) || scheme.Have != have.Scheme || scheme.Want != s.Scheme {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -251,10 +253,10 @@ func TestScriptRoutesAsGoDoes(t *testing.T) {
 		"by thread":           {Count: 256, Namespace: "outbound", Hash: partition.SHA1, HashKey: partition.ByThread},
 		"by thread and FNV1a": {Count: 256, Namespace: "outbound", Hash: partition.FNV1a, HashKey: partition.ByThread},
 	}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for name, scheme := range schemes {
 			must(t, rdb.FlushDB(t.Context()).Err())
-			announce(t, rdb, func(s *partition.Setup) { s.Scheme = scheme })
+			announce(t, rdb, func(s *handlers.Config) { s.Scheme = scheme })
 			client := newForeign(t, rdb)
 			for i := range 30 {
 				e := message(fmt.Sprint("room ü/", i/2), "x")
@@ -279,7 +281,7 @@ func TestScriptRoutesAsGoDoes(t *testing.T) {
 }
 
 func TestCriticalHeadGoesToTheFrontOfItsPartition(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		client := newForeign(t, rdb)
 		first := client.admit(t, encode(t, message("1", "x")))
@@ -297,7 +299,7 @@ func TestCriticalHeadGoesToTheFrontOfItsPartition(t *testing.T) {
 }
 
 func TestIDsGrowAndAreNeverUsedTwice(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		last := map[int]string{}
 		add := func(r tasks.Receipt) {
 			if index, err := partition.IndexOf(r.ID); err != nil || index != r.Partition {

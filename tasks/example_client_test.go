@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -26,7 +27,11 @@ func startGateway() (rdb *redis.Client, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := setup()
 	s.Scheme.Count = 1
-	if err := s.Announce(ctx, rdb); err != nil {
+	worker, err := handlers.New(rdb, s)
+	if err == nil {
+		err = worker.Announce(ctx)
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 	var wg sync.WaitGroup

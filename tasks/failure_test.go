@@ -13,6 +13,7 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/partition/lua"
+	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -86,7 +87,7 @@ func TestAScriptWritesTheFailureThatGoWrites(t *testing.T) {
 return failure({ id = ARGV[1], operation = ARGV[2] ~= "" and ARGV[2] or nil, reason = ARGV[3], partition = tonumber(ARGV[4]),
   routing_key = ARGV[5], ambiguous = ARGV[6] == "1" })
 `)}}, "write.lua")
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for _, ambiguous := range []bool{false, true} {
 			for _, e := range []tasks.Envelope{
 				{BridgeID: "tg", ExternalRoomID: "42"},

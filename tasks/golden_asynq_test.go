@@ -18,7 +18,9 @@ import (
 	"github.com/hibiken/asynqmon"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -55,7 +57,7 @@ type twin struct {
 	parked   bool
 }
 
-func (w twin) enqueue(t *testing.T, client *asynq.Client, s partition.Setup) {
+func (w twin) enqueue(t *testing.T, client *asynq.Client, s handlers.Config) {
 	t.Helper()
 	payload := []byte(encode(t, w.envelope))
 	opts := []asynq.Option{
@@ -94,7 +96,7 @@ func TestScriptWritesWhatAsynqClientWrites(t *testing.T) {
 		"a parked one with such a key":       {message("1", "one"), keyed(message("1", "two"), "k")},
 		"a text of any script, with escapes": {message("ä/\"\\", "Grüße 😀\n<&>\u2028")},
 	}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for name, envelopes := range tests {
 			must(t, rdb.FlushDB(t.Context()).Err())
 			s := announce(t, rdb, onePartition)
@@ -170,7 +172,7 @@ func asynqKeys(t *testing.T, rdb *redis.Client, twins []twin) map[string]any {
 }
 
 func TestMessageOfTheScriptIsAsynqsByteForByte(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	s := announce(t, rdb, onePartition)
 	e := message("1", strings.Repeat("x", 200))
 	r := newForeign(t, rdb).admit(t, encode(t, e))
@@ -184,7 +186,7 @@ func TestMessageOfTheScriptIsAsynqsByteForByte(t *testing.T) {
 }
 
 func TestAsynqInspectorReadsWhatTheScriptWrote(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		queue := s.Scheme.Queue(0)
 		client := newForeign(t, rdb)
@@ -231,7 +233,7 @@ func ids(infos []*asynq.TaskInfo) (ids []string) {
 }
 
 func TestAsynqmonShowsWhatTheScriptWrote(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition)
 		queue := s.Scheme.Queue(0)
 		client := newForeign(t, rdb)

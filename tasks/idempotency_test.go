@@ -9,20 +9,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
 // onBothRoads runs a test with a raw client's call and with the Go client's.
-func onBothRoads(t *testing.T, test func(t *testing.T, rdb *redis.Client, s partition.Setup, admit func(tasks.Envelope) (tasks.Receipt, error))) {
+func onBothRoads(t *testing.T, test func(t *testing.T, rdb *redis.Client, s handlers.Config, admit func(tasks.Envelope) (tasks.Receipt, error))) {
 	t.Helper()
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		raw, c := newForeign(t, rdb), newClient(t, rdb)
 		test(t, rdb, s, func(e tasks.Envelope) (tasks.Receipt, error) { return c.Enqueue(t.Context(), e) })
@@ -42,7 +42,7 @@ func onBothRoads(t *testing.T, test func(t *testing.T, rdb *redis.Client, s part
 }
 
 func TestDuplicateInFlightIsTheFirst(t *testing.T) {
-	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s partition.Setup, admit func(tasks.Envelope) (tasks.Receipt, error)) {
+	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s handlers.Config, admit func(tasks.Envelope) (tasks.Receipt, error)) {
 		e := keyed(message("1", "x"), "k")
 		first, err := admit(e)
 		must(t, err)
@@ -64,7 +64,7 @@ func TestDuplicateInFlightIsTheFirst(t *testing.T) {
 }
 
 func TestDuplicateOfASettledEnvelopeCarriesItsOutcome(t *testing.T) {
-	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s partition.Setup, admit func(tasks.Envelope) (tasks.Receipt, error)) {
+	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s handlers.Config, admit func(tasks.Envelope) (tasks.Receipt, error)) {
 		e := keyed(message("1", "x"), "k")
 		first, err := admit(e)
 		must(t, err)
@@ -120,7 +120,7 @@ func TestKeyCountsInItsRoomAndForItsContent(t *testing.T) {
 		"no key twice":                 {message("1", "x"), message("1", "x"), tasks.Accepted},
 		"a key that looks like a room": {keyed(message("1", "x"), "2\u00a0k"), keyed(message("1\u00a02", "x"), "k"), tasks.Accepted},
 	}
-	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s partition.Setup, admit func(tasks.Envelope) (tasks.Receipt, error)) {
+	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s handlers.Config, admit func(tasks.Envelope) (tasks.Receipt, error)) {
 		for name, tt := range tests {
 			for _, state := range []string{"in flight", "settled"} {
 				must(t, rdb.FlushDB(t.Context()).Err())
@@ -205,7 +205,7 @@ func TestOneOfManyConcurrentProducersWithOneKeyIsAccepted(t *testing.T) {
 }
 
 func TestKeyIsFreeAgainAfterItsTaskWasDeletedByHand(t *testing.T) {
-	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s partition.Setup, admit func(tasks.Envelope) (tasks.Receipt, error)) {
+	onBothRoads(t, func(t *testing.T, rdb *redis.Client, s handlers.Config, admit func(tasks.Envelope) (tasks.Receipt, error)) {
 		first, err := admit(keyed(message("1", "x"), "k"))
 		must(t, err)
 		must(t, asynq.NewInspectorFromRedisClient(rdb).DeleteTask(s.Scheme.Queue(first.Partition), first.ID))
@@ -225,9 +225,7 @@ func TestKeyIsFreeAgainAfterItsTaskWasDeletedByHand(t *testing.T) {
 }
 
 func TestKeyIsFreeAgainAfterItsWindow(t *testing.T) {
-	server := miniredis.RunT(t)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
-	closeAfter(t, rdb)
+	server, rdb := redistest.Mini(t)
 	s := announce(t, rdb)
 	c := newClient(t, rdb)
 	e := keyed(message("1", "x"), "k")
@@ -246,7 +244,7 @@ func TestKeyIsFreeAgainAfterItsWindow(t *testing.T) {
 }
 
 func TestBatchFindsItsOwnDuplicates(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb)
 		e := keyed(message("1", "x"), "k")
 		receipts, err := newClient(t, rdb).EnqueueBatch(t.Context(), []tasks.Envelope{

@@ -13,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -31,15 +33,15 @@ type transition struct {
 type pressed struct {
 	t      *testing.T
 	rdb    *redis.Client
-	setup  partition.Setup
+	setup  handlers.Config
 	client *tasks.Client
 	held   []tasks.Receipt
 	events <-chan *redis.Message
 }
 
-func press(t *testing.T, rdb *redis.Client, changes ...func(*partition.Setup)) *pressed {
+func press(t *testing.T, rdb *redis.Client, changes ...func(*handlers.Config)) *pressed {
 	t.Helper()
-	s := announce(t, rdb, append([]func(*partition.Setup){onePartition, capacity(100)}, changes...)...)
+	s := announce(t, rdb, append([]func(*handlers.Config){onePartition, capacity(100)}, changes...)...)
 	return &pressed{
 		t: t, rdb: rdb, setup: s, client: newClient(t, rdb),
 		events: subscribe(t, rdb, partition.Keys{Queue: s.Scheme.Queue(0)}.Events()),
@@ -83,7 +85,7 @@ func (p *pressed) published() (seen []transition) {
 }
 
 func TestEveryRefusalIsToldOnce(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, capacity(1))
 		f := newForeign(t, rdb)
 		room := func(room, more string) string {
@@ -124,7 +126,7 @@ func TestEveryRefusalIsToldOnce(t *testing.T) {
 }
 
 func TestPressureRisesAtItsThresholdsAndTellsOnce(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		p := press(t, rdb)
 		for n := 1; n <= 100; n++ {
 			want := partition.Normal
@@ -168,7 +170,7 @@ func TestPressureRisesAtItsThresholdsAndTellsOnce(t *testing.T) {
 }
 
 func TestPressureDoesNotFlapAtAThreshold(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for name, threshold := range map[string]int{"warn": 70, "degraded": 85, "shed": 95} {
 			must(t, rdb.FlushDB(t.Context()).Err())
 			p := press(t, rdb)
@@ -191,7 +193,7 @@ func TestPressureDoesNotFlapAtAThreshold(t *testing.T) {
 }
 
 func TestSmallestPartitionHasItsLevelsToo(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		p := press(t, rdb, capacity(1))
 		if r := p.add(); r.PressureLevel != partition.Shed {
 			t.Errorf("the level of a full partition is %s", r.PressureLevel)
@@ -206,14 +208,14 @@ func TestSmallestPartitionHasItsLevelsToo(t *testing.T) {
 
 func TestShedDropsTheConfiguredPrioritiesAndNoOther(t *testing.T) {
 	priorities := []tasks.Priority{tasks.PriorityLow, tasks.PriorityNormal, tasks.PriorityHigh, tasks.PriorityCritical}
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for n := range len(priorities) + 1 {
 			must(t, rdb.FlushDB(t.Context()).Err())
 			var shed []string
 			for _, priority := range priorities[:n] {
 				shed = append(shed, string(priority))
 			}
-			p := press(t, rdb, func(s *partition.Setup) { s.Pressure.ShedPriorities = shed })
+			p := press(t, rdb, func(s *handlers.Config) { s.Pressure.ShedPriorities = shed })
 			for range 95 {
 				p.add()
 			}
@@ -234,7 +236,7 @@ func TestShedDropsTheConfiguredPrioritiesAndNoOther(t *testing.T) {
 }
 
 func TestWhatIsShedStaysShedUntilThePressureFalls(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		p := press(t, rdb)
 		tryLow := func() bool {
 			e := message("low", "x")
@@ -278,9 +280,9 @@ func TestWhatIsShedStaysShedUntilThePressureFalls(t *testing.T) {
 }
 
 func TestDegradedPartitionSlowsTheClientDown(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		// Whoever is throttled pauses for an hour, unless its context ends.
-		p := press(t, rdb, func(s *partition.Setup) { s.Pressure.Throttle = time.Hour })
+		p := press(t, rdb, func(s *handlers.Config) { s.Pressure.Throttle = time.Hour })
 		for range 84 {
 			p.add()
 		}
@@ -317,8 +319,8 @@ func TestDegradedPartitionSlowsTheClientDown(t *testing.T) {
 }
 
 func TestPressureOfOnePartitionIsItsOwn(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
-		s := announce(t, rdb, capacity(4), func(s *partition.Setup) { s.Scheme.Count = 2 })
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := announce(t, rdb, capacity(4), func(s *handlers.Config) { s.Scheme.Count = 2 })
 		c := newClient(t, rdb)
 		full := s.Scheme.Route("tg", "1")
 		for range 4 {

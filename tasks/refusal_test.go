@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -92,7 +93,7 @@ func TestRefusalReadsAsOnTheWire(t *testing.T) {
 }
 
 func TestATooLargeEnvelopeSaysHowLargeItIs(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb, small)
 		err := enqueue1(message("1", strings.Repeat("x", 5000)))(t.Context(), rdb, newClient(t, rdb))
 		tooLarge, ok := errors.AsType[*tasks.TooLargeError](err)
@@ -129,7 +130,7 @@ var refused = map[string]struct {
 	},
 	"the key of another partition": {
 		prepare: func(t *testing.T, rdb *redis.Client) {
-			announce(t, rdb, small, func(s *partition.Setup) { s.Scheme.Count = 2 })
+			announce(t, rdb, small, func(s *handlers.Config) { s.Scheme.Count = 2 })
 		},
 		cause: func(ctx context.Context, rdb *redis.Client, _ *tasks.Client) error {
 			other := 1 - partition.Scheme{Count: 2, Hash: partition.SHA1}.Route("tg", "1")
@@ -184,7 +185,7 @@ var refused = map[string]struct {
 	},
 }
 
-func small(s *partition.Setup) {
+func small(s *handlers.Config) {
 	s.Scheme.Count, s.Capacity, s.MaxBytes = 1, 10, 1000
 	s.Pressure = partition.Pressure{Warn: 0.5, Degraded: 0.7, Shed: 0.9, ShedPriorities: []string{"low"}}
 }
@@ -214,7 +215,7 @@ func filled(n int) func(*testing.T, *redis.Client) {
 }
 
 func TestRefusalWritesNothing(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		for name, tt := range refused {
 			must(t, rdb.FlushDB(t.Context()).Err())
 			if tt.prepare == nil {
@@ -238,7 +239,7 @@ func TestRefusalWritesNothing(t *testing.T) {
 }
 
 func TestRefusalsByTheScriptAreToldOnTheEventsChannel(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		filled(9)(t, rdb)
 		events := subscribe(t, rdb, partition.Keys{Queue: "outbound-000"}.Events())
 		low := message("1", "x")

@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
-	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
 )
@@ -96,11 +96,11 @@ func newCrowd(t *testing.T, rdb *redis.Client, envelopes []tasks.Envelope) *crow
 			}
 		})
 	}
-	waitUntil(t, "two calls are under way", func() bool { return c.heldAlone.Load() == 2 })
+	redistest.Until(t, "two calls are under way", func() bool { return c.heldAlone.Load() == 2 })
 	for i, e := range envelopes {
 		c.others.Go(func() { c.answers[i].receipt, c.answers[i].err = c.client.Enqueue(t.Context(), e) })
 		// One by one, so that they wait in their order.
-		waitUntil(t, "it waits", func() bool { return c.client.Waiting() == i+1 })
+		redistest.Until(t, "it waits", func() bool { return c.client.Waiting() == i+1 })
 	}
 	return c
 }
@@ -110,7 +110,7 @@ func (c *crowd) goOn(t *testing.T) {
 	t.Helper()
 	close(c.alone)
 	c.first.Wait()
-	waitUntil(t, "the others are on their way", func() bool { return c.heldShared.Load() > 0 })
+	redistest.Until(t, "the others are on their way", func() bool { return c.heldShared.Load() > 0 })
 }
 
 // arrive lets the others' calls go, and waits for their answers.
@@ -133,7 +133,7 @@ func (c *crowd) impatient(t *testing.T, ambiguous bool) (giveUp func()) {
 			t.Errorf("SendMessage: %#v", err)
 		}
 	})
-	waitUntil(t, "it waits", func() bool { return c.client.Waiting() == waiting+1 })
+	redistest.Until(t, "it waits", func() bool { return c.client.Waiting() == waiting+1 })
 	return func() {
 		cancel()
 		wg.Wait()
@@ -151,7 +151,7 @@ func TestNobodyGoesAloneWithoutAConnection(t *testing.T) {
 }
 
 func TestCallersThatComeAtTheSameTimeShareACall(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		var envelopes []tasks.Envelope
 		for i := range 40 {
@@ -191,7 +191,7 @@ func TestCallersThatComeAtTheSameTimeShareACall(t *testing.T) {
 }
 
 func TestEachOfManyCallersKeepsItsOrder(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		const callers, each = 40, 15
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
@@ -218,7 +218,7 @@ func TestEachOfManyCallersKeepsItsOrder(t *testing.T) {
 }
 
 func TestCallersShareNoMoreThanAPartitionHolds(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb, onePartition, capacity(7))
 		c := newCrowd(t, rdb, slicesOf(message("1", "x"), 10))
 		c.goOn(t)
@@ -235,7 +235,7 @@ func TestCallersShareNoMoreThanAPartitionHolds(t *testing.T) {
 }
 
 func TestWhoGivesUpBeforeItsCallIsNotAdmitted(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	s := announce(t, rdb, onePartition)
 	c := newCrowd(t, rdb, slicesOf(message("1", "stays"), 3))
 	giveUp := c.impatient(t, false)
@@ -248,7 +248,7 @@ func TestWhoGivesUpBeforeItsCallIsNotAdmitted(t *testing.T) {
 }
 
 func TestWhoGivesUpDuringItsCallMayBeAdmitted(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	s := announce(t, rdb, onePartition)
 	c := newCrowd(t, rdb, slicesOf(message("1", "stays"), 3))
 	giveUp := c.impatient(t, true)
@@ -284,7 +284,7 @@ func TestLostReplyOfASharedCallAdmitsNothingTwice(t *testing.T) {
 }
 
 func TestSharedCallLoadsAScriptThatIsGone(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb)
 		c := newCrowd(t, rdb, []tasks.Envelope{message("1", "x"), message("2", "x"), message("3", "x"), message("1", "x")})
 		c.goOn(t)
@@ -299,7 +299,7 @@ func TestSharedCallLoadsAScriptThatIsGone(t *testing.T) {
 }
 
 func TestSharedCallMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		announce(t, rdb)
 		var envelopes []tasks.Envelope
 		for room := range 20 {
@@ -308,7 +308,7 @@ func TestSharedCallMeetsAGatewayThatWasSetUpAnew(t *testing.T) {
 		c := newCrowd(t, rdb, envelopes)
 		c.goOn(t)
 		must(t, rdb.FlushDB(t.Context()).Err())
-		s := announce(t, rdb, func(s *partition.Setup) { s.Scheme.Count = 16 })
+		s := announce(t, rdb, func(s *handlers.Config) { s.Scheme.Count = 16 })
 		c.arrive()
 		for i, e := range envelopes {
 			a := c.answers[i]
@@ -329,7 +329,7 @@ func TestSharedCallsAreBounded(t *testing.T) {
 		"in bytes":  {slicesOf(large, 8), []int{6, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rdb := embedded(t)
+			rdb := redistest.Embedded(t)
 			announce(t, rdb, onePartition)
 			c := newCrowd(t, rdb, tt.envelopes)
 			c.goOn(t)
@@ -364,7 +364,7 @@ func TestOnARingEverybodyGoesAlone(t *testing.T) {
 			}
 		})
 	}
-	waitUntil(t, "all are under way", func() bool { return g.heldAlone.Load() == 10 })
+	redistest.Until(t, "all are under way", func() bool { return g.heldAlone.Load() == 10 })
 	close(g.alone)
 	wg.Wait()
 	if held := depth(t, server.Client(), s.Scheme.Queue(0)); held != 10 {
@@ -373,9 +373,9 @@ func TestOnARingEverybodyGoesAlone(t *testing.T) {
 }
 
 func TestDegradedPartitionSlowsDownWhoShares(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	// Whoever is throttled pauses for an hour, unless its context ends.
-	s := announce(t, rdb, onePartition, capacity(4), func(s *partition.Setup) { s.Pressure.Throttle = time.Hour })
+	s := announce(t, rdb, onePartition, capacity(4), func(s *handlers.Config) { s.Pressure.Throttle = time.Hour })
 	c := newCrowd(t, rdb, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -385,11 +385,11 @@ func TestDegradedPartitionSlowsDownWhoShares(t *testing.T) {
 			r, err := c.client.Enqueue(ctx, message("1", "x"))
 			returned <- answer{r, err}
 		})
-		waitUntil(t, "it waits", func() bool { return c.client.Waiting() == i+1 })
+		redistest.Until(t, "it waits", func() bool { return c.client.Waiting() == i+1 })
 	}
 	c.goOn(t)
 	close(c.shared)
-	waitUntil(t, "they are admitted", func() bool { return depth(t, rdb, s.Scheme.Queue(0)) == 4 })
+	redistest.Until(t, "they are admitted", func() bool { return depth(t, rdb, s.Scheme.Queue(0)) == 4 })
 	select {
 	case a := <-returned:
 		t.Errorf("it does not pause: %+v, %v", a.receipt, a.err)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 	"github.com/outgate/outgate/tasks"
@@ -30,16 +31,13 @@ func await(ctx context.Context, t *testing.T, c *tasks.Client, r tasks.Receipt) 
 	return result
 }
 
-func waitForSubscriber(t *testing.T, rdb *redis.Client, s partition.Setup, r tasks.Receipt) {
+func waitForSubscriber(t *testing.T, rdb *redis.Client, s handlers.Config, r tasks.Receipt) {
 	t.Helper()
-	channel := partition.Keys{Queue: s.Scheme.Queue(r.Partition)}.Outcomes()
-	waitUntil(t, "somebody subscribes to "+channel, func() bool {
-		return rdb.PubSubNumSub(t.Context(), channel).Val()[channel] > 0
-	})
+	redistest.Heard(t, rdb, partition.Keys{Queue: s.Scheme.Queue(r.Partition)}.Outcomes())
 }
 
 // publish tells an outcome and keeps none.
-func publish(t *testing.T, rdb *redis.Client, s partition.Setup, r tasks.Receipt) tasks.Outcome {
+func publish(t *testing.T, rdb *redis.Client, s handlers.Config, r tasks.Receipt) tasks.Outcome {
 	t.Helper()
 	o := delivered(message("1", "x"), r.ID)
 	data, err := json.Marshal(o)
@@ -64,7 +62,7 @@ func expect(t *testing.T, result <-chan func() (tasks.Outcome, error), want task
 }
 
 func TestWaitHearsThePublication(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		r := enqueue(t, c, message("1", "x"))
@@ -75,7 +73,7 @@ func TestWaitHearsThePublication(t *testing.T) {
 }
 
 func TestWaitReadsWhatWasPublishedBefore(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		e := message("1", "x")
@@ -87,7 +85,7 @@ func TestWaitReadsWhatWasPublishedBefore(t *testing.T) {
 }
 
 func TestWaitReadsWhatIsPublishedWhileItSubscribes(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		for i := range 30 { // each time at another instant
 			c := newClient(t, rdb)
@@ -120,7 +118,7 @@ func TestWaitSurvivesAMissedPublication(t *testing.T) {
 }
 
 func TestWaitFindsAnOutcomeThatNobodyPublished(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		r := enqueue(t, c, message("1", "x"))
@@ -136,7 +134,7 @@ func TestWaitFindsAnOutcomeThatNobodyPublished(t *testing.T) {
 }
 
 func TestManyWaitWithOneClient(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		type waiting struct {
@@ -162,7 +160,7 @@ func TestManyWaitWithOneClient(t *testing.T) {
 }
 
 func TestWaitEndsWithItsContext(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		r := enqueue(t, c, message("1", "x"))
@@ -183,7 +181,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 }
 
 func TestWaitIgnoresWhatIsNoOutcomeOfItsOwn(t *testing.T) {
-	onBothBackends(t, func(t *testing.T, rdb *redis.Client) {
+	redistest.OnBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := announce(t, rdb)
 		c := newClient(t, rdb)
 		r, other := enqueue(t, c, message("1", "x")), enqueue(t, c, message("1", "y"))
@@ -199,7 +197,7 @@ func TestWaitIgnoresWhatIsNoOutcomeOfItsOwn(t *testing.T) {
 }
 
 func TestWaitOfADuplicateWithAnOutcomeAsksNobody(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	c := newClient(t, rdb)
 	must(t, rdb.Close())
 	want := delivered(message("1", "x"), "000-0000000000000001")
@@ -210,7 +208,7 @@ func TestWaitOfADuplicateWithAnOutcomeAsksNobody(t *testing.T) {
 }
 
 func TestClosedClientWaitsNoMore(t *testing.T) {
-	rdb := embedded(t)
+	rdb := redistest.Embedded(t)
 	s := announce(t, rdb)
 	unused, c := tasks.NewClient(rdb), tasks.NewClient(rdb)
 	must(t, unused.Close())

@@ -134,11 +134,8 @@ func (g *Gateway) Empty() {
 	})
 }
 
-// Heard waits until somebody subscribes to a channel: Redis repeats nothing that was
-// published before.
+// Heard waits until somebody subscribes to a channel.
 func (g *Gateway) Heard(channel string) {
 	g.T.Helper()
-	g.Until("somebody subscribes to "+channel, func() bool {
-		return g.Redis.PubSubNumSub(context.Background(), channel).Val()[channel] > 0
-	})
+	redistest.Heard(g.T, g.Redis, channel)
 }

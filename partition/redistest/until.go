@@ -1,8 +1,11 @@
 package redistest
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Patience is how long Until waits.
@@ -28,4 +31,13 @@ func Within(t testing.TB, patience time.Duration, want string, ok func() bool) {
 			t.Fatalf("after %s: want that %s, and it is not so", patience, want)
 		}
 	}
+}
+
+// Heard waits until somebody subscribes to a channel: Redis repeats nothing that was
+// published before.
+func Heard(t testing.TB, rdb redis.UniversalClient, channel string) {
+	t.Helper()
+	Until(t, "somebody subscribes to "+channel, func() bool {
+		return rdb.PubSubNumSub(context.Background(), channel).Val()[channel] > 0
+	})
 }
