@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/outgate/outgate/partition"
 )
 
 // findsItsWay are the commands that clients send to find their way in a cluster.
@@ -19,8 +17,8 @@ func TestTheUsersOfAClusterCanDoTheSame(t *testing.T) {
 	t.Parallel()
 	c := newGuardedCluster(t)
 	w := work(t, c.as(workerUser))
-	tag := partition.Keys{Queue: w.scheme.Queue(w.scheme.Route("b", "1"))}.Tag()
-	worksAsAWorker(t, c.as(workerUser), w)
+	tag := w.Keys(w.Config.Scheme.Route("b", "1")).Tag()
+	worksAsAWorker(t, w)
 	isServed(t, c.as(untrustedUser), w)
 	produces(t, c.as(producerUser), tag)
 	for user, refused := range map[string][]string{

@@ -4,17 +4,16 @@
 package deploy_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/partition/redistest"
 )
 
@@ -144,18 +143,4 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// until waits up to 30 s for a condition.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("got no such state within 30 s, want: %s", what)
-		case <-tick.C:
-		}
-	}
-}
+var until = gatewaytest.Until

@@ -25,7 +25,7 @@ func TestProducersCannotTouchWhatGatewaysKeep(t *testing.T) {
 	g := newGuarded(t, nil)
 	rdb := g.as(workerUser)
 	w := work(t, rdb)
-	worksAsAWorker(t, rdb, w)
+	worksAsAWorker(t, w)
 	var keys []string
 	for it := rdb.Scan(t.Context(), 0, "outgate:*", 1000).Iterator(); it.Next(t.Context()); {
 		if key := it.Val(); key != partition.APIKey && !strings.HasPrefix(key, "outgate:{") {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -78,13 +79,9 @@ func produces(t *testing.T, rdb redis.UniversalClient, key string) {
 func TestATrustedProducerFeelsThePressureAndTheBound(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, nil)
-	setup := partition.Setup{
-		Scheme: partition.DefaultScheme(), Capacity: 10, MaxBytes: tasks.DefaultMaxBytes, Enqueue: tasks.EnqueueScript,
-		Pressure: partition.Pressure{Warn: .5, Degraded: .7, Shed: .9, ShedPriorities: []string{"low"}},
-	}
-	if err := setup.Announce(t.Context(), g.as(workerUser)); err != nil {
-		t.Fatal(err)
-	}
+	cfg := gatewaytest.Config(partition.DefaultScheme().Count)
+	cfg.Capacity, cfg.Pressure = 10, partition.Pressure{Warn: .5, Degraded: .7, Shed: .9, ShedPriorities: []string{"low"}}
+	gatewaytest.On(t, g.as(workerUser), cfg).Announce()
 	client := tasks.NewClient(g.as(producerUser))
 	defer func() { _ = client.Close() }()
 	e := tasks.Envelope{Operation: tasks.Send, BridgeID: "b", ExternalRoomID: "1", Payload: tasks.Text("x")}

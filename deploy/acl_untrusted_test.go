@@ -20,7 +20,7 @@ func TestAnUntrustedProducerIsServedThroughItsStream(t *testing.T) {
 // isServed adds to a stream, and reads the replies.
 func isServed(t *testing.T, c redis.UniversalClient, w *testWorker) {
 	t.Helper()
-	queue := w.scheme.Queue(w.scheme.Route("b", "1"))
+	queue := w.Keys(w.Config.Scheme.Route("b", "1")).Queue
 	stream, replies := "outgate:in:{"+queue+"}", "outgate:reply:{"+queue+"}:shop"
 	hear := func() string {
 		t.Helper()

@@ -1,20 +1,16 @@
 package deploy_test
 
 import (
-	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
 	"github.com/outgate/outgate/partition"
@@ -24,56 +20,37 @@ import (
 
 // testWorker is a worker with one sandbox bridge, "b", which fails while broken is set.
 type testWorker struct {
-	*handlers.Worker
-	registry *prometheus.Registry
-	scheme   partition.Scheme
-	warnings *observer.ObservedLogs
-	broken   atomic.Bool
+	*gatewaytest.Gateway
+	*gatewaytest.Worker
+	broken atomic.Bool
 }
 
 // work starts a worker; the test's end stops it.
 func work(t *testing.T, rdb redis.UniversalClient) *testWorker {
 	t.Helper()
-	w := &testWorker{registry: prometheus.NewRegistry(), scheme: partition.DefaultScheme()}
-	var core zapcore.Core
-	core, w.warnings = observer.New(zap.WarnLevel)
-	policy := handlers.Policy{
-		MaxAttempts: 3, Backoff: classify.Backoff{Base: 10 * time.Millisecond, Max: 50 * time.Millisecond},
-		Timeout: 5 * time.Second, OnAmbiguous: handlers.Resend, OnFailure: handlers.Skip, IdempotencyWindow: time.Hour,
-	}
+	w := new(testWorker)
 	channel := sandbox.New(sandbox.Config{Behave: func(tasks.Message) sandbox.Behavior {
 		if w.broken.Load() {
 			return sandbox.Behavior{Fail: classify.Terminal}
 		}
 		return sandbox.Behavior{}
 	}})
-	limit, err := ratelimit.ParseLimits("50/100ms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Worker, err = handlers.New(rdb, handlers.Config{
-		Scheme: w.scheme, Capacity: 100, Pressure: partition.Pressure{Warn: .7, Degraded: .85, Shed: .95},
-		MaxBytes: tasks.DefaultMaxBytes, Policy: policy,
-		Bridges:   []*handlers.Bridge{{ID: "b", Channel: channel, Policy: policy, BridgeLimits: limit, RoomLimits: limit}},
-		ResultTTL: time.Minute, DeadLetterTTL: time.Hour, Concurrency: 4, ShutdownTimeout: 10 * time.Second,
-		Log: zap.New(core), Registry: w.registry,
-	})
-	if err == nil {
-		err = w.Start(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Stop(context.Background()) })
+	limit := ratelimit.Must("50/100ms")
+	cfg := gatewaytest.Config(partition.DefaultScheme().Count, gatewaytest.Bridge("b", channel, func(b *handlers.Bridge) {
+		b.Policy.MaxAttempts, b.BridgeLimits, b.RoomLimits = 3, limit, limit
+	}))
+	cfg.Capacity, cfg.Concurrency, cfg.Pressure.ShedPriorities = 100, 4, nil
+	w.Gateway = gatewaytest.On(t, rdb, cfg)
+	w.Worker = w.Work()
 	return w
 }
 
 // calm fails the test if the worker logged an error.
 func (w *testWorker) calm(t *testing.T) {
 	t.Helper()
-	for _, entry := range w.warnings.All() {
+	for _, entry := range w.Logs.All() {
 		for key, value := range entry.ContextMap() {
-			if key == "error" {
+			if entry.Level >= zap.WarnLevel && key == "error" {
 				t.Errorf("got the worker's warning %s: %v, want no error", entry.Message, value)
 			}
 		}
@@ -82,21 +59,16 @@ func (w *testWorker) calm(t *testing.T) {
 
 func TestAWorkerCanDoAllItsWork(t *testing.T) {
 	t.Parallel()
-	rdb := newGuarded(t, nil).as(workerUser)
-	w := work(t, rdb)
-	worksAsAWorker(t, rdb, w)
+	w := work(t, newGuarded(t, nil).as(workerUser))
+	worksAsAWorker(t, w)
 	w.calm(t)
 }
 
 // worksAsAWorker sends, edits, retries, gives up, replays and reports.
-func worksAsAWorker(t *testing.T, rdb redis.UniversalClient, w *testWorker) {
+func worksAsAWorker(t *testing.T, w *testWorker) {
 	t.Helper()
-	client := tasks.NewClient(rdb)
-	defer func() { _ = client.Close() }()
-	ctx := t.Context()
-	message := func(text string) tasks.Envelope {
-		return tasks.Envelope{BridgeID: "b", ExternalRoomID: "1", Payload: tasks.Text(text)}
-	}
+	client, ctx := w.Gateway.Client, t.Context()
+	message := func(text string) tasks.Envelope { return gatewaytest.Text("b", "1", text) }
 
 	e := message("hello")
 	e.IdempotencyKey = "k"
@@ -122,7 +94,7 @@ func worksAsAWorker(t *testing.T, rdb redis.UniversalClient, w *testWorker) {
 		t.Fatalf("got %v, want a dead letter", err)
 	}
 	w.broken.Store(false)
-	letters := ops.NewDeadLetters(rdb, w.scheme, client)
+	letters := w.DeadLetters()
 	if list, err := letters.List(ctx, ops.DeadLetterFilter{}, 10); err != nil || len(list) != 1 {
 		t.Fatalf("got dead letters %v, %v, want one", list, err)
 	}
@@ -130,12 +102,9 @@ func worksAsAWorker(t *testing.T, rdb redis.UniversalClient, w *testWorker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the replayed envelope is delivered", func() bool {
-		o, ok, err := client.Outcome(ctx, replayed.ID)
-		return err == nil && ok && o.Success != nil
-	})
+	w.Delivered(tasks.Receipt{ID: replayed.ID, Partition: refused.Partition})
 	until(t, "the worker reports on all partitions", func() bool {
-		return len(gathered(t, w.registry)["outgate_queue_capacity"].GetMetric()) == w.scheme.Count
+		return len(gathered(t, w.Registry)["outgate_queue_capacity"].GetMetric()) == w.Config.Scheme.Count
 	})
 }
 

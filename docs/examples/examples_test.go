@@ -45,8 +45,8 @@ func TestEveryExampleGetsTheAnswersOfTheProtocol(t *testing.T) {
 			}
 			gateway, small := newGateway(t), newSmallGateway(t)
 			cmd.Args = append(cmd.Args, l.demo)
-			cmd.Env = append(cmd.Env, "OUTGATE_REDIS_URL="+gateway.server.URL(), "OUTGATE_SMALL_REDIS_URL="+small.server.URL())
-			got := run(t, cmd, small.server.Restart)
+			cmd.Env = append(cmd.Env, "OUTGATE_REDIS_URL="+gateway.Server.URL(), "OUTGATE_SMALL_REDIS_URL="+small.Server.URL())
+			got := run(t, cmd, small.Server.Restart)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the example says otherwise (-want +got):\n%s", diff)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os/exec"
@@ -14,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outgate/outgate/handlers"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ledger"
 	"github.com/outgate/outgate/tasks"
 )
@@ -56,25 +57,11 @@ func (s *seen) Send(_ context.Context, m tasks.Message) (tasks.Delivery, error) 
 	return tasks.Delivery{MessageID: strconv.Itoa(len(s.came))}, nil
 }
 
-// wait returns when so many have come.
-func (s *seen) wait(t *testing.T, n int) {
-	t.Helper()
-	late := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		s.mu.Lock()
-		came := len(s.came)
-		s.mu.Unlock()
-		if came >= n {
-			return
-		}
-		select {
-		case <-late:
-			t.Fatalf("%d of %d came", came, n)
-		case <-tick.C:
-		}
-	}
+// count is how many have come.
+func (s *seen) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.came)
 }
 
 // Two programs in two languages enqueue to the same rooms at once, faster than the
@@ -85,9 +72,9 @@ func TestPythonAndNodeAtOnceKeepOrderBoundAndIdempotency(t *testing.T) {
 	}
 	programs := []*exec.Cmd{python(t), node(t)}
 	channel := &seen{}
-	cfg := config(&handlers.Bridge{ID: "load", Channel: channel, Policy: policy()})
-	cfg.Scheme.Count, cfg.Capacity = 4, loadCapacity
-	g := announced(t, cfg)
+	cfg := gatewaytest.Config(4, gatewaytest.Bridge("load", channel))
+	cfg.Capacity = loadCapacity
+	g := gatewaytest.New(t, cfg)
 
 	// Nobody works until a producer has met the bound.
 	refused := make(chan struct{})
@@ -97,7 +84,7 @@ func TestPythonAndNodeAtOnceKeepOrderBoundAndIdempotency(t *testing.T) {
 	for i, file := range []string{"python/load.py", "node/load.js"} {
 		cmd := programs[i]
 		cmd.Args = append(cmd.Args, file, strconv.Itoa(loadEach), strconv.Itoa(loadRooms))
-		cmd.Env = append(cmd.Env, "OUTGATE_REDIS_URL="+g.server.URL())
+		cmd.Env = append(cmd.Env, "OUTGATE_REDIS_URL="+g.Server.URL())
 		wg.Go(func() { told[i] = produce(t, cmd, hit) })
 	}
 	go func() { // a producer that ended early has reported its fault
@@ -105,13 +92,14 @@ func TestPythonAndNodeAtOnceKeepOrderBoundAndIdempotency(t *testing.T) {
 		hit()
 	}()
 	<-refused
-	g.work(t)
+	g.Work()
 	wg.Wait()
 	if t.Failed() {
 		t.FailNow()
 	}
 	rooms := admitted(t, told)
-	channel.wait(t, len(slices.Concat(slices.Collect(maps.Values(rooms))...)))
+	all := len(slices.Concat(slices.Collect(maps.Values(rooms))...))
+	gatewaytest.Until(t, fmt.Sprintf("all %d admitted envelopes come", all), func() bool { return channel.count() >= all })
 	checkRecord(t, channel, rooms)
 }
 

@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 )
 
 // receipt enqueues and returns what the receipt says.
@@ -27,19 +26,12 @@ func (g *gateway) receipt(t *testing.T, envelope string) (r struct {
 func (g *gateway) outcome(t *testing.T, id string) (outcome string, kept time.Duration) {
 	t.Helper()
 	key := "outgate:{outbound-" + id[:3] + "}:outcome:" + id
-	late := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if text, err := g.rdb.Get(t.Context(), key).Result(); err == nil {
-			return text, g.rdb.PTTL(t.Context(), key).Val()
-		}
-		select {
-		case <-late:
-			t.Fatalf("no outcome of %s", id)
-		case <-tick.C:
-		}
-	}
+	gatewaytest.Until(t, "there is an outcome of "+id, func() bool {
+		var err error
+		outcome, err = g.Redis.Get(t.Context(), key).Result()
+		return err == nil
+	})
+	return outcome, g.Redis.PTTL(t.Context(), key).Val()
 }
 
 func TestOutcomesAreKeptAsTheProtocolSays(t *testing.T) {
@@ -72,21 +64,21 @@ func TestOutcomesAreKeptAsTheProtocolSays(t *testing.T) {
 }
 
 func TestWithoutKeptResultsAnOutcomeIsPublishedAllTheSame(t *testing.T) {
-	cfg := config(&handlers.Bridge{ID: "b", Channel: sandbox.New(sandbox.Config{}), Policy: policy()})
-	cfg.Scheme.Count, cfg.ResultTTL = 1, -1 // less than zero keeps none
-	g := announced(t, cfg)
-	heard := g.rdb.Subscribe(t.Context(), "outgate:{outbound-000}:outcomes")
+	cfg := gatewaytest.Config(1, gatewaytest.Sandbox("b"))
+	cfg.ResultTTL = -1
+	g := &gateway{gatewaytest.New(t, cfg)}
+	heard := g.Redis.Subscribe(t.Context(), "outgate:{outbound-000}:outcomes")
 	t.Cleanup(func() { _ = heard.Close() })
 	if _, err := heard.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	g.work(t)
+	g.Work()
 	id := g.receipt(t, envelope("")).ID
 	m, err := heard.ReceiveMessage(t.Context())
 	if err != nil || !strings.Contains(m.Payload, `"id":"`+id+`"`) {
 		t.Errorf("heard %v, %v", m, err)
 	}
-	if n := g.rdb.Exists(t.Context(), "outgate:{outbound-000}:outcome:"+id).Val(); n != 0 {
+	if n := g.Redis.Exists(t.Context(), "outgate:{outbound-000}:outcome:"+id).Val(); n != 0 {
 		t.Errorf("got a kept outcome of %s, want none", id)
 	}
 }

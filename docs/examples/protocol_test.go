@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -73,7 +74,7 @@ func TestTheRoomOfTheExamplesIsInTheirPartition(t *testing.T) {
 }
 
 func TestStringsAreTakenAsTheProtocolSays(t *testing.T) {
-	g := announced(t, config())
+	g := &gateway{gatewaytest.New(t, gatewaytest.Config(16))}
 	media := func(more string) string {
 		return `{"operation":"send_media","bridge_id":"b","external_room_id":"lobby","payload":{"kind":"image","url":"https://example.org/a"` + more + `}}`
 	}
@@ -113,8 +114,8 @@ func TestTheProtocolKnowsEveryRefusalAndReason(t *testing.T) {
 }
 
 func TestDiscoveryHasTheFieldsOfTheProtocolAndNoOther(t *testing.T) {
-	g := announced(t, config())
-	api := g.rdb.HGetAll(t.Context(), "outgate:api").Val()
+	g := &gateway{gatewaytest.New(t, gatewaytest.Config(16))}
+	api := g.Redis.HGetAll(t.Context(), "outgate:api").Val()
 	var fields []string
 	for name := range api {
 		fields = append(fields, name)
@@ -132,8 +133,8 @@ func TestDiscoveryHasTheFieldsOfTheProtocolAndNoOther(t *testing.T) {
 // call enqueues as any client does, and answers with the receipt or the error.
 func (g *gateway) call(t *testing.T, key, envelope string) string {
 	t.Helper()
-	sha := g.rdb.HGet(t.Context(), "outgate:api", "enqueue").Val()
-	answer, err := g.rdb.EvalSha(t.Context(), sha, []string{key}, envelope).Text()
+	sha := g.Redis.HGet(t.Context(), "outgate:api", "enqueue").Val()
+	answer, err := g.Redis.EvalSha(t.Context(), sha, []string{key}, envelope).Text()
 	if err != nil {
 		return err.Error()
 	}
@@ -146,13 +147,13 @@ func envelope(more string) string {
 }
 
 func TestRefusalsComeInTheOrderOfTheProtocol(t *testing.T) {
-	cfg := config()
-	cfg.Scheme.Count, cfg.Capacity, cfg.MaxBytes = 2, 4, 300
+	cfg := gatewaytest.Config(2)
+	cfg.Capacity, cfg.MaxBytes = 4, 300
 	cfg.Pressure.Degraded, cfg.Pressure.Shed = .72, .75
-	g := announced(t, cfg)
+	g := &gateway{gatewaytest.New(t, cfg)}
 	right := cfg.Scheme.Route("b", "lobby")
 	key, wrong := "{"+cfg.Scheme.Queue(right)+"}", "{"+cfg.Scheme.Queue(1-right)+"}"
-	if err := g.rdb.HSet(t.Context(), "outgate:"+key+":bridges", "b", "slack").Err(); err != nil {
+	if err := g.Redis.HSet(t.Context(), "outgate:"+key+":bridges", "b", "slack").Err(); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 { // as many as there are without shedding
@@ -182,11 +183,11 @@ func TestRefusalsComeInTheOrderOfTheProtocol(t *testing.T) {
 }
 
 func TestRefusalsArePublished(t *testing.T) {
-	cfg := config()
-	cfg.Scheme.Count, cfg.Capacity = 1, 1
-	g := announced(t, cfg)
+	cfg := gatewaytest.Config(1)
+	cfg.Capacity = 1
+	g := &gateway{gatewaytest.New(t, cfg)}
 	const key, events = "{outbound-000}", "outgate:{outbound-000}:events"
-	heard := g.rdb.Subscribe(t.Context(), events)
+	heard := g.Redis.Subscribe(t.Context(), events)
 	t.Cleanup(func() { _ = heard.Close() })
 	if _, err := heard.Receive(t.Context()); err != nil {
 		t.Fatal(err)
@@ -217,31 +218,31 @@ func TestRefusalsArePublished(t *testing.T) {
 func TestWhatARestartTakesAndLeaves(t *testing.T) {
 	g := newSmallGateway(t)
 	const key = "{outbound-000}"
-	g.server.Restart()
+	g.Server.Restart()
 	if got := g.call(t, key, envelope("")); !strings.HasPrefix(got, "NOSCRIPT ") {
 		t.Errorf("the script after a restart: %s", got)
 	}
 	fcall := func(key string) string {
-		return fmt.Sprint(g.rdb.Do(t.Context(), "FCALL", "outgate_enqueue", 1, key, envelope("")).Result())
+		return fmt.Sprint(g.Redis.Do(t.Context(), "FCALL", "outgate_enqueue", 1, key, envelope("")).Result())
 	}
 	for _, k := range []string{key, "{}"} {
 		if got := fcall(k); !strings.HasPrefix(got, `{"status":"accepted"`) {
 			t.Errorf("the function after a restart, key %s: %s", k, got)
 		}
 	}
-	if err := g.rdb.ScriptLoad(t.Context(), g.rdb.HGet(t.Context(), "outgate:api", "enqueue_source").Val()).Err(); err != nil {
+	if err := g.Redis.ScriptLoad(t.Context(), g.Redis.HGet(t.Context(), "outgate:api", "enqueue_source").Val()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	before := g.rdb.DBSize(t.Context()).Val()
-	g.rdb.ConfigSet(t.Context(), "maxmemory", "1")
+	before := g.Redis.DBSize(t.Context()).Val()
+	g.Redis.ConfigSet(t.Context(), "maxmemory", "1")
 	if got := g.call(t, key, envelope("")); !strings.HasPrefix(got, "OOM ") {
 		t.Errorf("without memory: %s", got)
 	}
-	g.rdb.ConfigSet(t.Context(), "maxmemory", "0")
-	if after := g.rdb.DBSize(t.Context()).Val(); after != before {
+	g.Redis.ConfigSet(t.Context(), "maxmemory", "0")
+	if after := g.Redis.DBSize(t.Context()).Val(); after != before {
 		t.Errorf("%d keys before, %d after", before, after)
 	}
-	g.rdb.FlushAll(t.Context())
+	g.Redis.FlushAll(t.Context())
 	if got := fcall("{}"); !strings.Contains(got, "OUTGATE_NOT_READY") {
 		t.Errorf("the function after FLUSHALL: %s", got)
 	}

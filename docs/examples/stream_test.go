@@ -11,12 +11,12 @@ import (
 func TestAProducerThatMayOnlyAddToTheStreamsIsAnswered(t *testing.T) {
 	cmd := python(t)
 	g := newGateway(t)
-	if err := g.rdb.Do(t.Context(), "ACL", "SETUSER", "shop", "on", ">s3cret", "resetkeys", "resetchannels", "-@all",
+	if err := g.Redis.Do(t.Context(), "ACL", "SETUSER", "shop", "on", ">s3cret", "resetkeys", "resetchannels", "-@all",
 		"(+xadd %W~outgate:in:{outbound-[0-9][0-9][0-9]})", "(+lrange %R~outgate:reply:{outbound-[0-9][0-9][0-9]}:*)").Err(); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Args = append(cmd.Args, "python/outgate.py", "--stream")
-	cmd.Env = append(cmd.Env, "OUTGATE_REDIS_URL="+strings.Replace(g.server.URL(), "redis://", "redis://shop:s3cret@", 1))
+	cmd.Env = append(cmd.Env, "OUTGATE_REDIS_URL="+strings.Replace(g.Server.URL(), "redis://", "redis://shop:s3cret@", 1))
 	want := `good        receipt, accepted
 good        outcome, success
 faulty      refused, OUTGATE_INVALID payload: must not be empty

@@ -12,21 +12,27 @@ import (
 )
 
 // Steep is true if sixteen times the input takes far more than sixteen times as long; work
-// of quadratic time would take 256 times as long. The shortest of a few runs counts.
+// of quadratic time would take 256 times as long. The shortest of many runs counts, so
+// that a busy machine hides nothing.
 func Steep(work func(size int)) bool {
-	const size = 4 << 10
+	const size, far = 4 << 10, 128
 	once, more := time.Hour, time.Hour
-	for range 5 {
+	measure := func(shortest *time.Duration, size int) {
 		start := spent()
 		work(size)
-		between := spent()
-		work(16 * size)
-		once, more = min(once, between-start), min(more, spent()-between)
-		if more < 20*time.Millisecond || more < 128*once {
+		*shortest = min(*shortest, spent()-start)
+	}
+	for range 5 {
+		// What is short is easily disturbed: all of it together is as long as the other.
+		for range 16 {
+			measure(&once, size)
+		}
+		measure(&more, 16*size)
+		if more < 20*time.Millisecond || more < far/2*once { // beyond doubt
 			return false
 		}
 	}
-	return true
+	return more >= far*once
 }
 
 // spent is the CPU time of this process: other processes do not change it.
