@@ -156,7 +156,7 @@ func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, s.failed(ctx, r.Op, classify.SentNo, err)
 	}
-	req.URL = r.URL
+	req.URL = rooted(r.URL)
 	if r.Header != nil {
 		req.Header = r.Header
 	}

@@ -16,3 +16,17 @@ func ParseURL(raw string) (u *url.URL, why string) {
 	}
 	return u, ""
 }
+
+// rooted is an address whose path begins with a slash. url.URL.JoinPath leaves it out if
+// there was no path, and net/http sends what it is given.
+func rooted(u *url.URL) *url.URL {
+	if u.Path == "" || u.Path[0] == '/' || u.Opaque != "" {
+		return u
+	}
+	slashed := *u
+	slashed.Path = "/" + u.Path
+	if u.RawPath != "" {
+		slashed.RawPath = "/" + u.RawPath
+	}
+	return &slashed
+}

@@ -1,6 +1,9 @@
 package httpsend_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -16,6 +19,29 @@ func TestParseURLSaysWhatIsWrongAndQuotesNothing(t *testing.T) {
 		u, why := httpsend.ParseURL(raw)
 		if why != want || (u != nil) != (want == "") || strings.Contains(why, "s3cret") {
 			t.Errorf("%s: got %v, %q, want %q", raw, u, why, want)
+		}
+	}
+}
+
+func TestAPathThatWasJoinedToAHostIsAskedFor(t *testing.T) {
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.URL.EscapedPath())
+	}))
+	defer provider.Close()
+	s := httpsend.New(httpsend.Config{Channel: "example", AllowPrivate: true})
+	defer s.Close()
+	base, why := httpsend.ParseURL(provider.URL) // it has no path
+	if why != "" {
+		t.Fatal(why)
+	}
+	for want, elements := range map[string][]string{"/": nil, "/rooms/42": {"rooms", "42"}, "/a%2Fb": {"a%2Fb"}} {
+		u := base
+		if elements != nil {
+			u = base.JoinPath(elements...)
+		}
+		reply, err := s.Do(t.Context(), httpsend.Request{Op: "get", Method: http.MethodGet, URL: u})
+		if err != nil || string(reply.Body) != want {
+			t.Errorf("joined %v: got %d %q, %v, want %q", elements, reply.Status, reply.Body, err, want)
 		}
 	}
 }
