@@ -3,7 +3,11 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"os"
+	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -100,5 +104,27 @@ func TestOnEnvelopeGetsWhatTheWorkerTakesUp(t *testing.T) {
 	defer mu.Unlock()
 	if e := got[sent.ID]; len(got) != 1 || e.Payload.Text != "hello" || e.Priority != tasks.PriorityLow {
 		t.Errorf("got %v, want the envelope of %s alone", got, sent.ID)
+	}
+}
+
+func TestTheTablesOfTheDocsHaveEveryField(t *testing.T) {
+	text, err := os.ReadFile("../docs/embedding.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 {
+			for _, name := range regexp.MustCompile("`([A-Za-z]+)`").FindAllStringSubmatch(cells[1], -1) {
+				named[name[1]] = true
+			}
+		}
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[handlers.Config](), reflect.TypeFor[handlers.Policy]()} {
+		for i := range of.NumField() {
+			if name := of.Field(i).Name; !named[name] {
+				t.Errorf("docs/embedding.md has no row for %s of %s", name, of)
+			}
+		}
 	}
 }

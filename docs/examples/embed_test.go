@@ -38,6 +38,5 @@ the provider has [{ID:page-1 Text:Water in the cellar}]
 }
 
 func TestTheChannelAndTheAppOfTheModulePassTheirTests(t *testing.T) {
-	embed(t, "vet", "./...")
 	embed(t, "test", "-count=1", "./...")
 }
