@@ -18,7 +18,7 @@ import (
 // patience is how long an example may take.
 const patience = time.Minute
 
-// language is an example, and how to find what runs it.
+// language is an example, and how to find the program that runs it.
 type language struct {
 	find func(t *testing.T) *exec.Cmd
 	demo string
@@ -40,7 +40,7 @@ func TestEveryExampleGetsTheAnswersOfTheProtocol(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cmd := l.find(t)
 			want := string(golden)
-			if name == "redis-cli" { // it knows sha1 alone
+			if name == "redis-cli" { // it knows only sha1
 				want = strings.Replace(want, "216 of 216 right", "108 of 108 right", 1)
 			}
 			gateway, small := newGateway(t), newSmallGateway(t)
@@ -48,14 +48,14 @@ func TestEveryExampleGetsTheAnswersOfTheProtocol(t *testing.T) {
 			cmd.Env = append(cmd.Env, "OUTGATE_REDIS_URL="+gateway.Server.URL(), "OUTGATE_SMALL_REDIS_URL="+small.Server.URL())
 			got := run(t, cmd, small.Server.Restart)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("the example says otherwise (-want +got):\n%s", diff)
+				t.Errorf("output of the example (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// run runs a program and returns what it wrote. Where the program asks for the
-// restart of the small Redis, it gets that.
+// run runs a program and returns its output. If the program asks for a restart of the small
+// Redis, run restarts it.
 func run(t *testing.T, cmd *exec.Cmd, restart func()) string {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
@@ -80,21 +80,21 @@ func run(t *testing.T, cmd *exec.Cmd, restart func()) string {
 		}
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%s: %v\n%s\n%s", cmd, err, all.String(), stderr.String())
+		t.Fatalf("%s: got %v, want success:\n%s\n%s", cmd, err, all.String(), stderr.String())
 	}
 	return all.String()
 }
 
-// missing skips the test for want of a program or library; in CI it fails.
+// missing skips the test because a program or library is missing. In CI the test fails.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
-		t.Fatalf("CI runs all examples: %s", what)
+		t.Fatalf("%s, and CI must run all examples", what)
 	}
 	t.Skip(what)
 }
 
-// command is a program that ends with the test, with an environment of its own.
+// command is a program that ends with the test, and has its own environment.
 func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -104,8 +104,8 @@ func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// python finds a Python that has redis-py: the first in the path may be another
-// than the system's.
+// python finds a Python that has redis-py: the first one in the path may not be the
+// system's.
 func python(t *testing.T) *exec.Cmd {
 	t.Helper()
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {

@@ -10,7 +10,7 @@ import (
 // gateway is the fixture, with what a producer in another language does.
 type gateway struct{ *gatewaytest.Gateway }
 
-// newGateway has a worker, and the bridge that outgate dev has.
+// newGateway starts a gateway with a worker and the bridge of outgate dev.
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	g := &gateway{gatewaytest.New(t, gatewaytest.Config(partition.DefaultScheme().Count, gatewaytest.Sandbox("sandbox")))}
@@ -18,8 +18,8 @@ func newGateway(t *testing.T) *gateway {
 	return g
 }
 
-// newSmallGateway has one partition for ten envelopes, which keeps what it has over
-// a restart, and nobody who delivers.
+// newSmallGateway makes a gateway with one partition for ten envelopes and no worker. Its
+// Redis keeps its data over a restart.
 func newSmallGateway(t *testing.T) *gateway {
 	t.Helper()
 	cfg := gatewaytest.Config(1)

@@ -26,13 +26,13 @@ const (
 	loadCapacity = 300
 )
 
-// answer is a line of what a producer was told.
+// answer is one answer that a producer got.
 type answer struct {
 	Room, Payload, Key, Code, Status, ID string
 	Depth                                int
 }
 
-// seen is a channel that writes down what comes, and takes it.
+// seen is a channel that accepts and records every message.
 type seen struct {
 	mu   sync.Mutex
 	came []arrival
@@ -76,7 +76,7 @@ func TestPythonAndNodeAtOnceKeepOrderBoundAndIdempotency(t *testing.T) {
 	cfg.Capacity = loadCapacity
 	g := gatewaytest.New(t, cfg)
 
-	// Nobody works until a producer has met the bound.
+	// No worker runs until a producer is refused.
 	refused := make(chan struct{})
 	hit := sync.OnceFunc(func() { close(refused) })
 	told := make([][]answer, len(programs))
@@ -103,8 +103,7 @@ func TestPythonAndNodeAtOnceKeepOrderBoundAndIdempotency(t *testing.T) {
 	checkRecord(t, channel, rooms)
 }
 
-// produce runs a producer and reads what it was told; it calls hit at the first
-// refusal.
+// produce runs a producer and reads its answers. It calls hit at the first refusal.
 func produce(t *testing.T, cmd *exec.Cmd, hit func()) []answer {
 	t.Helper()
 	var stderr strings.Builder
@@ -124,7 +123,7 @@ func produce(t *testing.T, cmd *exec.Cmd, hit func()) []answer {
 		if err := dec.Decode(&a); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			t.Errorf("%s: %v", cmd, err)
+			t.Errorf("%s: got %v, want lines of JSON", cmd, err)
 			break
 		}
 		if answers = append(answers, a); a.Code != "" {
@@ -132,7 +131,7 @@ func produce(t *testing.T, cmd *exec.Cmd, hit func()) []answer {
 		}
 	}
 	if err := cmd.Wait(); err != nil || len(answers) != loadEach {
-		t.Errorf("%s: %d answers, %v\n%s", cmd, len(answers), err, stderr.String())
+		t.Errorf("%s: got %d answers, %v, want %d and success:\n%s", cmd, len(answers), err, loadEach, stderr.String())
 	}
 	return answers
 }
@@ -153,7 +152,7 @@ func admitted(t *testing.T, told [][]answer) map[string][]string {
 			}
 			// An id grows with the time of admission, within its partition.
 			if a.ID <= last[a.Room] {
-				t.Errorf("room %s: %s was admitted after %s", a.Room, a.ID, last[a.Room])
+				t.Errorf("room %s: got id %s after %s, want a larger one", a.Room, a.ID, last[a.Room])
 			}
 			last[a.Room] = a.ID
 			if at := a.ID[len("000-"):]; begun[i] == "" {
@@ -163,27 +162,27 @@ func admitted(t *testing.T, told [][]answer) map[string][]string {
 			}
 			rooms[a.Room] = append(rooms[a.Room], a.ID)
 			if a.Key != "" && keys[a.Room+a.Key] != "" {
-				t.Errorf("key %s of room %s: %s and %s were accepted", a.Key, a.Room, keys[a.Room+a.Key], a.ID)
+				t.Errorf("key %s of room %s: got %s and %s accepted, want one", a.Key, a.Room, keys[a.Room+a.Key], a.ID)
 			}
 			keys[a.Room+a.Key] = a.ID
 		}
-		t.Logf("producer %d was told %v", i, count)
+		t.Logf("producer %d got %v", i, count)
 		if count["accepted"] == 0 || count["duplicate"] == 0 || count["OUTGATE_QUEUE_FULL"] == 0 {
-			t.Errorf("producer %d was not told everything", i)
+			t.Errorf("producer %d: got %v, want accepted, duplicates and full", i, count)
 		}
 		if n := count["accepted"] + count["duplicate"] + count["OUTGATE_QUEUE_FULL"]; n != loadEach {
-			t.Errorf("producer %d was told something else %d times", i, loadEach-n)
+			t.Errorf("producer %d: got %d other answers, want 0", i, loadEach-n)
 		}
 	}
 	if slices.Max(begun) > slices.Min(ended) {
-		t.Errorf("they were not at it at once: from %v to %v", begun, ended)
+		t.Errorf("got producers from %v to %v, want them at the same time", begun, ended)
 	}
 	if fullest != loadCapacity {
-		t.Errorf("the fullest partition held %d, the capacity is %d", fullest, loadCapacity)
+		t.Errorf("got %d envelopes in the fullest partition, want the capacity of %d", fullest, loadCapacity)
 	}
 	for _, a := range slices.Concat(told...) {
 		if a.Status == "duplicate" && a.ID != keys[a.Room+a.Key] {
-			t.Errorf("key %s of room %s was accepted as %q, a duplicate says %s", a.Key, a.Room, keys[a.Room+a.Key], a.ID)
+			t.Errorf("key %s of room %s: got id %s of a duplicate, want %q", a.Key, a.Room, a.ID, keys[a.Room+a.Key])
 		}
 	}
 	for _, ids := range rooms {
@@ -192,7 +191,7 @@ func admitted(t *testing.T, told [][]answer) map[string][]string {
 	return rooms
 }
 
-// checkRecord holds what came against what was admitted.
+// checkRecord compares the delivered messages with the admitted ones.
 func checkRecord(t *testing.T, channel *seen, rooms map[string][]string) {
 	t.Helper()
 	place, expect := make(map[string]int), ledger.Expect{Rooms: make(map[string]int)}
@@ -211,6 +210,6 @@ func checkRecord(t *testing.T, channel *seen, rooms map[string][]string) {
 	}
 	report := record.Check(expect)
 	if err := report.Err(); err != nil || report.Delivered != len(place) {
-		t.Errorf("%v\n%s", err, report)
+		t.Errorf("record: got %d messages, %v, want %d and no fault:\n%s", report.Delivered, err, len(place), report)
 	}
 }

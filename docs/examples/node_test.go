@@ -23,10 +23,10 @@ func node(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-// scratch is where npm installs, removed by TestMain.
+// scratch is the folder into which npm installs. TestMain removes it.
 var scratch string
 
-// modules installs them once, outside the checkout.
+// modules installs the libraries once, outside the checkout.
 var modules = sync.OnceValues(func() (string, error) {
 	var err error
 	if scratch, err = os.MkdirTemp("", "outgate-examples-"); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/outgate/outgate/handlers/gatewaytest"
 )
 
-// receipt enqueues and returns what the receipt says.
+// receipt enqueues an envelope and returns its receipt.
 func (g *gateway) receipt(t *testing.T, envelope string) (r struct {
 	Status, ID string
 	Outcome    json.RawMessage
@@ -17,7 +17,7 @@ func (g *gateway) receipt(t *testing.T, envelope string) (r struct {
 ) {
 	t.Helper()
 	if got := g.call(t, "{}", envelope); json.Unmarshal([]byte(got), &r) != nil {
-		t.Fatal(got)
+		t.Fatalf("got %s, want a receipt", got)
 	}
 	return r
 }
@@ -42,7 +42,7 @@ func TestOutcomesAreKeptAsTheProtocolSays(t *testing.T) {
 	between := func(what string, kept, least, most time.Duration) {
 		t.Helper()
 		if kept < least || kept > most {
-			t.Errorf("%s is kept for %s", what, kept)
+			t.Errorf("%s: got kept for %s, want %s to %s", what, kept, least, most)
 		}
 	}
 	_, kept := g.outcome(t, g.receipt(t, to("sandbox", "")).ID)
@@ -54,12 +54,12 @@ func TestOutcomesAreKeptAsTheProtocolSays(t *testing.T) {
 	between("an outcome by key", kept, 59*time.Minute, time.Hour)
 	again := g.receipt(t, to("sandbox", failing))
 	if again.Status != "duplicate" || again.ID != first.ID || string(again.Outcome) != outcome || !strings.Contains(outcome, `"status":"error"`) {
-		t.Errorf("the key of what failed: %+v, the outcome is %s", again, outcome)
+		t.Errorf("the key of a failed envelope: got %+v, want a duplicate with the outcome %s", again, outcome)
 	}
 
 	outcome, _ = g.outcome(t, g.receipt(t, to("nobody", "")).ID)
 	if !strings.Contains(outcome, `"reason":"unknown_bridge"`) {
-		t.Errorf("a bridge that is not configured: %s", outcome)
+		t.Errorf("a bridge that is not configured: got %s, want the reason unknown_bridge", outcome)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestWithoutKeptResultsAnOutcomeIsPublishedAllTheSame(t *testing.T) {
 	id := g.receipt(t, envelope("")).ID
 	m, err := heard.ReceiveMessage(t.Context())
 	if err != nil || !strings.Contains(m.Payload, `"id":"`+id+`"`) {
-		t.Errorf("heard %v, %v", m, err)
+		t.Errorf("got %v, %v, want the published outcome of %s", m, err, id)
 	}
 	if n := g.Redis.Exists(t.Context(), "outgate:{outbound-000}:outcome:"+id).Val(); n != 0 {
 		t.Errorf("got a kept outcome of %s, want none", id)

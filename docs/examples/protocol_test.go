@@ -18,8 +18,8 @@ import (
 	"github.com/outgate/outgate/tasks"
 )
 
-// section is the part of docs/protocol.md under a heading, up to the next of any
-// level.
+// section returns the part of docs/protocol.md under a heading, up to the next heading of
+// any level.
 func section(t *testing.T, heading string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "protocol.md"))
@@ -34,7 +34,7 @@ func section(t *testing.T, heading string) string {
 	return part
 }
 
-// found are the first groups of all matches, sorted, each once.
+// found returns the first groups of all matches, sorted, each once.
 func found(pattern, text string) []string {
 	var all []string
 	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
@@ -48,14 +48,14 @@ func TestTheVectorsOfTheProtocolAreRight(t *testing.T) {
 	rows := regexp.MustCompile("(?m)^\\| (sha1|fnv1a) \\| `(.+)` \\| `(.+)` \\| (\\d+) \\| (\\d+) \\|$").
 		FindAllStringSubmatch(section(t, "## Which partition"), -1)
 	if len(rows) < 10 {
-		t.Errorf("%d rows", len(rows))
+		t.Errorf("got %d rows, want at least 10", len(rows))
 	}
 	for _, row := range rows {
 		scheme := partition.DefaultScheme()
 		scheme.Hash = partition.Hash(row[1])
 		scheme.Count, _ = strconv.Atoi(row[4])
 		if got := strconv.Itoa(scheme.Route(row[2], row[3])); got != row[5] {
-			t.Errorf("%s: it is %s", row[0], got)
+			t.Errorf("%s: got partition %s in the page, want %s", row[0], row[5], got)
 		}
 	}
 }
@@ -64,11 +64,11 @@ func TestTheRoomOfTheExamplesIsInTheirPartition(t *testing.T) {
 	examples := regexp.MustCompile(`"partition":(\d+),(?:"\w+":[^,]+,)*"routing_key":"(\w+):(\w+)"`).
 		FindAllStringSubmatch(section(t, "## Enqueue")+section(t, "## The outcome"), -1)
 	if len(examples) < 3 {
-		t.Errorf("%d examples", len(examples))
+		t.Errorf("got %d examples, want at least 3", len(examples))
 	}
 	for _, e := range examples {
 		if got := strconv.Itoa(partition.DefaultScheme().Route(e[2], e[3])); got != e[1] {
-			t.Errorf("%s: it is %s", e[0], got)
+			t.Errorf("%s: got partition %s in the page, want %s", e[0], e[1], got)
 		}
 	}
 }
@@ -90,14 +90,14 @@ func TestStringsAreTakenAsTheProtocolSays(t *testing.T) {
 		media(`,"data":"","caption":"","duration":11`): `{"status":"accepted"`,
 	} {
 		if got := g.call(t, "{}", envelope); !strings.HasPrefix(got, want) {
-			t.Errorf("%s: %s, want %s", envelope, got, want)
+			t.Errorf("%s: got %s, want %s", envelope, got, want)
 		}
 	}
 }
 
 func TestTheProtocolKnowsEveryRefusalAndReason(t *testing.T) {
 	inScript := found(`(OUTGATE_[A-Z_]+)`, tasks.EnqueueScript)
-	inScript = slices.DeleteFunc(inScript, func(code string) bool { // of replays, by the Go client alone
+	inScript = slices.DeleteFunc(inScript, func(code string) bool { // only for replays of the Go client
 		return code == "OUTGATE_NOT_FOUND" || code == "OUTGATE_ALREADY_REPLAYED"
 	})
 	if diff := cmp.Diff(inScript, found("(?m)^\\| `(OUTGATE_[A-Z_]+)", section(t, "### Refusals"))); diff != "" {
@@ -126,11 +126,11 @@ func TestDiscoveryHasTheFieldsOfTheProtocolAndNoOther(t *testing.T) {
 		t.Errorf("(-outgate:api +protocol):\n%s", diff)
 	}
 	if api["enqueue_source"] != tasks.EnqueueScript || api["version"] != "1" {
-		t.Errorf("version %s, %d bytes of source", api["version"], len(api["enqueue_source"]))
+		t.Errorf("got version %s and %d bytes of source, want 1 and the enqueue script", api["version"], len(api["enqueue_source"]))
 	}
 }
 
-// call enqueues as any client does, and answers with the receipt or the error.
+// call enqueues as any client does, and returns the receipt or the error.
 func (g *gateway) call(t *testing.T, key, envelope string) string {
 	t.Helper()
 	sha := g.Redis.HGet(t.Context(), "outgate:api", "enqueue").Val()
@@ -141,7 +141,7 @@ func (g *gateway) call(t *testing.T, key, envelope string) string {
 	return answer
 }
 
-// envelope is one to the room lobby, with more fields.
+// envelope returns an envelope to the room lobby, with more fields.
 func envelope(more string) string {
 	return `{"operation":"send","bridge_id":"b","external_room_id":"lobby","payload":"hello"` + more + `}`
 }
@@ -156,28 +156,28 @@ func TestRefusalsComeInTheOrderOfTheProtocol(t *testing.T) {
 	if err := g.Redis.HSet(t.Context(), "outgate:"+key+":bridges", "b", "slack").Err(); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // as many as there are without shedding
+	for range 3 { // as many as fit before the partition sheds
 		if got := g.call(t, key, envelope("")); !strings.HasPrefix(got, `{"status":"accepted"`) {
-			t.Fatal(got)
+			t.Fatalf("got %s, want it accepted", got)
 		}
 	}
 	const used, low, other = `,"idempotency_key":"k"`, `,"priority":"low"`, `,"channel":"telegram"`
 	for _, c := range []struct{ why, key, envelope, want string }{
 		{"no such partition", "{outbound-099}", "no JSON", "OUTGATE_NOT_READY "},
-		{"no such partition, for want of braces", "outbound-000", envelope(""), "OUTGATE_NOT_READY "},
+		{"no such partition, because braces are missing", "outbound-000", envelope(""), "OUTGATE_NOT_READY "},
 		{"too large", wrong, strings.Repeat("x", 301), "OUTGATE_TOO_LARGE "},
 		{"no JSON", wrong, "no JSON", "OUTGATE_INVALID (envelope): "},
-		{"elsewhere", wrong, envelope(low + other), "OUTGATE_WRONG_PARTITION want " + cfg.Scheme.Queue(right)},
+		{"another partition", wrong, envelope(low + other), "OUTGATE_WRONG_PARTITION want " + cfg.Scheme.Queue(right)},
 		{"low at shed", key, envelope(low), "OUTGATE_LOAD_SHED "},
 		{"another channel", key, envelope(low + other), "OUTGATE_INVALID channel: "},
 		{"the last that fits", key, envelope(used), `{"status":"accepted"`},
-		{"a duplicate where all is full", key, envelope(used + low), `{"status":"duplicate"`},
-		{"a mismatch where all is full", key, strings.Replace(envelope(used), "hello", "else", 1), "OUTGATE_IDEMPOTENCY_MISMATCH "},
+		{"a duplicate in a full partition", key, envelope(used + low), `{"status":"duplicate"`},
+		{"a mismatch in a full partition", key, strings.Replace(envelope(used), "hello", "else", 1), "OUTGATE_IDEMPOTENCY_MISMATCH "},
 		{"full", key, envelope(low), "OUTGATE_QUEUE_FULL "},
 		{"full, with the partition left to the script", "{}", envelope(""), "OUTGATE_QUEUE_FULL "},
 	} {
 		if got := g.call(t, c.key, c.envelope); !strings.HasPrefix(got, c.want) {
-			t.Errorf("%s: %s, want %s", c.why, got, c.want)
+			t.Errorf("%s: got %s, want %s", c.why, got, c.want)
 		}
 	}
 }
@@ -210,7 +210,7 @@ func TestRefusalsArePublished(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m.Payload != want {
-			t.Errorf("heard %s, want %s", m.Payload, want)
+			t.Errorf("got %s, want %s", m.Payload, want)
 		}
 	}
 }
@@ -220,14 +220,14 @@ func TestWhatARestartTakesAndLeaves(t *testing.T) {
 	const key = "{outbound-000}"
 	g.Server.Restart()
 	if got := g.call(t, key, envelope("")); !strings.HasPrefix(got, "NOSCRIPT ") {
-		t.Errorf("the script after a restart: %s", got)
+		t.Errorf("the script after a restart: got %s, want NOSCRIPT", got)
 	}
 	fcall := func(key string) string {
 		return fmt.Sprint(g.Redis.Do(t.Context(), "FCALL", "outgate_enqueue", 1, key, envelope("")).Result())
 	}
 	for _, k := range []string{key, "{}"} {
 		if got := fcall(k); !strings.HasPrefix(got, `{"status":"accepted"`) {
-			t.Errorf("the function after a restart, key %s: %s", k, got)
+			t.Errorf("the function after a restart, key %s: got %s, want it accepted", k, got)
 		}
 	}
 	if err := g.Redis.ScriptLoad(t.Context(), g.Redis.HGet(t.Context(), "outgate:api", "enqueue_source").Val()).Err(); err != nil {
@@ -236,14 +236,14 @@ func TestWhatARestartTakesAndLeaves(t *testing.T) {
 	before := g.Redis.DBSize(t.Context()).Val()
 	g.Redis.ConfigSet(t.Context(), "maxmemory", "1")
 	if got := g.call(t, key, envelope("")); !strings.HasPrefix(got, "OOM ") {
-		t.Errorf("without memory: %s", got)
+		t.Errorf("without memory: got %s, want OOM", got)
 	}
 	g.Redis.ConfigSet(t.Context(), "maxmemory", "0")
 	if after := g.Redis.DBSize(t.Context()).Val(); after != before {
-		t.Errorf("%d keys before, %d after", before, after)
+		t.Errorf("got %d keys after the refusal, want %d as before", after, before)
 	}
 	g.Redis.FlushAll(t.Context())
 	if got := fcall("{}"); !strings.Contains(got, "OUTGATE_NOT_READY") {
-		t.Errorf("the function after FLUSHALL: %s", got)
+		t.Errorf("the function after FLUSHALL: got %s, want OUTGATE_NOT_READY", got)
 	}
 }

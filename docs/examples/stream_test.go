@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The user may do what the stream road asks for, and nothing else.
+// The user has only the rights that the streams need.
 func TestAProducerThatMayOnlyAddToTheStreamsIsAnswered(t *testing.T) {
 	cmd := python(t)
 	g := newGateway(t)
@@ -24,6 +24,6 @@ failing     receipt, accepted
 failing     outcome, error
 `
 	if diff := cmp.Diff(want, run(t, cmd, nil)); diff != "" {
-		t.Errorf("the example says otherwise (-want +got):\n%s", diff)
+		t.Errorf("output of the example (-want +got):\n%s", diff)
 	}
 }

@@ -3,8 +3,8 @@
 
     load.py COUNT ROOMS
 
-Every tenth envelope of a room has an idempotency key. The next such envelope uses the
-same key, and so does another run of this program. Prints each answer as a line of JSON.
+Every tenth envelope of a room has an idempotency key. Each key is used twice, and also by
+any other program that does the same. Prints each answer as a line of JSON.
 """
 
 import json
