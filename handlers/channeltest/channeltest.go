@@ -45,8 +45,7 @@ import (
 )
 
 // Channel is what the suite needs of a channel. The suite also calls the methods of
-// handlers.Editor, MediaSender, MediaEditor, Deleter and Reconciler, and Check and
-// Close, where the channel has them.
+// the optional interfaces of package provider, if the channel has them.
 type Channel interface {
 	Type() string
 	Capabilities() tasks.Capabilities
@@ -162,6 +161,7 @@ var (
 		{"follows no redirect", redirects},
 		{"knows what was not sent from what may have been", sent},
 		{"gives the documented errors their verdicts", refusals},
+		{"is in doubt about a 500 unless a second request is dropped", serverErrors},
 	}
 )
 

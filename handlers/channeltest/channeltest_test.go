@@ -39,6 +39,7 @@ const (
 	redirect = "follows no redirect"
 	sent     = "knows what was not sent from what may have been"
 	verdicts = "gives the documented errors their verdicts"
+	server   = "is in doubt about a 500 unless a second request is dropped"
 )
 
 // except are all checks but some.
@@ -46,7 +47,7 @@ func except(some ...string) []string {
 	all := []string{
 		declares, delivers, parallel, ended,
 		rooms, texts, ids, edits, formats, media, doubles, finds, deletes, checks, doubts,
-		ending, bounded, survives, secrecy, reuse, redirect, sent, verdicts,
+		ending, bounded, survives, secrecy, reuse, redirect, sent, verdicts, server,
 	}
 	return slices.DeleteFunc(all, func(name string) bool { return slices.Contains(some, name) })
 }
@@ -103,6 +104,7 @@ func TestSuiteKillsEachMutant(t *testing.T) {
 	doubt := func(e *classify.Error) error { e.Sent = classify.SentUnknown; return e }
 	sure := func(e *classify.Error) error { e.Sent = classify.SentNo; return e }
 	gone := func(e *classify.Error) error { e.Reason = classify.ReasonUnavailable; return e }
+	tableless := func(e *classify.Error) error { e.Table = nil; return e }
 	for name, c := range map[string]struct {
 		mutant mutant
 		want   string
@@ -135,6 +137,7 @@ func TestSuiteKillsEachMutant(t *testing.T) {
 		"swallows the errors of Check":      {fails("check", swallow), checks},
 		"takes a bad credential for a wait": {fails("check", gone), checks},
 		"posts to check":                    {mutant{checkPosts: true}, checks},
+		"has no table in its errors":        {fails("send", tableless), server},
 		"declares a window and is blind":    {mutant{caps: func(c *tasks.Capabilities) { c.Idempotency = tasks.Blind }}, declares},
 		"declares an operation that it lacks": {
 			mutant{caps: func(c *tasks.Capabilities) { c.Operations = append(c.Operations, "shout") }}, declares,
@@ -165,8 +168,8 @@ func TestSuiteFindsWhatIsWrong(t *testing.T) {
 		"it puts the URL into errors":              {faults{leaky: true}, []string{finds, deletes, checks, doubts, secrecy}},
 		"it does not close replies":                {faults{forgetful: true}, []string{bounded, reuse}},
 		"it takes every failure for an unsent one": {faults{guessing: true}, []string{doubts, ending, sent}},
-		"it takes every reply for a delivery":      {faults{gullible: true}, []string{deletes, checks, survives, secrecy, reuse, redirect, verdicts}},
-		"it has neither type nor idempotency":      {faults{anonymous: true}, []string{declares}},
+		"it takes every reply for a delivery":      {faults{gullible: true}, []string{deletes, checks, survives, secrecy, reuse, redirect, verdicts, server}},
+		"it has neither type nor idempotency":      {faults{anonymous: true}, []string{declares, server}},
 		"its results are no JSON":                  {faults{unfit: true}, []string{delivers}},
 		"it repeats what may have been taken":      {faults{repeating: true}, []string{deletes, checks, doubts, sent}},
 		"it fails always, with errors of its own":  {faults{broken: true}, except(declares)},

@@ -48,7 +48,7 @@ func idempotency(tb testing.TB, ch Channel) {
 	case tasks.Native, tasks.Blind:
 	case tasks.Reconcilable:
 		if !finds {
-			tb.Error("got Idempotency reconcilable and no method Find, want one. Look at handlers.Reconciler")
+			tb.Error("got Idempotency reconcilable and no method Find, want one. Look at provider.Reconciler")
 		}
 	default:
 		tb.Errorf("got Idempotency %q, want native, reconcilable or blind", caps.Idempotency)

@@ -21,6 +21,9 @@ const (
 	window = time.Minute
 )
 
+// dedupes is the table of a channel whose provider drops a second request.
+var dedupes = &classify.Table{Dedupes: true}
+
 // wire is what the reference channel sends, in JSON.
 type wire struct {
 	Room, ID, Token, Text, File string
@@ -194,7 +197,7 @@ func (c *reference) fail(op string, sent classify.Sent, reply classify.Reply, er
 			err = errors.Join(errors.New("failed"), is(err, context.Canceled), is(err, context.DeadlineExceeded))
 		}
 	}
-	e := &classify.Error{Channel: c.Type(), Op: op, Sent: sent, Reply: reply, Err: err}
+	e := &classify.Error{Channel: c.Type(), Table: dedupes, Op: op, Sent: sent, Reply: reply, Err: err}
 	if c.failure != nil {
 		return c.failure(op, e)
 	}

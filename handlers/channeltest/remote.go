@@ -227,6 +227,24 @@ func refusals(tb testing.TB, s *suite) {
 	}
 }
 
+// serverErrors compares the verdict on a 500 with the declared idempotency: only a
+// provider that drops a second request leaves no doubt.
+func serverErrors(tb testing.TB, s *suite) {
+	ch := s.build(tb, newServer(tb, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	}).URL)
+	_, err := s.send(tb.Context(), ch)
+	if err == nil {
+		tb.Error("a 500: got a delivery, want an error. Look at what the channel makes of the status")
+		return
+	}
+	native := ch.Capabilities().Idempotency == tasks.Native
+	if got := classify.Classify(err); got.Ambiguous == native {
+		tb.Errorf("a 500: got ambiguous %v of a channel that is %s, want %v: %v. Look at provider.Table, and at whether the error carries it",
+			got.Ambiguous, ch.Capabilities().Idempotency, !native, err)
+	}
+}
+
 // refused is the error of a refusal; false if the channel lacks its operation.
 func (s *suite) refused(tb testing.TB, r Refusal) (asked bool, err error) {
 	tb.Helper()
