@@ -9,7 +9,7 @@ FUZZTIME ?= 60s
 BENCH_FLAGS ?= --compare
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test redis peers race cover lint deploy fuzz faults bench clean
+.PHONY: help run build docs test redis peers race cover lint deploy fuzz faults bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -19,6 +19,11 @@ run: ## deliver a first message, on an embedded Redis; needs only Go
 
 build: ## build the command into bin/
 	CGO_ENABLED=0 go build -trimpath -o $(BIN)/outgate ./cmd/outgate
+
+# A test of each page fails if the page differs from what is generated, so CI checks them.
+docs: redis ## write the pages of docs/ that are generated: channels.md, redis.md
+	go test ./cmd/outgate/internal/channels -run '^TestThePageOfChannelsIsGenerated$$' -count=1 -update
+	go test ./partition/layout -count=1 -update
 
 redis: # install redis-server if it is missing; the tests start their own
 	@command -v redis-server >/dev/null || { \
