@@ -8,19 +8,18 @@ import (
 	"github.com/outgate/outgate/handlers/httpsend"
 )
 
-const (
-	// opMe names the request in errors.
-	opMe   = "get current user"
-	mePath = "/api/v10/users/@me"
-)
+// opMe names the request in errors.
+const opMe = "get current user"
 
 // Check asks Discord who the bot is, which sends nothing. Its error is that of a
 // message that could not be sent now either.
 func (c *Channel) Check(ctx context.Context) error {
-	u := *c.base
-	u.Path, u.RawPath = u.Path+mePath, u.EscapedPath()+mePath
+	u, err := httpsend.Join(c.base, "api", apiVersion, "users", "@me")
+	if err != nil {
+		return c.sender.Unsendable(opMe, err)
+	}
 	r, err := c.sender.Do(ctx, httpsend.Request{
-		Op: opMe, Method: http.MethodGet, URL: &u,
+		Op: opMe, Method: http.MethodGet, URL: u,
 		Header: http.Header{"Authorization": {"Bot " + c.token}},
 	})
 	if err != nil {
@@ -33,7 +32,7 @@ func (c *Channel) Check(ctx context.Context) error {
 		ID string `json:"id"`
 	}
 	if json.Unmarshal(r.Body, &user) != nil || user.ID == "" {
-		return invalid(opMe, r, "the reply has no user id")
+		return c.sender.Unclear(opMe, r, "the reply has no user id")
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ const Type = "discord"
 
 const (
 	defaultBase = "https://discord.com"
-	apiPath     = "/api/v10/channels"
+	apiVersion  = "v10"
 	// Discord turns away clients without a User-Agent of this form
 	// (https://docs.discord.com/developers/reference#user-agent).
 	userAgent = "DiscordBot (https://github.com/outgate/outgate, 1)"
@@ -182,7 +182,7 @@ func (c *Channel) create(ctx context.Context, m *tasks.Message, b body, file *ta
 	}
 	d, ok := readMessage(r.Body)
 	if !ok {
-		return tasks.Delivery{}, invalid(opCreate, r, "the reply has no message id")
+		return tasks.Delivery{}, c.sender.Unclear(opCreate, r, "the reply has no message id")
 	}
 	d.Pause = pause(r.Header)
 	return d, nil

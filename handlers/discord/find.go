@@ -65,7 +65,7 @@ func (c *Channel) page(ctx context.Context, m *tasks.Message, query url.Values) 
 	}
 	var page []listed
 	if !read(r.Body, &page) || page == nil {
-		return nil, invalid(opList, r, "the reply is no list of messages")
+		return nil, c.sender.Unclear(opList, r, "the reply is no list of messages")
 	}
 	return page, nil
 }

@@ -13,7 +13,7 @@ var errNoContent = errors.New("the media have no content")
 // SendMedia creates a message with a file. A caption is its text.
 func (c *Channel) SendMedia(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
 	if m.Media == nil || m.Content == nil {
-		return tasks.Delivery{}, unsendable(opCreate, errNoContent)
+		return tasks.Delivery{}, c.sender.Unsendable(opCreate, errNoContent)
 	}
 	return c.create(ctx, &m, newBody(&m, m.Media.Caption), m.Content)
 }
@@ -22,7 +22,7 @@ func (c *Channel) SendMedia(ctx context.Context, m tasks.Message) (tasks.Deliver
 // the place of its text.
 func (c *Channel) EditMedia(ctx context.Context, m tasks.Message) (tasks.Delivery, error) {
 	if m.Media == nil || m.Content == nil {
-		return tasks.Delivery{}, unsendable(opEdit, errNoContent)
+		return tasks.Delivery{}, c.sender.Unsendable(opEdit, errNoContent)
 	}
 	return c.change(ctx, &m, editBody(&m, m.Media.Caption), m.Content)
 }

@@ -118,22 +118,6 @@ func (c *Channel) refused(op string, r httpsend.Reply) *classify.Error {
 	return e
 }
 
-// invalid is the error of a reply that accepted the request, and says nothing that
-// can be understood.
-func invalid(op string, r httpsend.Reply, why string) error {
-	err := r.Cut
-	if err == nil {
-		err = errors.New(why)
-	}
-	return &classify.Error{
-		Channel: Type, Table: table, Op: op,
-		Reply:  classify.Reply{Status: r.Status},
-		Sent:   classify.SentUnknown,
-		Reason: classify.ReasonInvalidReply,
-		Err:    err,
-	}
-}
-
 // fault is what is read of a refusal.
 type fault struct {
 	code, message string

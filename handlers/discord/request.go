@@ -3,11 +3,9 @@ package discord
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 
-	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/httpsend"
 	"github.com/outgate/outgate/tasks"
 )
@@ -77,7 +75,7 @@ type call struct {
 func (c *Channel) do(ctx context.Context, call call) (httpsend.Reply, error) {
 	u, err := c.messages(call.m, call.message)
 	if err != nil {
-		return httpsend.Reply{}, unsendable(call.op, err)
+		return httpsend.Reply{}, c.sender.Unsendable(call.op, err)
 	}
 	u.RawQuery = call.query.Encode()
 	req := httpsend.Request{
@@ -86,7 +84,7 @@ func (c *Channel) do(ctx context.Context, call call) (httpsend.Reply, error) {
 	}
 	if call.body != nil {
 		if err := fill(&req, *call.body, call.file); err != nil {
-			return httpsend.Reply{}, unsendable(call.op, err)
+			return httpsend.Reply{}, c.sender.Unsendable(call.op, err)
 		}
 	}
 	return c.sender.Do(ctx, req)
@@ -128,24 +126,9 @@ func (c *Channel) messages(m *tasks.Message, id *string) (*url.URL, error) {
 	if m.Opts.ThreadID != "" {
 		room = m.Opts.ThreadID
 	}
-	path := []string{room, "messages"}
+	path := []string{"api", apiVersion, "channels", room, "messages"}
 	if id != nil {
 		path = append(path, *id)
 	}
-	u := *c.base
-	plain, escaped := u.Path+apiPath, u.EscapedPath()+apiPath
-	for _, part := range path {
-		if part == "" || part == "." || part == ".." {
-			return nil, fmt.Errorf("%q is no id", part)
-		}
-		plain += "/" + part
-		escaped += "/" + url.PathEscape(part)
-	}
-	u.Path, u.RawPath = plain, escaped
-	return &u, nil
-}
-
-// unsendable is the error of a message that cannot be put on the wire.
-func unsendable(op string, err error) error {
-	return &classify.Error{Channel: Type, Table: table, Op: op, Sent: classify.SentNo, Reason: classify.ReasonInvalidRequest, Err: err}
+	return httpsend.Join(c.base, path...)
 }

@@ -254,22 +254,3 @@ func (s *Sender) cause(ctx context.Context, err error) error {
 	}
 	return s.clean(err)
 }
-
-// Refused makes the error for a reply that refuses the request, with the code and the text
-// that the channel found in it.
-func (s *Sender) Refused(op string, r Reply, code, message string) *classify.Error {
-	message = s.Redact(message)
-	message = message[:min(len(message), maxMessage)]
-	return &classify.Error{
-		Channel: s.cfg.Channel,
-		Table:   s.cfg.Table,
-		Op:      op,
-		Sent:    classify.SentRefused,
-		Reply: classify.Reply{
-			Status:     r.Status,
-			Code:       s.Redact(code),
-			Message:    message,
-			RetryAfter: r.RetryAfter,
-		},
-	}
-}

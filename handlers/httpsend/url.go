@@ -1,6 +1,10 @@
 package httpsend
 
-import "net/url"
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
 
 // ParseURL reads an address of a configuration and says what is wrong with it; why is empty
 // for a good one. It does not use the error of net/url, which may quote a password.
@@ -29,4 +33,20 @@ func rooted(u *url.URL) *url.URL {
 		slashed.RawPath = "/" + u.RawPath
 	}
 	return &slashed
+}
+
+// Join is an address with these words below its path. Each word is escaped, and none
+// leads elsewhere: an error says that one is empty or made of dots. It quotes the word.
+func Join(base *url.URL, words ...string) (*url.URL, error) {
+	u := *base
+	plain, escaped := strings.TrimRight(u.Path, "/"), strings.TrimRight(u.EscapedPath(), "/")
+	for _, word := range words {
+		if word == "" || word == "." || word == ".." {
+			return nil, fmt.Errorf("%q is no id", word)
+		}
+		plain += "/" + word
+		escaped += "/" + url.PathEscape(word)
+	}
+	u.Path, u.RawPath = plain, escaped
+	return &u, nil
 }

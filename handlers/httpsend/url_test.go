@@ -45,3 +45,32 @@ func TestAPathThatWasJoinedToAHostIsAskedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestJoinLeadsNowhereElse(t *testing.T) {
+	for _, tc := range []struct {
+		base  string
+		words []string
+		want  string // empty for an error
+	}{
+		{"http://h", []string{"api", "posts"}, "http://h/api/posts"},
+		{"http://h/", []string{"api"}, "http://h/api"},
+		{"http://h/a%2Fb/", []string{"c"}, "http://h/a%2Fb/c"},
+		{"http://h", []string{"a/b", "?c#d", "@me"}, "http://h/a%2Fb/%3Fc%23d/@me"},
+		{"http://h", []string{"api", ""}, ""},
+		{"http://h", []string{"api", "."}, ""},
+		{"http://h", []string{"api", ".."}, ""},
+		{"http://h", []string{"../x"}, "http://h/..%2Fx"},
+	} {
+		base, _ := httpsend.ParseURL(tc.base)
+		got, err := httpsend.Join(base, tc.words...)
+		switch {
+		case tc.want == "" && err == nil:
+			t.Errorf("%s with %q: got %s, want an error", tc.base, tc.words, got)
+		case tc.want != "" && (err != nil || got.String() != tc.want):
+			t.Errorf("%s with %q: got %v, %v, want %s", tc.base, tc.words, got, err, tc.want)
+		}
+		if base.String() != tc.base {
+			t.Errorf("got the base changed to %s, want %s", base, tc.base)
+		}
+	}
+}
