@@ -40,7 +40,8 @@ type Facts struct {
 	// Unit is the unit in which a text is measured, "code points" for instance; empty if
 	// texts have no limit.
 	Unit string
-	// Media says how media come to the provider, "uploaded" for instance.
+	// Media says how media come to the provider, "uploaded" for instance; empty if the
+	// channel sends none.
 	Media string
 	// Limits are those of Pace in words, "30/1s a bot, 1/1s a chat"; "none" for a
 	// channel that is no Pacer.

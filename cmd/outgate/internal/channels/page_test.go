@@ -80,8 +80,8 @@ func channelRow(t *testing.T, spec *provider.Spec) string {
 		found = "with `" + key + "`"
 	}
 	return fmt.Sprintf("| [%s](#%[1]s) | %s | %s | %s | %s | %s | %s | %s | %s |", spec.Type,
-		operations(spec.Capabilities), bound(spec.Capabilities.Text, spec.Facts.Unit), bound(spec.Capabilities.Caption, ""),
-		spec.Facts.Media, secondRequest(spec.Capabilities, found), spec.Facts.Limits, yes(deletes), found)
+		operations(spec.Capabilities), bound(spec.Capabilities.Text, spec.Facts.Unit), caption(spec.Capabilities),
+		cmp.Or(spec.Facts.Media, "none"), secondRequest(spec.Capabilities, found), spec.Facts.Limits, yes(deletes), found)
 }
 
 // opened is the channel with these values of its keys.
@@ -130,6 +130,13 @@ func bound(l tasks.Length, unit string) string {
 		return "no limit"
 	}
 	return strings.TrimSpace(thousands(l.Max) + " " + unit)
+}
+
+func caption(c tasks.Capabilities) string {
+	if !slices.ContainsFunc(c.Operations, tasks.Operation.IsMedia) {
+		return "none"
+	}
+	return bound(c.Caption, "")
 }
 
 // secondRequest says what becomes of a message that is sent twice. found is the last

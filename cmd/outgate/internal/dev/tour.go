@@ -61,7 +61,7 @@ func (t tour) play(ctx context.Context) error {
 	client := tasks.NewClient(t.rdb)
 	defer func() { _ = client.Close() }()
 	t.printf("A short tour sends four messages to room lobby. A line that begins with a time is a delivery of the bridge.\n\n")
-	err := t.converse(ctx, client, bridgeID, "lobby", func(url, caption string) tasks.Payload {
+	err := t.converse(ctx, client, at{bridgeID, "lobby", channels.Known[bridgeID].Capabilities}, func(url, caption string) tasks.Payload {
 		return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, URL: url, Caption: caption}}
 	})
 	for _, f := range t.fakes {
@@ -69,7 +69,7 @@ func (t tour) play(ctx context.Context) error {
 			return err
 		}
 		t.printf("Now the same to room %s over bridge %s: a fake of the provider with its real rate limits.\n\n", f.Room, f.Channel)
-		err = t.converse(ctx, client, f.Channel, f.Room, func(_, caption string) tasks.Payload {
+		err = t.converse(ctx, client, at{f.Channel, f.Room, channels.Known[f.Channel].Capabilities}, func(_, caption string) tasks.Payload {
 			return tasks.Payload{Media: &tasks.Media{Kind: tasks.Image, Data: pixel, Filename: "picture.gif", Caption: caption}}
 		})
 		t.printf("The room now shows:\n")
@@ -81,8 +81,15 @@ func (t tour) play(ctx context.Context) error {
 	return err
 }
 
-// converse sends a text, edits it, sends a picture, and edits that.
-func (t tour) converse(ctx context.Context, client *tasks.Client, bridge, room string, picture func(url, caption string) tasks.Payload) error {
+// at is where a conversation takes place, and what can be done there.
+type at struct {
+	bridge, room string
+	capabilities tasks.Capabilities
+}
+
+// converse sends a text, edits it, sends a picture, and edits that, as far as the
+// channel can.
+func (t tour) converse(ctx context.Context, client *tasks.Client, where at, picture func(url, caption string) tasks.Payload) error {
 	made := ""
 	for _, step := range []struct {
 		what      string
@@ -94,8 +101,12 @@ func (t tour) converse(ctx context.Context, client *tasks.Client, bridge, room s
 		{"send media", tasks.SendMedia, picture("https://example.com/map.png", "where it is")},
 		{"edit the media", tasks.EditMedia, picture("https://example.com/door.png", "it is at your door")},
 	} {
+		if !where.capabilities.Supports(step.operation) {
+			t.printf("%s: the channel cannot\n\n", step.what)
+			continue
+		}
 		t.printf("%s\n", step.what)
-		e := tasks.Envelope{Operation: step.operation, BridgeID: bridge, ExternalRoomID: room, Payload: step.payload}
+		e := tasks.Envelope{Operation: step.operation, BridgeID: where.bridge, ExternalRoomID: where.room, Payload: step.payload}
 		if step.operation.IsEdit() {
 			e.ExternalMessageID = made
 		}
