@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers/gatewaytest"
+	"github.com/outgate/outgate/partition/redistest"
 )
 
 func TestMain(m *testing.M) {
@@ -98,7 +98,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestErrorsOfARedisThatIsDownOrNotReady(t *testing.T) {
-	store := miniredis.RunT(t)
+	store, _ := redistest.Mini(t)
 	at := store.Addr()
 	env := func(address string) world { return world{env: map[string]string{"OUTGATE_REDIS_URL": address}} }
 	got := env("redis://"+at).run(t, "partitions")
