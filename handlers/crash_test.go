@@ -27,7 +27,7 @@ func (g *gateway) lose(e tasks.Envelope, r tasks.Receipt, token string) {
 	}
 	if taken[0].Token == "" {
 		line := g.Config.Scheme.Line(e.BridgeID, e.ExternalRoomID, e.ThreadID())
-		if turn, err := lines.Begin(ctx, r.ID, line, token, true); err != nil || turn.Turn != partition.TurnGo {
+		if turn, err := lines.Mark(ctx, r.ID, line, token); err != nil || turn.Turn != partition.TurnGo {
 			g.T.Fatalf("began %+v: %v", turn, err)
 		}
 	}

@@ -232,7 +232,7 @@ func TestErrorsSayWhatWasTriedWithoutRedis(t *testing.T) {
 		"read outgate:api":                  func() error { _, err := partition.ReadScheme(ctx, rdb); return err },
 		"take":                              func() error { _, err := lines.Take(ctx, "", 1, "t", true); return err },
 		"put 2 tasks back":                  func() error { return lines.PutBack(ctx, make([]partition.Taken, 2)) },
-		"begin x":                           func() error { _, err := lines.Begin(ctx, "x", "l", "t", true); return err },
+		"begin x":                           func() error { _, err := lines.Mark(ctx, "x", "l", "t"); return err },
 		"suspend x":                         func() error { _, err := lines.Suspend(ctx, "x", "t", partition.Suspension{}); return err },
 		"finish x":                          func() error { _, err := lines.Finish(ctx, "x", "l", "t", partition.Settlement{}); return err },
 		"sweep outbound-000":                func() error { _, err := sweeper.Sweep(ctx); return err },

@@ -58,7 +58,7 @@ func TestADeadLetterThatIsRunByHandIsNotSent(t *testing.T) {
 		g.want("run by hand", n, 1)
 		g.take(next, "w.")
 		g.want("it has to ask", g.take(id, "w.").Token, "")
-		g.want("its turn", g.begin(id, "r", "x", true), gone)
+		g.want("its turn", g.mark(id, "r", "x"), gone)
 		g.want("its task", g.rdb.Exists(g.Context(), g.keys.Task(id)).Val(), int64(0))
 		g.want("active", g.set("active"), []string{next})
 		g.want("its record", g.field(g.keys.DeadLetter(id), "record"), `{"letter":"`+id+`"}`)
@@ -72,7 +72,7 @@ func TestAHeldHeadKeepsItsLineWaiting(t *testing.T) {
 		id, next := g.admit("r", `"idempotency_key":"k"`), g.admit("r")
 		g.want("held", g.finish(id, "r", g.take(id, "w.").Token, partition.Hold), settled)
 		g.want("held again", g.finish(id, "r", "w.1", partition.Hold), before)
-		g.want("begun", g.begin(id, "r", "x", true), gone)
+		g.want("begun", g.mark(id, "r", "x"), gone)
 		for range 3 {
 			g.want("mended", g.sweep(), partition.Swept{Owned: true})
 		}
@@ -95,7 +95,7 @@ func TestAHeldHeadThatIsRunByHandIsSettledForGood(t *testing.T) {
 		g.finish(id, "r", g.take(id, "w.").Token, partition.Hold)
 		g.must(g.inspector.RunTask(g.keys.Queue, id))
 		g.want("it has to ask", g.take(id, "w.").Token, "")
-		g.want("its turn", g.begin(id, "r", "x", true), first(2))
+		g.want("its turn", g.mark(id, "r", "x"), first(2))
 		g.want("settled", g.finish(id, "r", "x", partition.Dead), promoted)
 		released, err := g.lines.Release(g.Context(), id, false)
 		g.must(err)

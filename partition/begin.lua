@@ -1,8 +1,10 @@
 -- begin: may this task be delivered now, and what happened to it before?
 --
 -- KEYS[1]  the partition's hash tag
--- ARGV     id, line, token of this attempt, "1" to mark the attempt in flight, "0"
---          to take its mark back
+-- ARGV     id, line, what becomes of the mark of this attempt, its token:
+--          "claim"         nothing
+--          "mark"          it is written: the attempt is in flight
+--          "unmark"        it is taken back: nothing was sent
 -- Replies  {"gone"}           the task is settled or was deleted
 --          {"parked"}         it is not the head of its line: it waits again
 --          {"wait", ms}       it was suspended until later
@@ -14,7 +16,7 @@
 -- of an attempt that never reported: it may have been delivered.
 -- @include queue.lua
 -- @include attempts.lua
-local id, line, token, mark = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, line, what, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local t = aq .. "t:" .. id
 local v = redis.call("HMGET", t, "state", "og_flight", "og_try", "og_journal", "og_settled")
 local state, flight, try = v[1], v[2], tonumber(v[3] or "0")
@@ -57,11 +59,11 @@ if flight and flight ~= token then
   redis.call("HSET", t, "og_journal", "1", "og_crashes", crashes, "og_ambiguous", "1")
   redis.call("HDEL", t, "og_flight")
 end
-if mark == "1" and flight ~= token then
+if what == "mark" and flight ~= token then
   try = try + 1
   redis.call("HSET", t, "og_flight", token, "og_try", try)
   if try == 1 then redis.call("HSETNX", t, "og_at", int(now)) end
-elseif mark == "0" and flight == token then
+elseif what == "unmark" and flight == token then
   -- Taken as in flight, but it has to wait: the attempt is not made yet.
   try = try - 1
   redis.call("HSET", t, "og_try", try)

@@ -23,10 +23,10 @@ func TestErrorsAreReadOutOfAsynqsMessages(t *testing.T) {
 		// Its payload has bytes that look like the error's field, and it has a key, so
 		// that other fields stand between.
 		failed := g.admit("r", `"correlation_id":":::bad"`, `"idempotency_key":"k"`)
-		g.begin(failed, "r", "one", true)
+		g.mark(failed, "r", "one")
 		g.finish(failed, "r", "one", partition.Dead)
 		long := g.admit("s", `"correlation_id":"`+strings.Repeat("x", 200)+`"`)
-		g.begin(long, "s", "one", true)
+		g.mark(long, "s", "one")
 		settled := settlement(long, partition.Hold)
 		settled.Text = strings.Repeat("0123456789", 100)
 		_, err := g.lines.Finish(g.Context(), long, line("s"), "one", settled)

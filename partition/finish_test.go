@@ -25,7 +25,7 @@ func TestASettledEnvelopeLeavesItsOutcomeAlone(t *testing.T) {
 		g.want("settled", g.finish(id, "r", token, partition.Done), settled)
 		g.want("settled twice", g.finish(id, "r", token, partition.Done), before)
 		g.want("settled once more, as dead", g.finish(id, "r", "another", partition.Dead), before)
-		g.want("begun", g.begin(id, "r", "another", true), gone)
+		g.want("begun", g.mark(id, "r", "another"), gone)
 		g.want("outcome", g.outcome(id), `{"id":"`+id+`"}`)
 		g.want("published", outcomes.heard(), []string{`{"id":"` + id + `"}`})
 		if ttl := g.rdb.PTTL(g.Context(), g.keys.Outcome(id)).Val(); ttl <= 50*time.Minute || ttl > time.Hour {
@@ -156,7 +156,7 @@ func TestPromotionSkipsWhatIsNotThere(t *testing.T) {
 
 		g.must(g.inspector.RunTask(g.keys.Queue, archived))
 		g.want("run by hand after all", g.take(archived, "w.").Token, "")
-		g.want("its turn", g.begin(archived, "r", "x", true), gone)
+		g.want("its turn", g.mark(archived, "r", "x"), gone)
 		g.do("ZREM", g.keys.Asynq("scheduled"), lost)
 		g.want("left", g.leftovers(), none)
 	})
@@ -191,7 +191,7 @@ func TestAPromotedTaskThatWasRunByHandIsRunnableOnce(t *testing.T) {
 		g.want("settled", g.finish(head, "r", token, partition.Done), settled)
 		g.want("pending", g.set("pending"), []string{next})
 		g.want("it has to ask", g.take(next, "w.").Token, "")
-		g.want("its turn", g.begin(next, "r", "x", true), first(1))
+		g.want("its turn", g.mark(next, "r", "x"), first(1))
 		g.finish(next, "r", "x", partition.Done)
 		g.want("delivered", g.deliver("r"), []string{last})
 	})

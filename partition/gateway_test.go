@@ -123,10 +123,24 @@ func ids(taken []partition.Taken) []string {
 	return all
 }
 
-// begin leaves out the age, which no test can foresee.
-func (g *gateway) begin(id, room, token string, mark bool) partition.Begun {
+// claim, mark and unmark leave out the age, which no test can foresee.
+func (g *gateway) claim(id, room string) partition.Begun {
 	g.Helper()
-	b, err := g.lines.Begin(g.Context(), id, line(room), token, mark)
+	return g.begun(g.lines.Claim(g.Context(), id, line(room)))
+}
+
+func (g *gateway) mark(id, room, token string) partition.Begun {
+	g.Helper()
+	return g.begun(g.lines.Mark(g.Context(), id, line(room), token))
+}
+
+func (g *gateway) unmark(id, room, token string) partition.Begun {
+	g.Helper()
+	return g.begun(g.lines.Unmark(g.Context(), id, line(room), token))
+}
+
+func (g *gateway) begun(b partition.Begun, err error) partition.Begun {
+	g.Helper()
 	g.must(err)
 	b.Age = 0
 	return b
@@ -167,7 +181,7 @@ func (g *gateway) deliver(room string) []string {
 		token := taken[0].Token
 		if token == "" {
 			token = "begun"
-			if b := g.begin(taken[0].ID, room, token, true); b.Turn != partition.TurnGo {
+			if b := g.mark(taken[0].ID, room, token); b.Turn != partition.TurnGo {
 				continue
 			}
 		}

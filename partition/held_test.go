@@ -85,7 +85,7 @@ func TestAReleasedHeadGoesOnInItsPlace(t *testing.T) {
 		if ok, err := lines.Release(t.Context(), head, false); err != nil || ok {
 			t.Errorf("released twice: %v, %v", ok, err)
 		}
-		begun, err := lines.Begin(t.Context(), head, "b:r", "token", true)
+		begun, err := lines.Mark(t.Context(), head, "b:r", "token")
 		if err != nil || begun.Turn != partition.TurnGo || begun.Try != 1 || begun.Crashes != 0 || !begun.Ambiguous || begun.Progress == "" {
 			t.Errorf("begun %+v, %v", begun, err)
 		}

@@ -60,8 +60,8 @@ func TestTheJournalTellsWhatHappenedToAnEnvelope(t *testing.T) {
 		}
 
 		g.do("HDEL", g.keys.Task(id), "og_until")
-		g.begin(id, "r", "two", true)
-		g.begin(id, "r", "three", true) // the second never reported
+		g.mark(id, "r", "two")
+		g.mark(id, "r", "three") // the second never reported
 		if j = g.journal(id); j.Crashes != 1 || j.Try != 3 || len(j.Attempts) != 2 || j.Attempts[1].What != partition.CutOff {
 			g.Errorf("cut off: %+v", j)
 		}
@@ -145,7 +145,7 @@ func TestAKeyIsFoundBeforeAndAfterItsEnvelopeIsSettled(t *testing.T) {
 		g.want("waiting", find("k"), id)
 		s := settlement(id, partition.Done)
 		s.KeyHash, s.Fingerprint, s.Window = partition.KeyHash("tg:r", "k"), "f", time.Hour
-		g.begin(id, "r", "one", true)
+		g.mark(id, "r", "one")
 		_, err := g.lines.Finish(g.Context(), id, line("r"), "one", s)
 		g.must(err)
 		g.want("settled", find("k"), id)
@@ -156,7 +156,7 @@ func TestAKeyIsFoundBeforeAndAfterItsEnvelopeIsSettled(t *testing.T) {
 func TestADeadLetterIsReadAsItWasWritten(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		id := g.admit("r")
-		g.begin(id, "r", "one", true)
+		g.mark(id, "r", "one")
 		g.finish(id, "r", "one", partition.Dead)
 		g.do("HSET", g.keys.DeadLetter(id), "replayed_as", "000-000000000000001f")
 		pipe := g.rdb.Pipeline()

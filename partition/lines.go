@@ -19,7 +19,6 @@ var scripts embed.FS
 func script(name string) *redis.Script { return redis.NewScript(lua.MustLoad(scripts, name)) }
 
 var (
-	beginScript      = script("begin.lua")
 	suspendScript    = script("suspend.lua")
 	finishScript     = script("finish.lua")
 	supersededScript = script("superseded.lua")
@@ -34,61 +33,6 @@ type Lines struct {
 // NewLines returns the lines of a partition.
 func NewLines(rdb redis.Scripter, keys Keys) *Lines {
 	return &Lines{rdb: rdb, keys: []string{keys.Tag()}}
-}
-
-// Turn says what Begin found.
-type Turn string
-
-// What Begin finds.
-const (
-	// TurnGo means the envelope is the head of its line and may be sent.
-	TurnGo Turn = "go"
-	// TurnWait means it is the head, suspended until later.
-	TurnWait Turn = "wait"
-	// TurnParked means it was not the head and waits in its line again.
-	TurnParked Turn = "parked"
-	// TurnGone means it is settled, or its task was deleted.
-	TurnGone Turn = "gone"
-)
-
-// Begun is the answer of Begin; all but Turn and Wait is for TurnGo only.
-type Begun struct {
-	Turn Turn
-	// Wait is how long a suspended head has still to wait.
-	Wait time.Duration
-	// Try is the number of this attempt, or with mark false of the last one.
-	Try int
-	// Crashes is how many attempts never reported, and Ambiguous whether any attempt
-	// may have been accepted without our knowing.
-	Crashes   int
-	Ambiguous bool
-	// Lost is true if this call found the mark of an attempt that never reported.
-	Lost bool
-	// Progress is what Suspend last recorded.
-	Progress string
-	// Age is the time since the first attempt of all.
-	Age time.Duration
-}
-
-// Begin asks whether a task may be delivered. With mark it also writes that this
-// attempt, named by its token, is in flight: the last thing before a send. Called
-// again with the same token it changes nothing.
-func (l *Lines) Begin(ctx context.Context, id, line, token string, mark bool) (Begun, error) {
-	v, err := beginScript.Run(ctx, l.rdb, l.keys, id, line, token, flag(mark)).Slice()
-	if err != nil {
-		return Begun{}, fmt.Errorf("begin %s: %w", id, err)
-	}
-	b := Begun{Turn: Turn(text(v, 0))}
-	switch b.Turn {
-	case TurnWait:
-		b.Wait = time.Duration(number(v, 1)) * time.Millisecond
-	case TurnGo:
-		b.Try, b.Crashes = int(number(v, 1)), int(number(v, 2))
-		b.Ambiguous, b.Progress = number(v, 3) == 1, text(v, 4)
-		b.Lost, b.Age = number(v, 5) == 1, time.Duration(number(v, 6))*time.Millisecond
-	case TurnParked, TurnGone:
-	}
-	return b, nil
 }
 
 // Suspension is what an attempt reports that did not settle its envelope.

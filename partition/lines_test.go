@@ -31,7 +31,7 @@ func TestWhatIsRunByHandBehindItsHeadIsParkedAgain(t *testing.T) {
 		g.must(g.lines.PutBack(g.Context(), taken[1:]))
 		g.want("after it was put back", g.take(behind[1], "worker.").Token, "")
 
-		g.want("its turn", g.begin(behind[1], "r", "x", true), parked)
+		g.want("its turn", g.mark(behind[1], "r", "x"), parked)
 		g.want("its line", g.waiting("r"), behind)
 		g.want("parked", g.set("scheduled"), behind)
 		g.want("active", g.set("active"), []string{head})
@@ -48,7 +48,7 @@ func TestAParkedTaskThatIsLostByItsLineWaitsAtItsEnd(t *testing.T) {
 		g.must(g.inspector.RunTask(g.keys.Queue, lost))
 		taken := g.take(head, "worker.")
 		g.take(lost, "worker.")
-		g.want("its turn", g.begin(lost, "r", "x", true), parked)
+		g.want("its turn", g.mark(lost, "r", "x"), parked)
 		g.want("its line", g.waiting("r"), []string{last, lost})
 		g.finish(head, "r", taken.Token, partition.Done)
 		g.want("delivered", g.deliver("r"), []string{last, lost})
@@ -62,7 +62,7 @@ func TestAHeadWithoutALineIsALineOfItsOwn(t *testing.T) {
 		// Somebody put it into the list as well: it is given out once all the same.
 		g.do("LPUSH", g.keys.LineOf(line("r")), id)
 		taken := g.take(id, "worker.")
-		g.want("its turn", g.begin(id, "r", taken.Token, true), first(1))
+		g.want("its turn", g.mark(id, "r", taken.Token), first(1))
 		g.want("the head", g.field(g.keys.Heads(), line("r")), id)
 		g.want("behind it", g.waiting("r"), []string{next})
 		g.finish(id, "r", taken.Token, partition.Done)
@@ -81,9 +81,9 @@ func TestAMarkThatIsFoundIsOfALostAttempt(t *testing.T) {
 			g.want("token", g.take(id, "next.").Token, "")
 			lost := partition.Begun{Turn: partition.TurnGo, Try: 1 + crashes, Crashes: crashes, Ambiguous: true, Lost: true}
 			token := "next" + string(rune('0'+crashes))
-			g.want("begun", g.begin(id, "r", token, true), lost)
+			g.want("begun", g.mark(id, "r", token), lost)
 			lost.Lost = false
-			g.want("begun again by the same attempt", g.begin(id, "r", token, true), lost)
+			g.want("begun again by the same attempt", g.mark(id, "r", token), lost)
 		}
 	})
 }
@@ -93,11 +93,11 @@ func TestALostAttemptIsFoundWithoutBeginningAnother(t *testing.T) {
 		id := g.admit("r")
 		g.take(id, "dead.")
 		found := partition.Begun{Turn: partition.TurnGo, Try: 1, Crashes: 1, Ambiguous: true, Lost: true}
-		g.want("asked without a mark", g.begin(id, "r", "a", false), found)
+		g.want("asked without a mark", g.claim(id, "r"), found)
 		found.Lost = false
-		g.want("asked once more", g.begin(id, "r", "a", false), found)
+		g.want("asked once more", g.claim(id, "r"), found)
 		found.Try = 2
-		g.want("marked", g.begin(id, "r", "b", true), found)
+		g.want("marked", g.mark(id, "r", "b"), found)
 	})
 }
 
@@ -105,10 +105,10 @@ func TestAMarkIsTakenBackWhereItHasToWait(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		id := g.admit("r")
 		token := g.take(id, "worker.").Token
-		g.want("taken back", g.begin(id, "r", token, false).Try, 0)
+		g.want("taken back", g.unmark(id, "r", token).Try, 0)
 		g.want("in flight", g.field(g.keys.Task(id), "og_flight"), "")
-		g.want("taken back twice", g.begin(id, "r", token, false), first(0))
-		g.want("begun after all", g.begin(id, "r", "later", true), first(1))
+		g.want("taken back twice", g.unmark(id, "r", token), first(0))
+		g.want("begun after all", g.mark(id, "r", "later"), first(1))
 	})
 }
 
@@ -118,10 +118,9 @@ func TestASuspendedHeadWaitsItsTime(t *testing.T) {
 		token := g.take(id, "worker.").Token
 		wait := partition.Suspension{Wait: time.Minute - time.Microsecond, Progress: `{"ids":["m1"]}`}
 		g.want("suspended", g.suspend(id, token, wait), true)
-		for _, mark := range []bool{false, true} {
-			b := g.begin(id, "r", "b", mark)
+		for what, b := range map[string]partition.Begun{"claim": g.claim(id, "r"), "mark": g.mark(id, "r", "b")} {
 			if b.Turn != partition.TurnWait || b.Wait <= 50*time.Second || b.Wait > time.Minute {
-				g.Errorf("mark %t: %+v", mark, b)
+				g.Errorf("%s answers %+v, want a wait of a minute", what, b)
 			}
 		}
 		g.want("in flight", g.field(g.keys.Task(id), "og_flight"), "")
@@ -130,7 +129,7 @@ func TestASuspendedHeadWaitsItsTime(t *testing.T) {
 		g.forward()
 		g.want("what was tried has to ask", g.take(id, "worker.").Token, "")
 		g.do("HSET", g.keys.Task(id), "og_until", time.Now().Add(-time.Millisecond).UnixMilli())
-		g.want("after its time", g.begin(id, "r", "c", true),
+		g.want("after its time", g.mark(id, "r", "c"),
 			partition.Begun{Turn: partition.TurnGo, Try: 2, Progress: `{"ids":["m1"]}`})
 	})
 }
@@ -142,15 +141,15 @@ func TestWhatSuspendKeeps(t *testing.T) {
 		g.want("suspended", g.suspend(id, token, partition.Suspension{Progress: "one", Refund: true}), true)
 		g.want("said twice", g.suspend(id, token, partition.Suspension{Progress: "one", Refund: true}), true)
 		want := partition.Begun{Turn: partition.TurnGo, Try: 1, Progress: "one"}
-		g.want("an attempt was given back, once", g.begin(id, "r", "b", true), want)
+		g.want("an attempt was given back, once", g.mark(id, "r", "b"), want)
 
 		g.want("suspended", g.suspend(id, "b", partition.Suspension{Ambiguous: true}), true)
 		want = partition.Begun{Turn: partition.TurnGo, Try: 2, Progress: "one", Ambiguous: true}
-		g.want("an attempt was spent", g.begin(id, "r", "c", true), want)
+		g.want("an attempt was spent", g.mark(id, "r", "c"), want)
 
 		g.want("suspended", g.suspend(id, "c", partition.Suspension{Progress: "two"}), true)
 		want = partition.Begun{Turn: partition.TurnGo, Try: 3, Progress: "two", Ambiguous: true}
-		g.want("ambiguous for good", g.begin(id, "r", "d", true), want)
+		g.want("ambiguous for good", g.mark(id, "r", "d"), want)
 	})
 }
 
@@ -161,7 +160,7 @@ func TestAnAttemptThatWasTakenOverSaysNothingMore(t *testing.T) {
 		g.workerDies(id)
 		g.sweep()
 		g.take(id, "next.")
-		g.begin(id, "r", "next", true)
+		g.mark(id, "r", "next")
 		before := g.dump()
 		g.want("it suspends", g.suspend(id, slow, partition.Suspension{Progress: "x"}), false)
 		g.want("it settles", g.finish(id, "r", slow, partition.Done), partition.Settled{Fenced: true})
@@ -188,7 +187,7 @@ func TestAnAttemptMayReportAfterItsLease(t *testing.T) {
 				g.want("it settles", g.finish(id, "r", slow, partition.Done), partition.Settled{OK: true, Promoted: true})
 				g.want("pending", g.set("pending"), []string{next})
 				g.want("others", slices.Concat(g.set("active"), g.set("retry"), g.set("lease")), none)
-				g.want("begun by another", g.begin(id, "r", "x", true), gone)
+				g.want("begun by another", g.mark(id, "r", "x"), gone)
 			})
 		})
 	}

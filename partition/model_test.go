@@ -224,7 +224,15 @@ func (m *model) ask(t *task, mark bool) {
 		m.tokens++
 		token = fmt.Sprint("try", m.tokens)
 	}
-	got := m.begin(e.id, e.room.name, token, mark)
+	var got partition.Begun
+	switch {
+	case mark:
+		got = m.mark(e.id, e.room.name, token)
+	case t.token == "":
+		got = m.claim(e.id, e.room.name)
+	default:
+		got = m.unmark(e.id, e.room.name, token)
+	}
 	m.note("%s begun by %s (mark %t): %+v", e.id, token, mark, got)
 	switch got.Turn {
 	case partition.TurnWait:

@@ -24,7 +24,7 @@ func TestASnapshotHasWhatThePartitionCounted(t *testing.T) {
 		if _, err := g.enqueue(g.keys.Tag(), "k", `"idempotency_key":"k"`); err != nil {
 			g.Fatal(err)
 		}
-		g.begin(first, "k", "one", true)
+		g.mark(first, "k", "one")
 		g.finish(first, "k", "one", partition.Dead)
 		g.do("HSET", g.keys.Unavailable(), "tg:r", "{}")
 		g.do("XADD", g.keys.In(), "*", "envelope", "{}")

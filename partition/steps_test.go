@@ -24,12 +24,12 @@ func TestStepsOutliveTheirTask(t *testing.T) {
 	onBothBackends(t, func(g *gateway) {
 		for _, kind := range []partition.Kind{partition.Done, partition.Dead, partition.Hold} {
 			id := g.admit("r")
-			g.begin(id, "r", "one", true)
+			g.mark(id, "r", "one")
 			g.suspend(id, "one", partition.Suspension{What: "timeout"})
-			g.begin(id, "r", "two", true)
+			g.mark(id, "r", "two")
 			g.suspend(id, "two", partition.Suspension{Refund: true, What: "rate_limited"})
-			g.begin(id, "r", "three", true)
-			g.begin(id, "r", "four", true)
+			g.mark(id, "r", "three")
+			g.mark(id, "r", "four")
 			g.suspend(id, "four", partition.Suspension{Progress: "{}"})
 			g.finish(id, "r", "four", kind)
 			g.want(string(kind), g.whats(g.rdb.Get(g.Context(), g.keys.Steps(id)).Val()), "1 timeout 2 rate_limited 2 cut_off")
@@ -44,7 +44,7 @@ func TestTheLatestStepsAreKept(t *testing.T) {
 	g := newGateway(t, redistest.Start(t).Client())
 	id := g.admit("r")
 	for range 100 {
-		g.begin(id, "r", "again", true)
+		g.mark(id, "r", "again")
 		g.suspend(id, "again", partition.Suspension{What: "timeout", Wait: time.Nanosecond})
 		g.do("HDEL", g.keys.Task(id), "og_until", "og_reported")
 	}

@@ -126,12 +126,12 @@ func TestAnAttemptTellsTheAgeOfTheFirst(t *testing.T) {
 			token := first[0].Token
 			if !taken {
 				token = "one"
-				g.begin(id, name, token, true)
+				g.mark(id, name, token)
 			}
 			at := g.field(g.keys.Task(id), "og_at")
 			g.do("HINCRBY", g.keys.Task(id), "og_at", -60_000)
 			g.want(name+": suspended", g.suspend(id, token, partition.Suspension{Ambiguous: true}), true)
-			b, err := g.lines.Begin(g.Context(), id, line(name), "two", true)
+			b, err := g.lines.Mark(g.Context(), id, line(name), "two")
 			g.must(err)
 			if b.Age < time.Minute || b.Age > 2*time.Minute || len(at) != 13 {
 				g.Errorf("%s: age %s, first at %s", name, b.Age, at)

@@ -42,7 +42,7 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", aq .. "lease", "-inf", seconds -
     local t = aq .. "t:" .. id
     leave(id, "active")
     if redis.call("HGET", t, "state") == "active" then
-      -- Begin counts the crash of an attempt in flight; this counts the others.
+      -- begin.lua counts the crash of an attempt in flight; this counts the others.
       if redis.call("HEXISTS", t, "og_flight") == 0 then
         redis.call("HSET", t, "og_journal", "1")
         redis.call("HINCRBY", t, "og_crashes", 1)

@@ -78,9 +78,9 @@ func TestTasksOfDeadWorkersComeBackAtTheFront(t *testing.T) {
 		g.must(err)
 		g.want("taken", ids(taken), []string{asked, marked})
 		g.want("tokens", taken[0].Token+taken[1].Token, "")
-		g.want("the attempt that was never made", g.begin(asked, "b", "x", true),
+		g.want("the attempt that was never made", g.mark(asked, "b", "x"),
 			partition.Begun{Turn: partition.TurnGo, Try: 1, Crashes: 1})
-		g.want("the attempt that was in flight", g.begin(marked, "a", "y", true),
+		g.want("the attempt that was in flight", g.mark(marked, "a", "y"),
 			partition.Begun{Turn: partition.TurnGo, Try: 2, Crashes: 1, Ambiguous: true, Lost: true})
 		g.want("mended after that", g.sweep(), partition.Swept{Owned: true})
 	})

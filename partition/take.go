@@ -18,7 +18,7 @@ type Taken struct {
 	// Message is asynq's encoded task message.
 	Message string
 	// Token names the attempt that was begun with it: the envelope is fresh, and is
-	// marked as in flight. It is empty where Begin has still to be asked.
+	// marked as in flight. It is empty if Mark has still to be asked.
 	Token string
 }
 

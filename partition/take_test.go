@@ -18,7 +18,7 @@ func TestAFreshHeadIsBegunAsItIsTaken(t *testing.T) {
 		if lease := g.rdb.ZScore(g.Context(), g.keys.Asynq("lease"), id).Val(); lease < float64(time.Now().Add(20*time.Second).Unix()) {
 			g.Errorf("its lease ends at %f", lease)
 		}
-		g.want("begun again by its own attempt", g.begin(id, "r", "worker.1", true), first(1))
+		g.want("begun again by its own attempt", g.mark(id, "r", "worker.1"), first(1))
 	})
 }
 
@@ -30,9 +30,9 @@ func TestTakeMarksNothingWithoutBeingTold(t *testing.T) {
 		g.want("taken", ids(taken), []string{one, two})
 		g.want("tokens", taken[0].Token+taken[1].Token, "")
 		g.want("left", g.set("pending"), []string{three})
-		g.want("without a mark", g.begin(one, "r", "a", false), first(0))
-		g.want("marked", g.begin(one, "r", "a", true), first(1))
-		g.want("marked again by the same attempt", g.begin(one, "r", "a", true), first(1))
+		g.want("without a mark", g.claim(one, "r"), first(0))
+		g.want("marked", g.mark(one, "r", "a"), first(1))
+		g.want("marked again by the same attempt", g.mark(one, "r", "a"), first(1))
 	})
 }
 
@@ -75,7 +75,7 @@ func TestWhatWasNotBegunIsPutBackAtTheFront(t *testing.T) {
 
 		again := g.take(one, "later.")
 		g.want("it is as fresh as before", again.Token, "later.1")
-		g.want("its attempt", g.begin(one, "r", again.Token, true), first(1))
+		g.want("its attempt", g.mark(one, "r", again.Token), first(1))
 		g.must(g.lines.PutBack(g.Context(), taken[:1]))
 		g.want("another's attempt is not put back", g.set("active"), []string{one})
 	})
@@ -99,7 +99,7 @@ func TestATakeThatGotNoAnswerIsRepeated(t *testing.T) {
 		g.workerDies(taken)
 		g.sweep()
 		g.want("taken by another", ids(take("another", "one.")), []string{taken, next})
-		g.begin(taken, "d", "two", true)
+		g.mark(taken, "d", "two")
 		g.do("HSET", g.keys.Task(parked), "state", "scheduled")
 		g.do("ZADD", g.keys.Asynq("lease"), time.Now().Unix(), fresh)
 		g.want("what is still this worker's", take("worker", "one."), first[:2])

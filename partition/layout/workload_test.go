@@ -121,7 +121,7 @@ func (g *gateway) before() []tasks.Receipt {
 	lines := partition.NewLines(g.Redis, g.Keys(0))
 	_, err = lines.Take(g.T.Context(), "dead", 1, "dead.", true)
 	g.must(err)
-	_, err = lines.Begin(g.T.Context(), crashed.ID, "ok:crashed", "another", true)
+	_, err = lines.Mark(g.T.Context(), crashed.ID, "ok:crashed", "another")
 	g.must(err)
 	g.must(g.Redis.ZAdd(g.T.Context(), g.Keys(0).Lease(), redis.Z{Score: 1, Member: crashed.ID}).Err())
 
