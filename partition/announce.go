@@ -161,6 +161,19 @@ func ReadScheme(ctx context.Context, rdb redis.UniversalClient) (Scheme, error) 
 	return Scheme{Count: count, Namespace: text(v, 1), Hash: Hash(text(v, 2)), HashKey: HashKey(text(v, 3))}, nil
 }
 
+// Announced is what Redis tells clients of the protocol, and of the script that they
+// enqueue with.
+type Announced struct{ Version, SHA1, Source string }
+
+// ReadAnnounced reads it. Before any gateway has configured the Redis it is empty.
+func ReadAnnounced(ctx context.Context, rdb redis.UniversalClient) (Announced, error) {
+	v, err := rdb.HMGet(ctx, APIKey, "version", "enqueue", "enqueue_source").Result()
+	if err != nil {
+		return Announced{}, fmt.Errorf("read %s: %w", APIKey, err)
+	}
+	return Announced{Version: text(v, 0), SHA1: text(v, 1), Source: text(v, 2)}, nil
+}
+
 // ErrNotReady says that no gateway has configured this Redis yet.
 var ErrNotReady = errors.New("no gateway has configured this Redis yet: start one with outgate serve")
 

@@ -23,6 +23,11 @@ func TestAnnounceTellsAnyClientHowToEnqueue(t *testing.T) {
 		if hex.EncodeToString(sum[:]) != api["enqueue"] {
 			g.Error("enqueue is not the SHA-1 of enqueue_source")
 		}
+		got, err := partition.ReadAnnounced(g.Context(), g.rdb)
+		g.must(err)
+		if want := (partition.Announced{Version: "1", SHA1: api["enqueue"], Source: tasks.EnqueueScript}); got != want {
+			g.Errorf("ReadAnnounced: got %+v, want %+v", got, want)
+		}
 		delete(api, "enqueue_source")
 		delete(api, "enqueue")
 		want := map[string]string{

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,21 @@ import (
 
 	"github.com/outgate/outgate/partition/lua"
 )
+
+// Exec runs a pipeline. Its error is the first that is more than a key that is not there:
+// the pipeline's own Exec answers the first of all, and hides others behind it.
+func Exec(ctx context.Context, pipe redis.Pipeliner) error {
+	commands, first := pipe.Exec(ctx)
+	if !errors.Is(first, redis.Nil) {
+		return first
+	}
+	for _, c := range commands {
+		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
+}
 
 // AskJournal asks in a pipeline for the journal of an envelope. The answer is there
 // once the pipeline was run; that of an envelope without a task has no State.
@@ -53,7 +69,9 @@ const (
 
 // DeadLetterRecord is a dead letter as Redis has it.
 type DeadLetterRecord struct {
-	// JSON is the record as it was written, empty if there is none (any more).
+	// Found is false if there is none (any more).
+	Found bool
+	// JSON is the record as it was written.
 	JSON string
 	// ReplayedAs is the id it was admitted again under, empty if it was not.
 	ReplayedAs string
@@ -64,7 +82,16 @@ type DeadLetterRecord struct {
 func AskDeadLetter(ctx context.Context, pipe redis.Pipeliner, k Keys, id string) func() DeadLetterRecord {
 	reply := pipe.HMGet(ctx, k.DeadLetter(id), fieldRecord, fieldReplayedAs)
 	return func() DeadLetterRecord {
-		return DeadLetterRecord{JSON: text(reply.Val(), 0), ReplayedAs: text(reply.Val(), 1)}
+		v := reply.Val()
+		return DeadLetterRecord{Found: len(v) > 0 && v[0] != nil, JSON: text(v, 0), ReplayedAs: text(v, 1)}
+	}
+}
+
+// AskReplayed is AskDeadLetter without the record, which may be long.
+func AskReplayed(ctx context.Context, pipe redis.Pipeliner, k Keys, id string) func() DeadLetterRecord {
+	replayed, found := pipe.HMGet(ctx, k.DeadLetter(id), fieldReplayedAs), pipe.Exists(ctx, k.DeadLetter(id))
+	return func() DeadLetterRecord {
+		return DeadLetterRecord{Found: found.Val() > 0, ReplayedAs: text(replayed.Val(), 0)}
 	}
 }
 
@@ -73,7 +100,7 @@ func AskDeadLetter(ctx context.Context, pipe redis.Pipeliner, k Keys, id string)
 func FindKey(ctx context.Context, rdb redis.UniversalClient, k Keys, hash string) (string, error) {
 	pipe := rdb.Pipeline()
 	waiting, settled := pipe.Get(ctx, k.Unique(hash)), pipe.Get(ctx, k.Idempotency(hash))
-	if err := exec(ctx, pipe); err != nil {
+	if err := Exec(ctx, pipe); err != nil {
 		return "", fmt.Errorf("look for an idempotency key: %w", err)
 	}
 	if id := waiting.Val(); id != "" {

@@ -22,8 +22,22 @@ const (
 	JobsKey = "outgate:jobs"
 	// QueuesKey is asynq's set of the queues that it knows.
 	QueuesKey = "asynq:queues"
-	// ServersKey is asynq's set of the servers that run, by when they are forgotten.
+	// ServersKey is asynq's set of the servers that run, by when they are forgotten, and
+	// WorkersKey that of the servers that have tasks in hand.
 	ServersKey = "asynq:servers"
+	WorkersKey = "asynq:workers"
+	// CancelChannel is asynq's channel of tasks whose handler is to stop.
+	CancelChannel = "asynq:cancel"
+)
+
+// EventField is the one field of an entry of EventsKey, JSON.
+const EventField = "event"
+
+// The headers of asynq's task messages that scripts write for an envelope with an
+// idempotency key: the key's KeyHash, and the envelope's fingerprint.
+const (
+	KeyHeader         = "outgate-key"
+	FingerprintHeader = "outgate-fingerprint"
 )
 
 // How long keys live that Go writes; scripts say it of theirs.

@@ -162,14 +162,22 @@ func TestADeadLetterIsReadAsItWasWritten(t *testing.T) {
 		pipe := g.rdb.Pipeline()
 		there := partition.AskDeadLetter(g.Context(), pipe, g.keys, id)
 		none := partition.AskDeadLetter(g.Context(), pipe, g.keys, "000-0000000000000001")
+		short := partition.AskReplayed(g.Context(), pipe, g.keys, id)
+		shortNone := partition.AskReplayed(g.Context(), pipe, g.keys, "000-0000000000000001")
 		_, err := pipe.Exec(g.Context())
 		g.must(err)
-		want := partition.DeadLetterRecord{JSON: `{"letter":"` + id + `"}`, ReplayedAs: "000-000000000000001f"}
+		want := partition.DeadLetterRecord{Found: true, JSON: `{"letter":"` + id + `"}`, ReplayedAs: "000-000000000000001f"}
 		if got := there(); got != want {
 			g.Errorf("got %+v, want %+v", got, want)
 		}
-		if got := none(); got != (partition.DeadLetterRecord{}) {
-			g.Errorf("of none: got %+v", got)
+		want.JSON = ""
+		if got := short(); got != want {
+			g.Errorf("without the record: got %+v, want %+v", got, want)
+		}
+		for _, got := range []partition.DeadLetterRecord{none(), shortNone()} {
+			if got != (partition.DeadLetterRecord{}) {
+				g.Errorf("of none: got %+v", got)
+			}
 		}
 	})
 }

@@ -47,7 +47,7 @@ func ReadLevels(ctx context.Context, rdb redis.UniversalClient, s Scheme) ([]Lev
 	for i := range ranks {
 		ranks[i] = pipe.HGet(ctx, Keys{Queue: s.Queue(i)}.State(), "level")
 	}
-	if err := exec(ctx, pipe); err != nil {
+	if err := Exec(ctx, pipe); err != nil {
 		return nil, fmt.Errorf("read the pressure: %w", err)
 	}
 	levels := make([]Level, s.Count)
@@ -58,12 +58,20 @@ func ReadLevels(ctx context.Context, rdb redis.UniversalClient, s Scheme) ([]Lev
 	return levels, nil
 }
 
+// NoticeKind is what a Notice is about.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	NoticeRefused  NoticeKind = "refused"
+	NoticePressure NoticeKind = "pressure"
+)
+
 // Notice is what scripts publish on the channel Keys.Events: a refusal or a change of
 // the pressure level. A refusal writes nothing, so nothing else tells of it.
 type Notice struct {
-	// Event is "refused" or "pressure".
-	Event     string `json:"event"`
-	Partition int    `json:"partition"`
+	Event     NoticeKind `json:"event"`
+	Partition int        `json:"partition"`
 	// Code and Priority are of a refusal. What was refused before it was read has the
 	// priority "unknown".
 	Code     string `json:"code,omitempty"`
@@ -79,5 +87,5 @@ type Notice struct {
 func ParseNotice(payload string) (Notice, bool) {
 	var n Notice
 	err := json.Unmarshal([]byte(payload), &n)
-	return n, err == nil && (n.Event == "refused" || n.Event == "pressure") && n.Partition >= 0
+	return n, err == nil && (n.Event == NoticeRefused || n.Event == NoticePressure) && n.Partition >= 0
 }

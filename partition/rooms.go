@@ -148,7 +148,7 @@ func describeHeads(ctx context.Context, rdb redis.UniversalClient, s Scheme, now
 			paused:  pipe.Exists(ctx, k.Paused()),
 		}
 	}
-	if err := exec(ctx, pipe); err != nil {
+	if err := Exec(ctx, pipe); err != nil {
 		return fmt.Errorf("read the heads of the lines: %w", err)
 	}
 	for i, h := range heads {

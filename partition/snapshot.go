@@ -2,7 +2,6 @@ package partition
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -122,7 +121,7 @@ func Read(ctx context.Context, rdb redis.UniversalClient, s Scheme, extent func(
 		replies[i].ask(ctx, pipe, Keys{Queue: s.Queue(i)}, extent(i))
 	}
 	// A partition that nobody sweeps has no owner, and some counters are not there yet.
-	if err := exec(ctx, pipe); err != nil {
+	if err := Exec(ctx, pipe); err != nil {
 		return Reading{}, fmt.Errorf("read the partitions: %w", err)
 	}
 	r := Reading{At: clock.Val(), Partitions: make([]Snapshot, s.Count)}
@@ -143,18 +142,6 @@ func Inspect(ctx context.Context, rdb redis.UniversalClient, s Scheme) ([]Stats,
 		stats[i] = r.Partitions[i].Stats
 	}
 	return stats, nil
-}
-
-// exec runs a pipeline. Its error is the first that is more than a key that is not there:
-// Exec's own is the first of all.
-func exec(ctx context.Context, pipe redis.Pipeliner) error {
-	commands, _ := pipe.Exec(ctx)
-	for _, c := range commands {
-		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return err
-		}
-	}
-	return nil
 }
 
 // snapshotReplies are the replies that become one Snapshot; those beyond the sizes are

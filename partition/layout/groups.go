@@ -224,7 +224,7 @@ var gateways = []Key{
 	{
 		Pattern: partition.EventsKey, Type: Stream, Holds: "what happened to the gateway lately; the last " + number(partition.MostEvents),
 		Writers: "workers, operators", Readers: pages, Life: hours(partition.EventsTTL) + " after the last one", Expires: true,
-		Fields: []Field{{"event", "what, about what, by whom and why, as JSON"}},
+		Fields: []Field{{partition.EventField, "what, about what, by whom and why, as JSON"}},
 	},
 	{
 		Pattern: partition.SuspendedKey, Type: Hash, Holds: "the suspended bridges", Writers: "workers, operators", Readers: worker + ", " + pages, Life: "while a bridge is suspended",
@@ -269,10 +269,10 @@ var gateways = []Key{
 		Pattern: partition.ServersKey + ":{SERVER}", Type: String, Holds: "one of them, in protobuf", Writers: asynqs, Readers: "asynqmon", Life: "15 s after its last heartbeat", Expires: true,
 	},
 	{
-		Pattern: "asynq:workers", Type: ZSet, Holds: "the servers that have tasks in hand", Writers: asynqs, Readers: "asynqmon", Life: "while a worker runs",
+		Pattern: partition.WorkersKey, Type: ZSet, Holds: "the servers that have tasks in hand", Writers: asynqs, Readers: "asynqmon", Life: "while a worker runs",
 	},
 	{
-		Pattern: "asynq:workers:{SERVER}", Type: Hash, Holds: "the tasks that one of them has in hand", Writers: asynqs, Readers: "asynqmon", Life: "15 s after its last heartbeat", Expires: true,
+		Pattern: partition.WorkersKey + ":{SERVER}", Type: Hash, Holds: "the tasks that one of them has in hand", Writers: asynqs, Readers: "asynqmon", Life: "15 s after its last heartbeat", Expires: true,
 		Fields: []Field{{"ID", "in protobuf"}},
 	},
 }
@@ -302,7 +302,7 @@ var channels = []Key{
 	channel(q.Wake(), "that something is runnable after nothing was", "enqueue, held, sweep", worker),
 	channel(q.Events(), "refusals and changes of the pressure level, as JSON", "enqueue, finish, held, sweep", worker),
 	channel(ratelimit.ClosedChannel, "for how many ms a bridge or a scope of it is closed, and the bridge", "the limiter", worker),
-	channel("asynq:cancel", "asynq's: ids of tasks whose handler is to stop", asynqs, asynqs),
+	channel(partition.CancelChannel, "asynq's: ids of tasks whose handler is to stop", asynqs, asynqs),
 }
 
 func channel(name, holds, writers, readers string) Key {
