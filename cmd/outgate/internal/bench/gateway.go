@@ -218,8 +218,8 @@ func waiting(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme)
 	var lengths []*redis.IntCmd
 	for i := range s.Count {
 		k := partition.Keys{Queue: s.Queue(i)}
-		lengths = append(lengths, pipe.LLen(ctx, k.Asynq("pending")), pipe.LLen(ctx, k.Asynq("active")),
-			pipe.ZCard(ctx, k.Asynq("retry")), pipe.ZCard(ctx, k.Asynq("scheduled")))
+		lengths = append(lengths, pipe.LLen(ctx, k.Pending()), pipe.LLen(ctx, k.Active()),
+			pipe.ZCard(ctx, k.Retry()), pipe.ZCard(ctx, k.Scheduled()))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("count the waiting tasks: %w", err)

@@ -61,7 +61,7 @@ func (p *plain) enqueue(ctx context.Context, dealt [][]plainTask) error {
 		for _, t := range dealt[i] {
 			task := asynq.NewTask("outgate:"+string(tasks.Send), t.payload)
 			if _, err := p.client.EnqueueContext(ctx, task, asynq.Queue(t.queue)); err != nil {
-				return fmt.Errorf("asynq: enqueue: %w", err)
+				return fmt.Errorf("enqueue with asynq: %w", err)
 			}
 		}
 		return nil
@@ -84,7 +84,7 @@ func (h *harness) drainPlain(ctx context.Context, p *plain, n int) (spent, error
 		return nil
 	}))
 	if err != nil {
-		return spent{}, fmt.Errorf("asynq: start: %w", err)
+		return spent{}, fmt.Errorf("start asynq: %w", err)
 	}
 	defer server.Shutdown()
 	count := func() (int, error) { return int(processed.Load()), nil }

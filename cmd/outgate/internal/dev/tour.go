@@ -36,7 +36,7 @@ func (t tour) run(ctx context.Context, play bool) error {
 			return fmt.Errorf("the tour: %w", err)
 		}
 	}
-	sha, err := t.rdb.HGet(ctx, partition.APIKey, "enqueue").Result()
+	announced, err := partition.ReadAnnounced(ctx, t.rdb)
 	if err != nil {
 		return fmt.Errorf("read the hash of the enqueue script: %w", err)
 	}
@@ -49,7 +49,7 @@ or from any Redis client:
   redis-cli -p %s EVALSHA %s 1 '{}' '%s'
 Pages: %s (the deliveries of the sandbox: %ssandbox)
 Ctrl-C stops it.
-`, t.redisAddr, bridgeID, port, sha, envelope, t.pages, t.pages)
+`, t.redisAddr, bridgeID, port, announced.SHA1, envelope, t.pages, t.pages)
 	return nil
 }
 

@@ -2,8 +2,6 @@ package doctor
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,7 +14,6 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/config"
 	"github.com/outgate/outgate/cmd/outgate/internal/human"
 	"github.com/outgate/outgate/handlers/api"
-	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -49,7 +46,7 @@ func examineGateway(ctx context.Context, rdb redis.UniversalClient, cfg *config.
 	suspended, err := api.Suspensions(ctx, rdb)
 	switch {
 	case err != nil:
-		f.unseen("bridges", "HGETALL "+ops.SuspendedKey, err)
+		f.unseen("bridges", "HGETALL "+partition.SuspendedKey, err)
 	case len(suspended) > 0:
 		f.add(Warning, "bridges", "outgate bridges list says why; outgate bridges resume BRIDGE lets them go on",
 			"suspended: %s", strings.Join(slices.Sorted(maps.Keys(suspended)), ", "))
@@ -61,24 +58,22 @@ func examineGateway(ctx context.Context, rdb redis.UniversalClient, cfg *config.
 // examineScript looks for the enqueue script: announced, whole, ours, loaded.
 func examineScript(ctx context.Context, rdb redis.UniversalClient, f *findings) {
 	const check, restart = "gateway.script", "restart a worker: outgate serve announces and loads it"
-	v, err := rdb.HMGet(ctx, partition.APIKey, "version", "enqueue", "enqueue_source").Result()
+	announced, err := partition.ReadAnnounced(ctx, rdb)
 	if err != nil {
 		f.unseen(check, "HGETALL "+partition.APIKey, err)
 		return
 	}
-	text := func(i int) string { s, _ := v[i].(string); return s }
-	sum := sha1.Sum([]byte(text(2)))
-	loaded, err := rdb.ScriptExists(ctx, text(1)).Result()
+	loaded, err := rdb.ScriptExists(ctx, announced.SHA1).Result()
 	switch {
-	case text(0) != "1":
-		f.add(Problem, check, "run one version of outgate", "%s announces protocol %q; this is 1", partition.APIKey, text(0))
-	case hex.EncodeToString(sum[:]) != text(1):
+	case announced.Version != "1":
+		f.add(Problem, check, "run one version of outgate", "%s announces protocol %q; this is 1", partition.APIKey, announced.Version)
+	case redis.NewScript(announced.Source).Hash() != announced.SHA1:
 		f.add(Problem, check, restart, "the announced script is not the one of the announced SHA-1: somebody wrote to %s", partition.APIKey)
 	case err != nil:
-		f.unseen(check, "SCRIPT EXISTS "+text(1), err)
+		f.unseen(check, "SCRIPT EXISTS "+announced.SHA1, err)
 	case !loaded[0]:
 		f.add(Problem, check, restart, "the enqueue script is not loaded, and producers get NOSCRIPT; workers load it within seconds, so none may be up")
-	case text(2) != tasks.EnqueueScript:
+	case announced.Source != tasks.EnqueueScript:
 		f.add(Warning, check, "finish the upgrade: run the same version everywhere", "the enqueue script is loaded, and of another version of outgate than this")
 	default:
 		f.ok(check, "the enqueue script is announced, loaded, and of this version")
@@ -104,38 +99,44 @@ func examineFunction(ctx context.Context, rdb redis.UniversalClient, f *findings
 	}
 }
 
-// typeOf are the types of asynq's keys of a queue in the version that outgate is
-// made for.
-var typeOf = map[string]string{
-	"pending": "list", "active": "list", "retry": "zset", "scheduled": "zset", "archived": "zset", "lease": "zset", "completed": "zset",
+// typesOf are the types of asynq's keys of a queue in the version that outgate is made
+// for. No task of outgate's is among the completed.
+func typesOf(k partition.Keys) map[string]string {
+	const list, zset = "list", "zset"
+	return map[string]string{
+		k.Pending(): list, k.Active(): list, k.Retry(): zset, k.Scheduled(): zset, k.Archived(): zset, k.Lease(): zset,
+		k.Asynq("completed"): zset,
+	}
 }
+
+// of are the keys of any queue, as the findings name them.
+var of = partition.Keys{Queue: "…"}
 
 // examineSchema holds asynq's keys against what they are in our version of asynq.
 func examineSchema(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme, f *findings) {
 	const check = "gateway.schema"
 	pipe := rdb.Pipeline()
-	queues := pipe.SMembers(ctx, "asynq:queues")
-	types := make(map[string]*redis.StatusCmd)
+	queues := pipe.SMembers(ctx, partition.QueuesKey)
+	want, is := make(map[string]string), make(map[string]*redis.StatusCmd)
 	for i := range s.Count {
-		for name := range typeOf {
-			key := partition.Keys{Queue: s.Queue(i)}.Asynq(name)
-			types[key] = pipe.Type(ctx, key)
-		}
+		maps.Copy(want, typesOf(partition.Keys{Queue: s.Queue(i)}))
+	}
+	for key := range want {
+		is[key] = pipe.Type(ctx, key)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		f.unseen(check, "SMEMBERS asynq:queues, and TYPE of asynq:{…}:pending and its like", err)
+		f.unseen(check, "SMEMBERS "+partition.QueuesKey+", and TYPE of "+of.Pending()+" and its like", err)
 		return
 	}
 	var odd []string
 	for i := range s.Count {
 		if !slices.Contains(queues.Val(), s.Queue(i)) {
-			odd = append(odd, s.Queue(i)+" is not in asynq:queues")
+			odd = append(odd, s.Queue(i)+" is not in "+partition.QueuesKey)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(types)) {
-		is, want := types[key].Val(), typeOf[key[strings.LastIndexByte(key, ':')+1:]]
-		if is != "none" && is != want {
-			odd = append(odd, fmt.Sprintf("%s is a %s, not a %s", key, is, want))
+	for _, key := range slices.Sorted(maps.Keys(is)) {
+		if got := is[key].Val(); got != "none" && got != want[key] {
+			odd = append(odd, fmt.Sprintf("%s is a %s, not a %s", key, got, want[key]))
 		}
 	}
 	if len(odd) > 0 {
@@ -145,7 +146,7 @@ func examineSchema(ctx context.Context, rdb redis.UniversalClient, s partition.S
 	ghosts, err := ghosts(ctx, rdb, s)
 	switch {
 	case err != nil:
-		f.unseen(check, "asynq:{…}:t:ID of the ids in asynq:{…}:pending", err)
+		f.unseen(check, of.Task("ID")+" of the ids in "+of.Pending(), err)
 	case len(ghosts) > 0:
 		f.add(Warning, check, "the sweeper drops them within seconds where a worker is up; find who writes to asynq's keys", "ids without a task: %s", some(ghosts))
 	default:
@@ -172,7 +173,7 @@ func ghostsNow(ctx context.Context, rdb redis.UniversalClient, s partition.Schem
 	ids := make([][2]*redis.StringSliceCmd, s.Count)
 	for i := range ids {
 		k := partition.Keys{Queue: s.Queue(i)}
-		ids[i] = [2]*redis.StringSliceCmd{pipe.LRange(ctx, k.Asynq("pending"), -ghostLook, -1), pipe.ZRange(ctx, k.Asynq("retry"), 0, ghostLook-1)}
+		ids[i] = [2]*redis.StringSliceCmd{pipe.LRange(ctx, k.Pending(), -ghostLook, -1), pipe.ZRange(ctx, k.Retry(), 0, ghostLook-1)}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err

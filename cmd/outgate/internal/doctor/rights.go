@@ -8,8 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
 )
 
 // onKeys are the commands that a worker, its scripts and asynq's give to the keys of
@@ -24,33 +24,34 @@ var onKeys = []string{
 	"XDEL K 1-1", "XLEN K", "XRANGE K - +",
 }
 
-// once are the command lines beside them; TAG is the partition's hash tag, Q its
-// queue.
-var once = []string{
-	"EVALSHA 0000000000000000000000000000000000000000 1 TAG", "EVAL return 1 TAG", "SCRIPT LOAD return", "SCRIPT EXISTS x", "TIME", "PING",
-	"HSET " + partition.APIKey + " f v", "HMGET " + partition.APIKey + " f",
-	"SADD asynq:queues v", "SREM asynq:queues v", "SMEMBERS asynq:queues", "SCARD asynq:queues",
-	"ZADD asynq:servers 1 v", "ZADD asynq:workers 1 v", "SETEX asynq:servers:{v} 1 v", "HSET asynq:workers:{v} f v", "DEL asynq:workers:{v}",
-	"HSET " + ops.SuspendedKey + " f v", "HINCRBY " + ops.FatalsKey + " f 1", "SET outgate:bridges:probe:v v",
-	"RPUSH outgate:limit:{v}:slots v", "MGET outgate:limit:{v}:closed", "SET outgate:pieces:v v",
-	"XADD outgate:events * f v", "XREVRANGE outgate:events + -", "HINCRBY outgate:attempts:1 f 1", "XRANGE outgate:in:TAG - +", "XDEL outgate:in:TAG 1-1", "RPUSH outgate:reply:TAG:v v",
-	"SUBSCRIBE asynq:cancel", "SUBSCRIBE outgate:limit:closed", "SUBSCRIBE outgate:TAG:wake", "SUBSCRIBE outgate:TAG:events",
-	"PUBLISH outgate:limit:closed v", "PUBLISH outgate:TAG:wake v", "PUBLISH outgate:TAG:events v", "PUBLISH outgate:TAG:outcomes v",
+// once are the command lines beside them, with keys of a partition where they take one.
+func once(k partition.Keys) []string {
+	server, workers, limiter := partition.ServersKey+":{v}", partition.WorkersKey+":{v}", ratelimit.Key("v", "doctor")
+	return []string{
+		"EVALSHA 0000000000000000000000000000000000000000 1 " + k.Tag(), "EVAL return 1 " + k.Tag(),
+		"SCRIPT LOAD return", "SCRIPT EXISTS x", "TIME", "PING",
+		"HSET " + partition.APIKey + " f v", "HMGET " + partition.APIKey + " f",
+		"SADD " + partition.QueuesKey + " v", "SREM " + partition.QueuesKey + " v", "SMEMBERS " + partition.QueuesKey, "SCARD " + partition.QueuesKey,
+		"ZADD " + partition.ServersKey + " 1 v", "ZADD " + partition.WorkersKey + " 1 v", "SETEX " + server + " 1 v", "HSET " + workers + " f v", "DEL " + workers,
+		"HSET " + partition.SuspendedKey + " f v", "HINCRBY " + partition.FatalsKey + " f 1", "SET " + partition.ProbeKey("v") + " v",
+		"RPUSH " + limiter + " v", "MGET " + limiter, "SET " + partition.PiecesKey("v", "v") + " v",
+		"XADD " + partition.EventsKey + " * f v", "XREVRANGE " + partition.EventsKey + " + -", "HINCRBY " + partition.AttemptsKey(1) + " f 1",
+		"XRANGE " + k.In() + " - +", "XDEL " + k.In() + " 1-1", "RPUSH " + k.Reply("v") + " v",
+		"SUBSCRIBE " + partition.CancelChannel, "SUBSCRIBE " + ratelimit.ClosedChannel, "SUBSCRIBE " + k.Wake(), "SUBSCRIBE " + k.Events(),
+		"PUBLISH " + ratelimit.ClosedChannel + " v", "PUBLISH " + k.Wake() + " v", "PUBLISH " + k.Events() + " v", "PUBLISH " + k.Outcomes() + " v",
+	}
 }
 
 // probes are the command lines that a worker needs the rights for.
 func probes(s partition.Scheme) []string {
 	k := partition.Keys{Queue: s.Queue(0)}
 	var lines []string
-	for _, key := range []string{k.Asynq("doctor"), strings.TrimSuffix(k.State(), "state") + "doctor"} {
+	for _, key := range []string{k.Asynq("doctor"), k.LineOf("doctor")} {
 		for _, line := range onKeys {
 			lines = append(lines, strings.ReplaceAll(line, " K", " "+key))
 		}
 	}
-	for _, line := range once {
-		lines = append(lines, strings.ReplaceAll(line, "TAG", k.Tag()))
-	}
-	return lines
+	return append(lines, once(k)...)
 }
 
 // rights asks for all that a worker does, without doing it: each command is queued

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/outgate/outgate/partition"
 )
 
 // TestDoctorKnowsWhatTheScriptsCall keeps its list of rights in step with the scripts.
 func TestDoctorKnowsWhatTheScriptsCall(t *testing.T) {
 	known := make(map[string]bool)
-	for _, line := range slices.Concat(onKeys, once) {
+	for _, line := range slices.Concat(onKeys, once(partition.Keys{Queue: "q"})) {
 		command, _, _ := strings.Cut(line, " ")
 		known[command] = true
 	}
