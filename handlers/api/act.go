@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/handlers/ops"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -178,7 +179,7 @@ func (a *API) getJobs(r *http.Request) (any, error) {
 	if _, err := query(r); err != nil {
 		return nil, err
 	}
-	ids, err := a.cfg.Redis.LRange(r.Context(), jobList, 0, jobsKept-1).Result()
+	ids, err := a.cfg.Redis.LRange(r.Context(), partition.JobsKey, 0, jobsKept-1).Result()
 	if err != nil {
 		return nil, err
 	}

@@ -139,7 +139,7 @@ func (a *API) paces(v *view) map[string]Pace {
 		if s, ok := seconds[id]; ok {
 			p.Seconds = s
 		}
-		if _, suspended := v.suspended[id]; suspended || v.closed[id].bridge > v.at.UnixMilli() {
+		if _, suspended := v.suspended[id]; suspended || v.closed[id].Bridge.UnixMilli() > v.at.UnixMilli() {
 			p.Permitted = 0
 		}
 		return p

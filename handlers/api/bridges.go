@@ -2,18 +2,15 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/ops"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
 	"github.com/outgate/outgate/tasks"
 )
@@ -111,7 +108,7 @@ func (a *API) describeBridges(ctx context.Context, v *view, channels map[string]
 		if share, known := v.shares[id]; known {
 			b.Share = share
 		}
-		if until := v.closed[id].bridge; until > now {
+		if until := v.closed[id].Bridge.UnixMilli(); until > now {
 			b.State, b.ClosedUntilMS = "closed", until
 		}
 		if s, ok := v.suspended[id]; ok {
@@ -122,23 +119,21 @@ func (a *API) describeBridges(ctx context.Context, v *view, channels map[string]
 	if err := a.addRecent(ctx, all, v); err != nil {
 		return all, err
 	}
-	return all, a.addBudgets(ctx, all, now)
+	return all, a.addBudgets(ctx, all, v.at)
 }
 
 // knowingBridges is the view with the closures of these bridges, which it has not of
 // all where there are many.
 func (a *API) knowingBridges(ctx context.Context, v *view, ids []string) (*view, error) {
 	pipe := a.cfg.Redis.Pipeline()
-	closures := make(map[string][2]*redis.StringCmd)
+	closures := make(closureReplies)
 	for _, id := range ids {
 		if _, known := v.closed[id]; !known {
-			closures[id] = askClosure(ctx, pipe, id)
+			closures.ask(ctx, pipe, id)
 		}
 	}
-	if len(closures) > 0 {
-		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-			return nil, fmt.Errorf("read until when the bridges are closed: %w", err)
-		}
+	if err := partition.Exec(ctx, pipe); err != nil {
+		return nil, fmt.Errorf("read until when the bridges are closed: %w", err)
 	}
 	return v.knowing(closures), nil
 }
@@ -185,7 +180,7 @@ func (a *API) shares(ctx context.Context, now time.Time) (map[string]float64, er
 		bridge, _ := limitsOf(b)
 		asked[b.ID] = ratelimit.AskShare(ctx, pipe, ratelimit.Scope{Bridge: b.ID, Route: bridge.route})
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := partition.Exec(ctx, pipe); err != nil {
 		return nil, fmt.Errorf("read how much of the limits is used: %w", err)
 	}
 	shares := make(map[string]float64, len(asked))
@@ -199,7 +194,7 @@ func (a *API) shares(ctx context.Context, now time.Time) (map[string]float64, er
 const MostSlots = 500
 
 // addBudgets reads what is used of the limits that this process knows.
-func (a *API) addBudgets(ctx context.Context, bridges []Bridge, now int64) error {
+func (a *API) addBudgets(ctx context.Context, bridges []Bridge, now time.Time) error {
 	known := make(map[string]*handlers.Bridge)
 	for _, b := range a.cfg.Bridges() {
 		known[b.ID] = b
@@ -207,8 +202,7 @@ func (a *API) addBudgets(ctx context.Context, bridges []Bridge, now int64) error
 	pipe := a.cfg.Redis.Pipeline()
 	type asked struct {
 		limits []ratelimit.Limit
-		slots  *redis.StringSliceCmd
-		nth    []*redis.StringCmd
+		usage  func(now time.Time) []ratelimit.Usage
 	}
 	replies := make([]asked, len(bridges))
 	for i := range bridges {
@@ -220,48 +214,25 @@ func (a *API) addBudgets(ctx context.Context, bridges []Bridge, now int64) error
 		for _, l := range room.limits {
 			bridges[i].RoomLimits = append(bridges[i].RoomLimits, l.String())
 		}
-		if len(whole.limits) == 0 {
-			continue
-		}
-		key := limiterKey(b.ID, "slots")
-		if whole.route != "" {
-			key += "@" + whole.route
-		}
-		replies[i].limits, replies[i].slots = whole.limits, pipe.LRange(ctx, key, -MostSlots, -1)
-		for _, l := range whole.limits {
-			replies[i].nth = append(replies[i].nth, pipe.LIndex(ctx, key, -int64(l.N)))
+		if len(whole.limits) > 0 {
+			scope := ratelimit.Scope{Bridge: b.ID, Route: whole.route}
+			replies[i] = asked{whole.limits, ratelimit.AskUsage(ctx, pipe, scope, whole.limits, MostSlots)}
 		}
 	}
-	if pipe.Len() == 0 {
-		return nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := partition.Exec(ctx, pipe); err != nil {
 		return fmt.Errorf("read the limits: %w", err)
 	}
 	for i, r := range replies {
-		for j, l := range r.limits {
-			nth, _ := r.nth[j].Int64()
-			bridges[i].Limits = append(bridges[i].Limits, budget(l, r.slots.Val(), nth, now))
+		if r.usage == nil {
+			continue
+		}
+		for j, u := range r.usage(now) {
+			b := Budget{Limit: r.limits[j].String(), Used: u.Used, Of: r.limits[j].N}
+			if !u.Free.IsZero() {
+				b.FreeMS = u.Free.UnixMilli()
+			}
+			bridges[i].Limits = append(bridges[i].Limits, b)
 		}
 	}
 	return nil
-}
-
-// budget counts the slots of the last window. nth is the N-th latest slot of N/window:
-// a window after it the next one is free.
-func budget(l ratelimit.Limit, slots []string, nth, now int64) Budget {
-	window := l.Window.Milliseconds()
-	b := Budget{Limit: l.String(), Of: l.N}
-	for _, s := range slices.Backward(slots) {
-		at, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || at <= now-window {
-			break
-		}
-		b.Used++
-	}
-	b.Used = min(b.Used, l.N)
-	if nth > 0 && nth+window > now {
-		b.FreeMS = nth + window
-	}
-	return b
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/outgate/outgate/partition"
@@ -52,17 +51,9 @@ func headsIn(reply any) (heads []head) {
 	return heads
 }
 
-// fill takes state, og_flight, og_until and og_held.
-func (h *head) fill(v []any) {
-	text := func(i int) string {
-		if i >= len(v) {
-			return ""
-		}
-		s, _ := v[i].(string)
-		return s
-	}
-	h.state, h.flight, h.held = text(0), text(1) != "", text(3) != ""
-	h.until, _ = strconv.ParseInt(text(2), 10, 64)
+// fill takes how the head stands.
+func (h *head) fill(j partition.Journal) {
+	h.state, h.flight, h.held, h.until = j.State, j.Flight != "", j.Held, j.UntilMS
 }
 
 // Wait is what a head waits for.
@@ -100,7 +91,7 @@ func (v *view) waits(h head) Wait {
 		return WaitNothing
 	case h.state != "pending" && h.state != "active" && h.state != "retry":
 		return WaitSweeper
-	case h.until > now && v.closed[h.bridge].any <= now:
+	case h.until > now && v.closed[h.bridge].Any.UnixMilli() <= now:
 		return WaitRetry
 	case h.until > now, h.state == "active":
 		return WaitLimit

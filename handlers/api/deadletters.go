@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -183,10 +182,7 @@ func (a *API) sampleLetters(ctx context.Context, v *view, index *int) ([]string,
 		}
 		replies = append(replies, pipe.ZRevRange(ctx, partition.Keys{Queue: s.Queue}.Dead(), 0, share-1))
 	}
-	if len(replies) == 0 {
-		return nil, nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read the dead letters: %w", err)
 	}
 	var ids []string

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/outgate/outgate/handlers/api"
+	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
 )
 
 // refused is the error of an answer.
@@ -146,6 +148,27 @@ func TestReadingChangesNothing(t *testing.T) {
 	}
 	if len(before) != len(after) {
 		t.Errorf("%d keys before, %d after", len(before), len(after))
+	}
+}
+
+// A key that is not there is asked for before the one of another type.
+func TestAKeyOfAnotherTypeIsAnError(t *testing.T) {
+	for name, test := range map[string]func(g *gateway, id string) (key, path string){
+		"of a bridge": func(*gateway, string) (string, string) { return ratelimit.Key("sb", "closures"), "/rooms" },
+		"of an envelope": func(g *gateway, id string) (string, string) {
+			return partition.Keys{Queue: g.Config.Scheme.Queue(0)}.Steps(id), "/envelopes/" + id
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, 1, bridge("sb"))
+			key, path := test(g, g.Enqueue(send("sb", "a", ""))[0].ID)
+			if err := g.Redis.RPush(t.Context(), key, "x").Err(); err != nil {
+				t.Fatal(err)
+			}
+			if status, text := request(t, "GET", g.url+api.Root+path, ""); status < 500 {
+				t.Errorf("got %d %s, want an error", status, text)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition"
 )
 
 // Job is something that is done to many dead letters, one after the other.
@@ -46,8 +48,6 @@ type Jobs struct {
 }
 
 const (
-	jobTTL  = 24 * time.Hour
-	jobList = "outgate:jobs"
 	// jobsKept is how many jobs are listed.
 	jobsKept = 20
 	// jobTold is how often a job writes how far it is, and looks whether to stop.
@@ -55,9 +55,6 @@ const (
 	// jobLost is after what silence a job counts as lost.
 	jobLost = 15 * time.Second
 )
-
-func jobKey(id string) string  { return "outgate:job:" + id }
-func stopKey(id string) string { return "outgate:job:" + id + ":stop" }
 
 // jobs runs the jobs of this process, and finds those of all. What is known of a job
 // is in Redis: whichever process is asked, it knows.
@@ -96,9 +93,9 @@ func (s *jobs) run(ctx context.Context, j Job, do func(context.Context, *progres
 		return j, err
 	}
 	pipe := s.rdb.Pipeline()
-	pipe.LPush(ctx, jobList, j.ID)
-	pipe.LTrim(ctx, jobList, 0, jobsKept-1)
-	pipe.Expire(ctx, jobList, jobTTL)
+	pipe.LPush(ctx, partition.JobsKey, j.ID)
+	pipe.LTrim(ctx, partition.JobsKey, 0, jobsKept-1)
+	pipe.Expire(ctx, partition.JobsKey, partition.JobTTL)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return j, fmt.Errorf("list the job: %w", err)
 	}
@@ -118,7 +115,7 @@ func (s *jobs) write(ctx context.Context, j *Job) error {
 	j.UpdatedMS = s.now().UnixMilli()
 	record, err := json.Marshal(j)
 	if err == nil {
-		err = s.rdb.Set(ctx, jobKey(j.ID), record, jobTTL).Err()
+		err = s.rdb.Set(ctx, partition.JobKey(j.ID), record, partition.JobTTL).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("write the job: %w", err)
@@ -130,12 +127,10 @@ func (s *jobs) read(ctx context.Context, ids ...string) ([]Job, error) {
 	pipe := s.rdb.Pipeline()
 	replies := make([]*redis.StringCmd, len(ids))
 	for i, id := range ids {
-		replies[i] = pipe.Get(ctx, jobKey(id))
+		replies[i] = pipe.Get(ctx, partition.JobKey(id))
 	}
-	if len(ids) > 0 {
-		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-			return nil, fmt.Errorf("read the jobs: %w", err)
-		}
+	if err := partition.Exec(ctx, pipe); err != nil {
+		return nil, fmt.Errorf("read the jobs: %w", err)
 	}
 	found := make([]Job, 0, len(ids))
 	for _, r := range replies {
@@ -154,7 +149,7 @@ func (s *jobs) read(ctx context.Context, ids ...string) ([]Job, error) {
 
 // stop asks whichever process runs a job to stop it.
 func (s *jobs) stop(ctx context.Context, id string) error {
-	if err := s.rdb.Set(ctx, stopKey(id), "1", jobTTL).Err(); err != nil {
+	if err := s.rdb.Set(ctx, partition.JobStopKey(id), "1", partition.JobTTL).Err(); err != nil {
 		return fmt.Errorf("stop the job: %w", err)
 	}
 	return nil
@@ -226,7 +221,7 @@ func (p *progress) tell(ctx context.Context, cancel context.CancelCauseFunc) {
 		}
 		now := p.copy()
 		_ = p.jobs.write(ctx, &now)
-		if n, err := p.jobs.rdb.Exists(ctx, stopKey(now.ID)).Result(); err == nil && n > 0 {
+		if n, err := p.jobs.rdb.Exists(ctx, partition.JobStopKey(now.ID)).Result(); err == nil && n > 0 {
 			cancel(errStopped)
 			return
 		}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -122,10 +121,10 @@ func (l *letters) fetch(ctx context.Context, ids []string) error {
 // records reads the dead letters of these ids, but for those without a record.
 func (l *letters) records(ctx context.Context, ids []string) ([]ops.DeadLetter, error) {
 	pipe := l.rdb.Pipeline()
-	replies := make(map[string]*redis.SliceCmd, len(ids))
+	replies := make(map[string]func() partition.DeadLetterRecord, len(ids))
 	for _, id := range ids {
 		if k, ok := l.keys(id); ok {
-			replies[id] = pipe.HMGet(ctx, k.DeadLetter(id), "record", "replayed_as")
+			replies[id] = partition.AskDeadLetter(ctx, pipe, k, id)
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -133,9 +132,9 @@ func (l *letters) records(ctx context.Context, ids []string) ([]ops.DeadLetter, 
 	}
 	found := make([]ops.DeadLetter, 0, len(ids))
 	for _, id := range ids {
-		if r := replies[id]; r != nil {
-			if record, ok := r.Val()[0].(string); ok {
-				found = append(found, recordOf(id, record, r.Val()[1]))
+		if reply := replies[id]; reply != nil {
+			if d, ok := ops.ParseDeadLetter(id, reply()); ok {
+				found = append(found, d)
 			}
 		}
 	}
@@ -148,16 +147,6 @@ func (l *letters) keys(id string) (partition.Keys, bool) {
 		return partition.Keys{}, false
 	}
 	return partition.Keys{Queue: l.scheme.Queue(index)}, true
-}
-
-func recordOf(id, record string, replayed any) ops.DeadLetter {
-	var d ops.DeadLetter
-	if json.Unmarshal([]byte(record), &d) != nil {
-		d = ops.DeadLetter{Reason: classify.ReasonUnknown}
-	}
-	d.ID = id
-	d.ReplayedAs, _ = replayed.(string)
-	return d
 }
 
 // LetterOf is a dead letter without the text of its message.
@@ -217,11 +206,7 @@ func (l *letters) lookAgain(ctx context.Context, ids []string) error {
 		return nil
 	}
 	pipe := l.rdb.Pipeline()
-	type reply struct {
-		replayed *redis.StringCmd
-		exists   *redis.IntCmd
-	}
-	replies := make(map[string]reply)
+	replies := make(map[string]func() partition.DeadLetterRecord)
 	start := l.turn % len(ids)
 	for i := range min(len(ids), mostLooked) {
 		id := ids[(start+i)%len(ids)]
@@ -234,23 +219,19 @@ func (l *letters) lookAgain(ctx context.Context, ids []string) error {
 			delete(l.known, id) // its record is written anew where it is dropped
 			continue
 		}
-		replies[id] = reply{pipe.HGet(ctx, k.DeadLetter(id), "replayed_as"), pipe.Exists(ctx, k.DeadLetter(id))}
+		replies[id] = partition.AskReplayed(ctx, pipe, k, id)
 	}
 	l.turn = (start + mostLooked) % len(ids)
-	if pipe.Len() == 0 {
-		return nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("look again at the dead letters: %w", err)
 	}
-	for id, r := range replies {
-		if r.exists.Val() == 0 {
-			l.known[id] = &Letter{}
-		} else {
-			changed := *l.known[id]
-			changed.ReplayedAs = r.replayed.Val()
-			l.known[id] = &changed
+	for id, reply := range replies {
+		now, changed := reply(), Letter{}
+		if now.Found {
+			changed = *l.known[id]
+			changed.ReplayedAs = now.ReplayedAs
 		}
+		l.known[id] = &changed
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/api"
-	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/partition/redistest"
 )
@@ -184,7 +183,7 @@ func TestUnavailableRoomsAreListed(t *testing.T) {
 	g := newGateway(t, 4, bridge("tg"))
 	for i, line := range []string{"tg:1", "tg:2", "tg:3"} {
 		record := `{"text":"bot was kicked","since_ms":` + string(rune('1'+i)) + `}`
-		if err := g.Redis.HSet(t.Context(), ops.UnavailableKey(g.Config.Scheme.Queue(i)), line, record).Err(); err != nil {
+		if err := g.Redis.HSet(t.Context(), partition.Keys{Queue: g.Config.Scheme.Queue(i)}.Unavailable(), line, record).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,7 +221,7 @@ func TestAllBridgesAreListedForTheCommandLineHoweverMany(t *testing.T) {
 
 func TestASuspensionThatCannotBeReadIsOneAllTheSame(t *testing.T) {
 	g := newGateway(t, 1)
-	if err := g.Redis.HSet(t.Context(), ops.SuspendedKey, "old", "garbage").Err(); err != nil {
+	if err := g.Redis.HSet(t.Context(), partition.SuspendedKey, "old", "garbage").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if got := get[api.Bridges](g, "/bridges").Bridges; len(got) != 1 || got[0].State != "suspended" {

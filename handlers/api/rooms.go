@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	_ "embed"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,10 +12,8 @@ import (
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
 )
-
-//go:embed heads.lua
-var headsLua string
 
 // Room is the line of a room (or of a thread) that waits.
 type Room struct {
@@ -113,7 +109,7 @@ func (a *API) Rooms(ctx context.Context, limit, index int) (Rooms, error) {
 
 // headReply is what Redis knows of a head.
 type headReply struct {
-	task        *redis.SliceCmd
+	journal     func() partition.Journal
 	length      *redis.IntCmd
 	due         *redis.FloatCmd
 	unavailable *redis.StringCmd
@@ -126,30 +122,29 @@ func (a *API) describe(ctx context.Context, v *view, heads []head) ([]Room, erro
 		return rooms, nil
 	}
 	pipe := a.cfg.Redis.Pipeline()
-	replies := make([]headReply, len(heads))
-	closures := make(map[string][2]*redis.StringCmd)
+	replies, ids := make([]headReply, len(heads)), make([]string, len(heads))
+	closures := make(closureReplies)
 	for i, h := range heads {
 		k := a.keysOf(h.id)
+		ids[i] = h.id
 		replies[i] = headReply{
-			pipe.HMGet(ctx, k.Task(h.id), "state", "og_flight", "og_until", "og_held", "og_try"),
-			pipe.LLen(ctx, k.LineOf(h.line)), pipe.ZScore(ctx, k.Asynq("retry"), h.id),
-			pipe.HGet(ctx, ops.UnavailableKey(k.Queue), h.line),
+			partition.AskHead(ctx, pipe, k, h.id), pipe.LLen(ctx, k.LineOf(h.line)),
+			pipe.ZScore(ctx, k.Retry(), h.id), pipe.HGet(ctx, k.Unavailable(), h.line),
 		}
-		if _, known := v.closed[h.bridge]; !known && closures[h.bridge][0] == nil {
-			closures[h.bridge] = askClosure(ctx, pipe, h.bridge)
+		if _, known := v.closed[h.bridge]; !known {
+			closures.ask(ctx, pipe, h.bridge)
 		}
 	}
-	said := a.askErrors(ctx, pipe, heads)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	said := partition.AskErrors(ctx, pipe, a.cfg.Scheme, ids)
+	if err := partition.Exec(ctx, pipe); err != nil {
 		return nil, fmt.Errorf("read the heads of the lines: %w", err)
 	}
 	texts, now := said(), v.knowing(closures)
 	for i, h := range heads {
-		task := replies[i].task.Val()
-		h.fill(task)
+		journal := replies[i].journal()
+		h.fill(journal)
 		h.length = 1 + replies[i].length.Val()
-		tried, _ := task[4].(string)
-		r := now.room(h, texts[h.id], int(number(tried)), int64(replies[i].due.Val())*1000)
+		r := now.room(h, texts[h.id], journal.Try, int64(replies[i].due.Val())*1000)
 		if u, ok := unavailableIn(replies[i].unavailable.Val()); ok {
 			r.Unavailable = &u
 		}
@@ -163,44 +158,16 @@ func (a *API) keysOf(id string) partition.Keys {
 	return partition.Keys{Queue: a.cfg.Scheme.Queue(index)}
 }
 
-// askErrors asks what the attempts of heads failed with, in one call a partition. The
-// answer is by id, once the pipeline was run.
-func (a *API) askErrors(ctx context.Context, pipe redis.Pipeliner, heads []head) func() map[string]string {
-	ids := make(map[string][]any)
-	for _, h := range heads {
-		tag := a.keysOf(h.id).Tag()
-		ids[tag] = append(ids[tag], h.id)
-	}
-	replies := make(map[string]*redis.Cmd, len(ids))
-	for tag, of := range ids {
-		replies[tag] = pipe.Eval(ctx, headsLua, []string{tag}, of...)
-	}
-	return func() map[string]string {
-		texts := make(map[string]string, len(heads))
-		for tag, of := range ids {
-			found, _ := replies[tag].StringSlice()
-			for i := range min(len(of), len(found)) {
-				id, _ := of[i].(string)
-				texts[id] = found[i]
-			}
-		}
-		return texts
-	}
-}
-
 // knowing is the view with more bridges' closures.
-func (v *view) knowing(closures map[string][2]*redis.StringCmd) *view {
+func (v *view) knowing(closures closureReplies) *view {
 	if len(closures) == 0 {
 		return v
 	}
 	more := *v
-	more.closed = make(map[string]closure, len(v.closed)+len(closures))
+	more.closed = make(map[string]ratelimit.Closures, len(v.closed)+len(closures))
 	maps.Copy(more.closed, v.closed)
-	for id, r := range closures {
-		var c closure
-		c.bridge, _ = r[0].Int64()
-		c.any, _ = r[1].Int64()
-		more.closed[id] = c
+	for id, reply := range closures {
+		more.closed[id] = reply()
 	}
 	return &more
 }

@@ -2,28 +2,20 @@ package api
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/outgate/outgate/partition"
 )
 
 // describe tells the state and the steps of an envelope.
 func (t *Trace) describe(v *view, r record) {
-	t.Attempts, t.Crashes = int(number(r.task["og_try"])), int(number(r.task["og_crashes"]))
-	t.Ambiguous = r.task["og_ambiguous"] == "1"
-	var progress struct {
-		Done int `json:"done"`
-	}
-	_ = json.Unmarshal([]byte(r.task["og_progress"]), &progress)
-	t.Delivered = progress.Done
+	j := r.journal
+	t.Attempts, t.Crashes, t.Ambiguous, t.Delivered = j.Try, j.Crashes, j.Ambiguous, j.Progress.Done
 	if at, err := partition.AdmittedAt(t.ID); err == nil {
 		t.step("admitted", at.UnixMilli(), fmt.Sprintf("to partition %d", t.Partition))
 	}
-	t.fromSteps(r.steps)
+	t.fromAttempts(j.Attempts)
 	t.fromTask(v, r)
 	t.fromDeadLetter()
 	t.fromOutcome()
@@ -42,20 +34,13 @@ func (t *Trace) step(what string, at int64, text string) {
 	t.Steps = append(t.Steps, Step{What: what, AtMS: at, Text: text})
 }
 
-// fromSteps is what is kept of attempts that were followed by others: when each ended,
-// its number and what became of it.
-func (t *Trace) fromSteps(steps string) {
-	for step := range strings.SplitSeq(steps, ";") {
-		var at int64
-		var try int
-		var what string
-		if n, _ := fmt.Sscan(step, &at, &try, &what); n < 3 {
-			continue
-		}
-		if what == "cut_off" {
-			t.step(what, at, fmt.Sprintf("attempt %d never reported", try))
+// fromAttempts is what is kept of attempts that were followed by others.
+func (t *Trace) fromAttempts(attempts []partition.Attempt) {
+	for _, a := range attempts {
+		if a.What == partition.CutOff {
+			t.step("cut_off", a.AtMS, fmt.Sprintf("attempt %d never reported", a.Try))
 		} else {
-			t.step("failed", at, fmt.Sprintf("attempt %d: %s", try, what))
+			t.step("failed", a.AtMS, fmt.Sprintf("attempt %d: %s", a.Try, a.What))
 		}
 	}
 }
@@ -63,24 +48,23 @@ func (t *Trace) fromSteps(steps string) {
 // fromTask is what asynq's task and our journal in it tell of an envelope that is not
 // settled.
 func (t *Trace) fromTask(v *view, r record) {
-	state := r.task["state"]
-	h := head{bridge: t.BridgeID, id: t.ID, state: state, flight: r.task["og_flight"] != "", held: r.task["og_held"] != "", until: number(r.task["og_until"])}
-	if state == "" {
+	j, h := r.journal, head{bridge: t.BridgeID, id: t.ID}
+	h.fill(j)
+	if j.State == "" {
 		return
 	}
-	first := number(r.task["og_at"])
-	if first > 0 {
-		t.step("attempted", first, "for the first time")
+	if j.FirstMS > 0 {
+		t.step("attempted", j.FirstMS, "for the first time")
 	}
-	if r.task["og_settled"] != "" { // it stays in asynq's archive, maybe longer than all else
+	if j.Settled { // it stays in asynq's archive, maybe longer than all else
 		t.State = "dead"
 		return
 	}
-	t.State = state
-	if t.lastFailure != "" && r.steps == "" {
-		t.step("failed", max(t.lastFailedMS, first, t.Steps[0].AtMS), t.lastFailure)
+	t.State = j.State
+	if t.lastFailure != "" && len(j.Attempts) == 0 {
+		t.step("failed", max(t.lastFailedMS, j.FirstMS, t.Steps[0].AtMS), t.lastFailure)
 	}
-	switch state {
+	switch j.State {
 	case "scheduled":
 		t.State = "parked"
 		t.step("parked", 0, fmt.Sprintf("it is number %d in its line", t.Position))
@@ -90,10 +74,10 @@ func (t *Trace) fromTask(v *view, r record) {
 		return
 	}
 	t.WaitsFor = v.waits(h)
-	if since := number(r.task["pending_since"]); since > 0 && state == "pending" {
-		t.step("runnable", time.Unix(0, since).UnixMilli(), "")
+	if !j.PendingSince.IsZero() && j.State == "pending" {
+		t.step("runnable", j.PendingSince.UnixMilli(), "")
 	}
-	if t.Crashes > strings.Count(r.steps, "cut_off") {
+	if t.Crashes > cutOff(j.Attempts) {
 		t.step("cut_off", 0, fmt.Sprintf("%d attempts never reported", t.Crashes))
 	}
 	if h.flight {
@@ -102,12 +86,22 @@ func (t *Trace) fromTask(v *view, r record) {
 	switch due := int64(r.due) * 1000; {
 	case h.until > r.at:
 		t.NextMS = h.until
-	case state == "retry" && due > r.at:
+	case j.State == "retry" && due > r.at:
 		t.NextMS = due
 	}
 	if t.NextMS > 0 {
 		t.step("waits", t.NextMS, "until then")
 	}
+}
+
+// cutOff counts the attempts that never reported.
+func cutOff(attempts []partition.Attempt) (n int) {
+	for _, a := range attempts {
+		if a.What == partition.CutOff {
+			n++
+		}
+	}
+	return n
 }
 
 // fromDeadLetter is what its record tells of an envelope that was set aside.

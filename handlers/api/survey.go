@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -147,7 +146,7 @@ func (s *survey) check(ctx context.Context, heads []head) ([]head, error) {
 		}
 		replies[i] = pipe.HGet(ctx, partition.Keys{Queue: s.scheme.Queue(index)}.Heads(), h.line)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := partition.Exec(ctx, pipe); err != nil {
 		return nil, fmt.Errorf("read the heads of the lines: %w", err)
 	}
 	current := make([]head, 0, len(heads))

@@ -1,19 +1,15 @@
 package api
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
@@ -93,34 +89,23 @@ func (a *API) findEnvelope(r *http.Request) (any, error) {
 
 // idOf finds the envelope that used an idempotency key in a room.
 func (a *API) idOf(ctx context.Context, key, bridge, room, thread string) (string, error) {
-	sum := sha1.Sum([]byte(bridge + ":" + room + "\n" + key))
-	hash := hex.EncodeToString(sum[:])
 	k := partition.Keys{Queue: a.cfg.Scheme.Queue(a.cfg.Scheme.RouteThread(bridge, room, thread))}
-	pipe := a.cfg.Redis.Pipeline()
-	waiting := pipe.Get(ctx, k.Asynq("unique:outgate:"+hash))
-	settled := pipe.Get(ctx, "outgate:"+k.Tag()+":key:"+hash)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("look for the key: %w", err)
+	id, err := partition.FindKey(ctx, a.cfg.Redis, k, partition.KeyHash(bridge+":"+room, key))
+	if err == nil && id == "" {
+		err = &Fault{
+			Status: http.StatusNotFound, Code: "not_found", Field: "key",
+			Message: "no envelope of this room used the key, or it was settled longer ago than the idempotency window",
+		}
 	}
-	if id := waiting.Val(); id != "" {
-		return id, nil
-	}
-	if id, _, ok := strings.Cut(settled.Val(), " "); ok {
-		return id, nil
-	}
-	return "", &Fault{
-		Status: http.StatusNotFound, Code: "not_found", Field: "key",
-		Message: "no envelope of this room used the key, or it was settled longer ago than the idempotency window",
-	}
+	return id, err
 }
 
 // record is what Redis has of an envelope.
 type record struct {
 	at      int64 // the clock of Redis
-	task    map[string]string
+	journal partition.Journal
 	outcome string
-	steps   string
-	dead    []any
+	dead    partition.DeadLetterRecord
 	due     float64
 }
 
@@ -141,11 +126,11 @@ func (a *API) Trace(ctx context.Context, id string) (Trace, error) {
 	}
 	t := Trace{NowMS: rec.at, ID: id, Partition: index, Steps: []Step{}}
 	var envelope *tasks.Envelope
-	if rec.task["state"] != "" {
+	if rec.journal.State != "" {
 		envelope = a.envelopeOf(k.Queue, id, &t)
 	}
-	if letter, ok := rec.dead[0].(string); ok {
-		letter := LetterOf(recordOf(id, letter, rec.dead[1]))
+	if d, ok := ops.ParseDeadLetter(id, rec.dead); ok {
+		letter := LetterOf(d)
 		t.DeadLetter = &letter
 	}
 	if rec.outcome != "" {
@@ -153,7 +138,7 @@ func (a *API) Trace(ctx context.Context, id string) (Trace, error) {
 			t.Outcome = withoutText(o)
 		}
 	}
-	if rec.task["state"] == "" && t.DeadLetter == nil && t.Outcome == nil {
+	if rec.journal.State == "" && t.DeadLetter == nil && t.Outcome == nil {
 		return Trace{}, &Fault{
 			Status: http.StatusNotFound, Code: "not_found", Field: "id",
 			Message: "nothing is known of this envelope: it is older than results.ttl, or there never was one",
@@ -171,21 +156,15 @@ func (a *API) Trace(ctx context.Context, id string) (Trace, error) {
 
 func (a *API) readRecord(ctx context.Context, k partition.Keys, id string) (record, error) {
 	pipe := a.cfg.Redis.Pipeline()
-	clock := pipe.Time(ctx)
-	names := []string{"state", "pending_since", "og_try", "og_at", "og_flight", "og_until", "og_ambiguous", "og_crashes", "og_held", "og_settled", "og_progress", "og_steps"}
-	task := pipe.HMGet(ctx, k.Task(id), names...)
-	outcome, due := pipe.Get(ctx, k.Outcome(id)), pipe.ZScore(ctx, k.Asynq("retry"), id)
-	dead, steps := pipe.HMGet(ctx, k.DeadLetter(id), "record", "replayed_as"), pipe.Get(ctx, k.Steps(id))
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	clock, journal, dead := pipe.Time(ctx), partition.AskJournal(ctx, pipe, k, id), partition.AskDeadLetter(ctx, pipe, k, id)
+	outcome, due, steps := pipe.Get(ctx, k.Outcome(id)), pipe.ZScore(ctx, k.Retry(), id), pipe.Get(ctx, k.Steps(id))
+	if err := partition.Exec(ctx, pipe); err != nil {
 		return record{}, fmt.Errorf("read %s: %w", id, err)
 	}
-	r := record{at: clock.Val().UnixMilli(), task: make(map[string]string), outcome: outcome.Val(), dead: dead.Val(), due: due.Val(), steps: steps.Val()}
-	for i, name := range names {
-		if s, ok := task.Val()[i].(string); ok {
-			r.task[name] = s
-		}
+	r := record{at: clock.Val().UnixMilli(), journal: journal(), outcome: outcome.Val(), dead: dead(), due: due.Val()}
+	if len(r.journal.Attempts) == 0 {
+		r.journal.Attempts = partition.ParseAttempts(steps.Val())
 	}
-	r.steps = cmp.Or(r.task["og_steps"], r.steps)
 	return r, nil
 }
 
@@ -239,9 +218,4 @@ func withoutText(o tasks.Outcome) *tasks.Outcome {
 		e.RouteResolution, e.SessionKey = nil, nil
 	}
 	return &o
-}
-
-func number(s string) int64 {
-	n, _ := strconv.ParseInt(s, 10, 64)
-	return n
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers/ops"
+	"github.com/outgate/outgate/partition"
 )
 
 // UnavailableRoom is a room that nothing can be delivered to.
@@ -30,7 +31,7 @@ func (a *API) Unavailable(ctx context.Context, limit, index int) ([]UnavailableR
 	counts := make([]*redis.IntCmd, a.cfg.Scheme.Count)
 	for i := range counts {
 		if index < 0 || i == index {
-			counts[i] = pipe.HLen(ctx, ops.UnavailableKey(a.cfg.Scheme.Queue(i)))
+			counts[i] = pipe.HLen(ctx, partition.Keys{Queue: a.cfg.Scheme.Queue(i)}.Unavailable())
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -43,7 +44,7 @@ func (a *API) Unavailable(ctx context.Context, limit, index int) ([]UnavailableR
 			continue
 		}
 		if total < int64(limit) {
-			pages[i] = pipe.HScan(ctx, ops.UnavailableKey(a.cfg.Scheme.Queue(i)), 0, "", int64(limit))
+			pages[i] = pipe.HScan(ctx, partition.Keys{Queue: a.cfg.Scheme.Queue(i)}.Unavailable(), 0, "", int64(limit))
 		}
 		total += count.Val()
 	}

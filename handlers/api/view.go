@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/partition"
+	"github.com/outgate/outgate/ratelimit"
 )
 
 // view is how the gateway stood at one moment.
@@ -32,14 +32,10 @@ type view struct {
 	// suspensions all the same.
 	unread  error
 	fatals  map[string]int
-	closed  map[string]closure
+	closed  map[string]ratelimit.Closures
 	shares  map[string]float64 // of their limits, of the bridges that this process knows
 	workers int
 }
-
-// closure is until when providers told a bridge to wait, in unix ms of Redis' clock:
-// the bridge itself, and the latest of it and its rooms.
-type closure struct{ bridge, any int64 }
 
 // counts are counters that only grow, of each partition.
 type counts struct {
@@ -63,61 +59,52 @@ func (a *API) look(ctx context.Context) (*view, error) {
 }
 
 func (a *API) read(ctx context.Context) (*view, error) {
-	at, err := a.cfg.Redis.Time(ctx).Result()
+	taken, whole := a.cfg.Now(), func(int) partition.Extent { return partition.Whole }
+	r, err := partition.Read(ctx, a.cfg.Redis, a.cfg.Scheme, whole)
 	if err != nil {
-		return nil, fmt.Errorf("read the clock of Redis: %w", err)
-	}
-	v := &view{at: at, taken: a.cfg.Now()}
-	if v.stats, err = partition.Inspect(ctx, a.cfg.Redis, a.cfg.Scheme); err != nil {
 		return nil, err
 	}
+	v := newView(r, taken)
 	if err := v.readMore(ctx, a.cfg.Redis, a.cfg.Scheme); err != nil {
 		return nil, err
 	}
-	if v.shares, err = a.shares(ctx, at); err != nil {
+	if v.shares, err = a.shares(ctx, v.at); err != nil {
 		return nil, err
 	}
 	return v, v.readHeads(ctx, a.cfg.Redis, a.cfg.Scheme)
 }
 
-// more are the replies that become the rest of a view, but for the heads.
-type more struct {
-	heads              *redis.IntCmd
-	sample             *redis.Cmd
-	state              *redis.MapStringStringCmd
-	processed, failure *redis.StringCmd
+// newView has what was read of the partitions.
+func newView(r partition.Reading, taken time.Time) *view {
+	v := &view{at: r.At, taken: taken, counts: counts{taken: taken}}
+	for i := range r.Partitions {
+		s := &r.Partitions[i]
+		v.stats, v.heads = append(v.stats, s.Stats), append(v.heads, s.Lines)
+		c := &v.counts
+		c.admitted, c.duplicates = append(c.admitted, s.Admitted()), append(c.duplicates, s.Duplicates)
+		c.settled, c.failure = append(c.settled, s.Processed), append(c.failure, s.Failed)
+	}
+	return v
 }
 
-// mostServers bounds how many of asynq's servers are counted.
-const mostServers = 10_000
-
+// readMore reads some heads of each partition, and how bridges and workers are.
 func (v *view) readMore(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme) error {
 	pipe := rdb.Pipeline()
-	replies := make([]more, s.Count)
-	for i := range replies {
-		k := partition.Keys{Queue: s.Queue(i)}
-		replies[i] = more{
-			heads: pipe.HLen(ctx, k.Heads()), sample: pipe.Do(ctx, "HRANDFIELD", k.Heads(), sampleOf(s.Count), "WITHVALUES"),
-			state:     pipe.HGetAll(ctx, k.State()),
-			processed: pipe.Get(ctx, k.Asynq("processed")), failure: pipe.Get(ctx, k.Asynq("failed")),
-		}
+	samples := make([]*redis.Cmd, s.Count)
+	for i := range samples {
+		samples[i] = pipe.Do(ctx, "HRANDFIELD", partition.Keys{Queue: s.Queue(i)}.Heads(), sampleOf(s.Count), "WITHVALUES")
 	}
 	channels := pipe.HGetAll(ctx, partition.Keys{Queue: s.Queue(0)}.Bridges())
-	suspended, fatals := pipe.HGetAll(ctx, ops.SuspendedKey), pipe.HGetAll(ctx, ops.FatalsKey)
-	servers := pipe.ZRangeByScore(ctx, "asynq:servers", &redis.ZRangeBy{
-		Min: strconv.FormatInt(v.at.Unix(), 10), Max: "+inf", Count: mostServers,
-	})
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("read the partitions: %w", err)
+	suspended, fatals := pipe.HGetAll(ctx, partition.SuspendedKey), pipe.HGetAll(ctx, partition.FatalsKey)
+	workers := partition.AskWorkers(ctx, pipe, v.at)
+	if err := partition.Exec(ctx, pipe); err != nil {
+		return fmt.Errorf("read the bridges and some heads: %w", err)
 	}
-	v.heads, v.samples = make([]int64, s.Count), make([][]head, s.Count)
-	v.counts = newCounts(s.Count, v.taken)
-	for i, r := range replies {
-		v.heads[i] = r.heads.Val()
-		v.samples[i] = headsIn(r.sample.Val())
-		v.counts.note(i, r)
+	v.samples = make([][]head, s.Count)
+	for i, sample := range samples {
+		v.samples[i] = headsIn(sample.Val())
 	}
-	v.channels, v.workers = channels.Val(), workersIn(servers.Val())
+	v.channels, v.workers = channels.Val(), workers()
 	v.suspended, v.unread = suspensionsIn(suspended.Val())
 	v.fatals = make(map[string]int)
 	for id, n := range fatals.Val() {
@@ -128,7 +115,7 @@ func (v *view) readMore(ctx context.Context, rdb redis.UniversalClient, s partit
 
 // Suspensions are the suspended bridges, and why each is.
 func Suspensions(ctx context.Context, rdb redis.UniversalClient) (map[string]ops.Suspension, error) {
-	records, err := rdb.HGetAll(ctx, ops.SuspendedKey).Result()
+	records, err := rdb.HGetAll(ctx, partition.SuspendedKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read which bridges are suspended: %w", err)
 	}
@@ -149,82 +136,39 @@ func suspensionsIn(records map[string]string) (map[string]ops.Suspension, error)
 	return suspended, errors.Join(unread...)
 }
 
-// workersIn counts the processes among asynq's servers, of which each worker has
-// one a partition: asynq:servers:{host:pid:id}.
-func workersIn(servers []string) int {
-	processes := make(map[string]bool)
-	for _, name := range servers {
-		if i := strings.LastIndexByte(name, ':'); i > 0 {
-			processes[name[:i]] = true
-		}
-	}
-	return len(processes)
-}
-
-func newCounts(partitions int, taken time.Time) counts {
-	return counts{
-		taken: taken, admitted: make([]int64, partitions), duplicates: make([]int64, partitions),
-		settled: make([]int64, partitions), failure: make([]int64, partitions),
-	}
-}
-
-func (c *counts) note(i int, r more) {
-	for name, value := range r.state.Val() {
-		switch {
-		case strings.HasPrefix(name, "enqueued:"):
-			c.admitted[i] += number(value)
-		case name == "duplicates":
-			c.duplicates[i] = number(value)
-		}
-	}
-	c.settled[i], _ = r.processed.Int64()
-	c.failure[i], _ = r.failure.Int64()
-}
-
 // readHeads reads what the sampled heads are doing, and what their bridges were told.
 func (v *view) readHeads(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme) error {
 	pipe := rdb.Pipeline()
 	type reply struct {
-		task   *redis.SliceCmd
-		length *redis.IntCmd
+		journal func() partition.Journal
+		length  *redis.IntCmd
 	}
 	replies := make([][]reply, len(v.samples))
-	bridges := make(map[string][2]*redis.StringCmd)
+	closures := make(closureReplies)
 	for i, sample := range v.samples {
 		k := partition.Keys{Queue: s.Queue(i)}
 		for _, h := range sample {
-			replies[i] = append(replies[i], reply{
-				pipe.HMGet(ctx, k.Task(h.id), "state", "og_flight", "og_until", "og_held"), pipe.LLen(ctx, k.LineOf(h.line)),
-			})
-			if _, asked := bridges[h.bridge]; !asked {
-				bridges[h.bridge] = askClosure(ctx, pipe, h.bridge)
-			}
+			replies[i] = append(replies[i], reply{partition.AskHead(ctx, pipe, k, h.id), pipe.LLen(ctx, k.LineOf(h.line))})
+			closures.ask(ctx, pipe, h.bridge)
 		}
 	}
 	for id := range v.channels {
-		if _, asked := bridges[id]; !asked && len(bridges) < mostBridges {
-			bridges[id] = askClosure(ctx, pipe, id)
+		if len(closures) < mostBridges {
+			closures.ask(ctx, pipe, id)
 		}
 	}
-	if pipe.Len() == 0 {
-		return nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := partition.Exec(ctx, pipe); err != nil {
 		return fmt.Errorf("read the heads of the lines: %w", err)
 	}
 	for i, sample := range v.samples {
 		for j := range sample {
-			r := replies[i][j]
-			sample[j].fill(r.task.Val())
-			sample[j].length = 1 + r.length.Val()
+			sample[j].fill(replies[i][j].journal())
+			sample[j].length = 1 + replies[i][j].length.Val()
 		}
 	}
-	v.closed = make(map[string]closure, len(bridges))
-	for id, replies := range bridges {
-		var c closure
-		c.bridge, _ = replies[0].Int64()
-		c.any, _ = replies[1].Int64()
-		v.closed[id] = c
+	v.closed = make(map[string]ratelimit.Closures, len(closures))
+	for id, reply := range closures {
+		v.closed[id] = reply()
 	}
 	return nil
 }
@@ -232,12 +176,13 @@ func (v *view) readHeads(ctx context.Context, rdb redis.UniversalClient, s parti
 // mostBridges bounds how many bridges are looked at in detail.
 const mostBridges = 500
 
-// limiterKey is a key of the limiter of a bridge.
-func limiterKey(bridge, name string) string { return "outgate:limit:{" + bridge + "}:" + name }
+// closureReplies become until when bridges were told to wait.
+type closureReplies map[string]func() ratelimit.Closures
 
-func askClosure(ctx context.Context, pipe redis.Pipeliner, bridge string) [2]*redis.StringCmd {
-	return [2]*redis.StringCmd{
-		pipe.Get(ctx, limiterKey(bridge, "closed")), pipe.Get(ctx, limiterKey(bridge, "closures")),
+// ask asks once a bridge.
+func (c closureReplies) ask(ctx context.Context, pipe redis.Pipeliner, bridge string) {
+	if c[bridge] == nil {
+		c[bridge] = ratelimit.AskClosures(ctx, pipe, bridge)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -29,4 +30,18 @@ type DeadLetter struct {
 	Outcome  *tasks.OutboundError `json:"outcome"`
 	// ReplayedAs is the id it was admitted again under, empty if it was not.
 	ReplayedAs string `json:"replayed_as,omitempty"`
+}
+
+// ParseDeadLetter reads a dead letter as Redis has it; false if there is none (any more).
+// Of one that cannot be read only its id and Reason, ReasonUnknown, are told.
+func ParseDeadLetter(id string, r partition.DeadLetterRecord) (DeadLetter, bool) {
+	if !r.Found {
+		return DeadLetter{}, false
+	}
+	var d DeadLetter
+	if json.Unmarshal([]byte(r.JSON), &d) != nil {
+		d = DeadLetter{Reason: classify.ReasonUnknown}
+	}
+	d.ID, d.ReplayedAs = id, r.ReplayedAs
+	return d, true
 }

@@ -146,26 +146,18 @@ func (l *DeadLetters) eachOf(ctx context.Context, k partition.Keys, f DeadLetter
 // left out.
 func (l *DeadLetters) records(ctx context.Context, k partition.Keys, ids []string) ([]DeadLetter, error) {
 	pipe := l.rdb.Pipeline()
-	replies := make([]*redis.SliceCmd, len(ids))
+	replies := make([]func() partition.DeadLetterRecord, len(ids))
 	for i, id := range ids {
-		replies[i] = pipe.HMGet(ctx, k.DeadLetter(id), "record", "replayed_as")
+		replies[i] = partition.AskDeadLetter(ctx, pipe, k, id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
 	letters := make([]DeadLetter, 0, len(ids))
 	for i, reply := range replies {
-		record, ok := reply.Val()[0].(string)
-		if !ok {
-			continue
+		if d, ok := ParseDeadLetter(ids[i], reply()); ok {
+			letters = append(letters, d)
 		}
-		d := DeadLetter{}
-		if json.Unmarshal([]byte(record), &d) != nil {
-			d = DeadLetter{Reason: classify.ReasonUnknown}
-		}
-		d.ID = ids[i]
-		d.ReplayedAs, _ = reply.Val()[1].(string)
-		letters = append(letters, d)
 	}
 	return letters, nil
 }
