@@ -106,9 +106,6 @@ func (w *Worker) count() error {
 	w.collector = collector.New(collector.Config{
 		Redis: w.rdb, Scheme: w.cfg.Scheme, Capacity: w.cfg.Capacity, ShedPriorities: w.cfg.Pressure.ShedPriorities, Owns: w.Sweeps,
 		Bridges: func() []string { return w.fleet.Load().ids() },
-		Closed: func(ctx context.Context, bridge string) (time.Duration, error) {
-			return w.limiter.Closed(ctx, ratelimit.Scope{Bridge: bridge})
-		},
 	})
 	w.gatherer = prometheus.NewRegistry()
 	w.gatherer.MustRegister(w.metrics, w.collector)

@@ -4,12 +4,10 @@
 package collector
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -30,8 +28,6 @@ type Config struct {
 	Owns func(index int) bool
 	// Bridges are the ids of the bridges that are reported on.
 	Bridges func() []string
-	// Closed says how much longer a bridge is closed by its provider.
-	Closed func(ctx context.Context, bridge string) (time.Duration, error)
 }
 
 // Collector is a prometheus.Collector. If reading Redis takes long, it is done ahead
