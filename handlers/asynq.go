@@ -53,7 +53,7 @@ func (p *pipeline) ProcessTask(ctx context.Context, task *asynq.Task) error {
 	headers := task.Headers()
 	d := &delivery{
 		id: id, admitted: admitted, raw: task.Payload(),
-		keyHash: headers["outgate-key"], fingerprint: headers["outgate-fingerprint"],
+		keyHash: headers[partition.KeyHeader], fingerprint: headers[partition.FingerprintHeader],
 	}
 	if d.token = p.prefetched.Token(id); d.token != "" {
 		d.turn, d.phase = partition.Begun{Turn: partition.TurnGo, Try: 1}, marked
@@ -70,7 +70,7 @@ func (p *pipeline) ProcessTask(ctx context.Context, task *asynq.Task) error {
 
 // retryDelay is asynq's RetryDelayFunc. asynq keeps whole seconds, rounded down,
 // so a task may come back early, and must: whoever has to wait exactly (the
-// journal's og_until, the limiter's slot) waits the rest in hand. It comes back
+// journal's UntilMS, the limiter's slot) waits the rest in hand. It comes back
 // between 2.2 s and 0.7 s before its time.
 func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	var wait *waitError

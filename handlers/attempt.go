@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -71,7 +70,8 @@ func (p *pipeline) begun(d *delivery, turn partition.Begun, then phase) *end {
 	d.turn, d.phase = turn, then
 	d.doubt = turn.Ambiguous && (first || d.doubt || turn.Lost)
 	if turn.Progress != "" {
-		if err := json.Unmarshal([]byte(turn.Progress), &d.progress); err != nil {
+		var err error
+		if d.progress, err = partition.ParseProgress(turn.Progress); err != nil {
 			p.about(d).Warn("delivery.progress_unreadable", zap.Error(err))
 		}
 	}
@@ -98,7 +98,7 @@ const poisonAfter = 3
 
 // suspend records what an attempt learned and clears its mark.
 func (p *pipeline) suspend(ctx context.Context, d *delivery, s partition.Suspension) *end {
-	s.Progress = d.progress.encode()
+	s.Progress = d.progress.Encode()
 	ours, err := persist(ctx, p.Worker, func(ctx context.Context) (bool, error) {
 		return p.lines.Suspend(ctx, d.id, d.token, s)
 	})

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"encoding/json"
 	"errors"
 	"runtime/debug"
 	"time"
@@ -44,7 +43,7 @@ type delivery struct {
 	token string
 	// doubt is true while an earlier attempt of the next piece may have been accepted.
 	doubt    bool
-	progress progress
+	progress partition.Progress
 	spans    spans
 }
 
@@ -75,30 +74,6 @@ func (d *delivery) bridgeID() string {
 		return "unknown"
 	}
 	return d.bridge.ID
-}
-
-// progress is what one attempt leaves to the next, in the task's journal.
-type progress struct {
-	// Done is how many pieces are delivered, and IDs the messages they became.
-	Done   int            `json:"done,omitempty"`
-	IDs    []string       `json:"ids,omitempty"`
-	Result map[string]any `json:"result,omitempty"`
-	// Doubled is true if a piece was sent again that may have been accepted before.
-	Doubled bool `json:"doubled,omitempty"`
-	// Throttled is how often the piece that is next was refused for its pace.
-	Throttled int `json:"throttled,omitempty"`
-	// QueuedMS is the time from admission to the first attempt.
-	QueuedMS *int64 `json:"queued_ms,omitempty"`
-}
-
-// encode is the progress as JSON.
-func (p progress) encode() string {
-	encoded, err := json.Marshal(p)
-	if err != nil { // a channel's result that is no JSON: the ids matter more
-		p.Result = nil
-		encoded, _ = json.Marshal(p)
-	}
-	return string(encoded)
 }
 
 // endKind is how an attempt ended.

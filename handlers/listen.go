@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -74,14 +73,11 @@ func (w *Worker) readPressure(ctx context.Context) error {
 
 // event is what a script published: a refusal or a change of pressure.
 func (w *Worker) event(ctx context.Context, payload string) {
-	var e struct {
-		Event, Code, Priority, From, To string
-		Partition, Depth, Capacity      int
-	}
-	if json.Unmarshal([]byte(payload), &e) != nil || e.Partition < 0 || e.Partition >= len(w.tallies) {
+	e, ok := partition.ParseNotice(payload)
+	if !ok || e.Partition >= len(w.tallies) {
 		return
 	}
-	if e.Event == "refused" {
+	if e.Event == partition.NoticeRefused {
 		w.collector.Refused(e.Partition, e.Code, e.Priority)
 		if w.cfg.OnRefused != nil && w.Sweeps(e.Partition) {
 			w.callBack("OnRefused", func() {
@@ -90,11 +86,10 @@ func (w *Worker) event(ctx context.Context, payload string) {
 		}
 		return
 	}
-	level := partition.Level(e.To)
-	w.tallies[e.Partition].level.Store(&level)
+	w.tallies[e.Partition].level.Store(&e.To)
 	if w.Sweeps(e.Partition) {
-		w.log.Warn("pressure.changed", zap.Int("partition", e.Partition), zap.String("from", e.From),
-			zap.String("to", e.To), zap.Int("depth", e.Depth), zap.Int("capacity", e.Capacity))
+		w.log.Warn("pressure.changed", zap.Int("partition", e.Partition), zap.String("from", string(e.From)),
+			zap.String("to", string(e.To)), zap.Int("depth", e.Depth), zap.Int("capacity", e.Capacity))
 		w.wg.Go(func() { // who listens here also wakes the partitions, and must not wait
 			w.tell(ctx, ops.Event{
 				What: ops.PressureChanged, About: w.cfg.Scheme.Queue(e.Partition),

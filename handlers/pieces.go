@@ -2,9 +2,6 @@ package handlers
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -101,20 +98,10 @@ func plan(e *tasks.Envelope, texts, before []string, deletes bool) []piece {
 	return pieces
 }
 
-// piecesTTL is how long it is known which messages a text became: longer than any
-// provider of ours lets one be edited as a rule.
-const piecesTTL = 7 * 24 * time.Hour
-
-// piecesKey is where the messages of a text are kept, by the first of them.
-func piecesKey(e *tasks.Envelope, messageID string) string {
-	sum := sha1.Sum([]byte(e.RoutingKey() + "\n" + messageID))
-	return "outgate:pieces:" + hex.EncodeToString(sum[:])
-}
-
 // piecesOf are the messages that the edited one stands for, if there are several.
 func (p *pipeline) piecesOf(ctx context.Context, d *delivery) ([]string, *end) {
 	found, err := persist(ctx, p.Worker, func(ctx context.Context) ([]string, error) {
-		return p.rdb.LRange(ctx, piecesKey(&d.env, d.env.ExternalMessageID), 0, -1).Result()
+		return p.rdb.LRange(ctx, partition.PiecesKey(d.env.RoutingKey(), d.env.ExternalMessageID), 0, -1).Result()
 	})
 	if err != nil {
 		return nil, &end{kind: stopping}
@@ -137,13 +124,13 @@ func (p *pipeline) remember(ctx context.Context, d *delivery) {
 	if len(d.pieces) < 2 || len(messages) == 0 {
 		return
 	}
-	key := piecesKey(&d.env, messages[0].(string))
+	key := partition.PiecesKey(d.env.RoutingKey(), messages[0].(string))
 	_, err := persist(ctx, p.Worker, func(ctx context.Context) (struct{}, error) {
 		pipe := p.rdb.TxPipeline()
 		pipe.Del(ctx, key)
 		if len(messages) > 1 {
 			pipe.RPush(ctx, key, messages...)
-			pipe.PExpire(ctx, key, piecesTTL)
+			pipe.PExpire(ctx, key, partition.PiecesTTL)
 		}
 		_, err := pipe.Exec(ctx)
 		return struct{}{}, err
@@ -158,7 +145,7 @@ func (p *pipeline) record(ctx context.Context, d *delivery, i int, done tasks.De
 	if done.Pause > 0 {
 		p.pause(ctx, d, classify.ScopeRoomRoute, done.Pause)
 	}
-	d.progress.add(d.pieces[i], done)
+	d.add(i, done)
 	if d.progress.Done == len(d.pieces) {
 		return nil
 	}
@@ -166,7 +153,8 @@ func (p *pipeline) record(ctx context.Context, d *delivery, i int, done tasks.De
 }
 
 // add notes what a piece became.
-func (p *progress) add(piece piece, done tasks.Delivery) {
+func (d *delivery) add(i int, done tasks.Delivery) {
+	p, piece := &d.progress, d.pieces[i]
 	p.Done++
 	p.Throttled = 0
 	if piece.remove {

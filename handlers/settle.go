@@ -66,22 +66,20 @@ func (p *pipeline) giveUp(ctx context.Context, d *delivery, v classify.Verdict) 
 	if d.phase == marked && v.Category != classify.Retryable {
 		d.turn.Try-- // marked, and never made
 	}
-	failure := tasks.OutboundError{
-		Status: tasks.StatusError, Type: "outbound_error", ID: d.id, Category: v.Category,
-		Disposition: classify.DispositionTerminal, Operation: d.operation, Reason: v.Reason, Provider: v.Provider,
-		Attempt: d.turn.Try, MaxAttempts: d.policy.MaxAttempts, Partition: p.index, RoutingKey: d.env.RoutingKey(),
-		Retryable: v.Category == classify.Retryable, Ambiguous: v.Ambiguous || d.turn.Ambiguous, DeadLetterID: d.id,
-		CorrelationID: d.env.CorrelationID, Traceparent: d.env.Traceparent, RouteResolution: d.env.RouteResolution, SessionKey: d.env.SessionKey,
-	}
+	d.env.Operation = d.operation // media may have become its fallback text
+	failure := tasks.NewFailure(&d.env, v, tasks.Ending{
+		ID: d.id, Partition: p.index, Attempt: d.turn.Try, MaxAttempts: d.policy.MaxAttempts,
+		Ambiguous: d.turn.Ambiguous, DeadLetter: true,
+	})
 	kind := partition.Dead
 	if d.policy.OnFailure == HoldLine && v.Reason != classify.ReasonExpired {
 		kind = partition.Hold
 	}
-	outcome := tasks.Outcome{Error: &failure}
+	outcome := tasks.Outcome{Error: failure}
 	letter, err := json.Marshal(ops.DeadLetter{
 		ID: d.id, BridgeID: d.env.BridgeID, ExternalRoomID: d.env.ExternalRoomID, Operation: d.operation,
 		Category: v.Category, Reason: v.Reason, DiedAtMS: time.Now().UnixMilli(), Held: kind == partition.Hold,
-		MessageIDs: d.progress.IDs, Line: d.line, Envelope: rawEnvelope(d.raw), Outcome: &failure,
+		MessageIDs: d.progress.IDs, Line: d.line, Envelope: rawEnvelope(d.raw), Outcome: failure,
 	})
 	if err != nil {
 		p.about(d).Error("dead_letter.unencodable", zap.Error(err))

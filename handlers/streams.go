@@ -17,8 +17,6 @@ const (
 	// drainAtOnce bounds how many envelopes one call admits: it holds Redis for as
 	// long as they take.
 	drainAtOnce = 32
-	// repliesTTL is how long a list of replies is kept at least after its last word.
-	repliesTTL = 10 * time.Minute
 )
 
 // drain admits what producers put into the streams of the partitions that this
@@ -75,7 +73,7 @@ func (w *Worker) streams(ctx context.Context) ([]int, error) {
 // drainOne admits what waits in the stream of a partition, in its order.
 func (w *Worker) drainOne(ctx context.Context, script *redis.Script, index int) error {
 	tag := partition.Keys{Queue: w.cfg.Scheme.Queue(index)}.Tag()
-	ttl := max(w.cfg.ResultTTL, repliesTTL).Milliseconds()
+	ttl := max(w.cfg.ResultTTL, 0).Milliseconds()
 	for ctx.Err() == nil {
 		n, err := script.Run(ctx, w.rdb, []string{tag}, "stream/1", drainAtOnce, ttl).Int()
 		if err != nil {

@@ -22,28 +22,23 @@ func (t *tally) pressure() partition.Level {
 	return partition.Normal
 }
 
-// counterTTL is how long asynq keeps its daily counters.
-const counterTTL = 90 * 24 * time.Hour
-
 // tellAsynq adds what was settled to asynq's counters, which asynqmon shows, and what
 // was attempted to those of the running minute. They are figures for people: to write
 // them with each settlement would cost more than they are worth.
 func (w *Worker) tellAsynq(ctx context.Context) {
 	now := time.Now().UTC()
-	day := ":" + now.Format(time.DateOnly)
 	pipe := w.rdb.Pipeline()
+	add := func(n int64, total, ofDay string) {
+		if n > 0 {
+			pipe.IncrBy(ctx, total, n)
+			pipe.IncrBy(ctx, ofDay, n)
+			pipe.ExpireAt(ctx, ofDay, now.Add(partition.CounterTTL))
+		}
+	}
 	for i := range w.tallies {
 		k := partition.Keys{Queue: w.cfg.Scheme.Queue(i)}
-		for name, n := range map[string]int64{
-			"processed": w.tallies[i].processed.Swap(0),
-			"failed":    w.tallies[i].failed.Swap(0),
-		} {
-			if n > 0 {
-				pipe.IncrBy(ctx, k.Asynq(name), n)
-				pipe.IncrBy(ctx, k.Asynq(name+day), n)
-				pipe.ExpireAt(ctx, k.Asynq(name+day), now.Add(counterTTL))
-			}
-		}
+		add(w.tallies[i].processed.Swap(0), k.Processed(), k.ProcessedOn(now))
+		add(w.tallies[i].failed.Swap(0), k.Failed(), k.FailedOn(now))
 	}
 	w.recent.Flush(ctx, pipe, now)
 	if _, err := pipe.Exec(ctx); err != nil {

@@ -62,7 +62,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Client {
 	c.exact.Store(cfg.Exact)
 	for i := range c.Partitions {
 		keys := partition.Keys{Queue: cfg.Scheme.Queue(i)}
-		c.queues[keys.Asynq("pending")] = i
+		c.queues[keys.Pending()] = i
 		c.Partitions[i].init(partition.NewLines(rdb, keys), cfg.Concurrency)
 	}
 	return c
