@@ -12,6 +12,7 @@ import (
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -57,7 +58,7 @@ func TestWhatHappensToABridgeIsToldOnce(t *testing.T) {
 	}
 	probe() // no news yet
 	long := fmt.Sprintf(`{"by":"gateway","reason":"unauthorized","since_ms":%d}`, time.Now().Add(-time.Minute).UnixMilli())
-	if err := g.Redis.HSet(t.Context(), ops.SuspendedKey, "b", long).Err(); err != nil {
+	if err := g.Redis.HSet(t.Context(), partition.SuspendedKey, "b", long).Err(); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it is told that a probe failed", func() bool { probe(); return len(g.events()) > 2 })
@@ -126,7 +127,7 @@ func TestEventsAreKeptUpToANumber(t *testing.T) {
 	if at := time.UnixMilli(all[0].AtMS); time.Since(at).Abs() > time.Hour {
 		t.Errorf("the last is of %s", at)
 	}
-	if left := g.Redis.PTTL(t.Context(), ops.EventsKey).Val(); left <= 0 {
+	if left := g.Redis.PTTL(t.Context(), partition.EventsKey).Val(); left <= 0 {
 		t.Error("they are kept for ever")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
 )
 
 // closable is a channel that is told when it is not needed any more.
@@ -84,7 +85,7 @@ func TestWhatIsSaidOfAnOldCredentialSaysNothingOfTheNewOne(t *testing.T) {
 			if got := fresh.texts("gated"); fatal && got != "x" {
 				t.Errorf("delivered %q over the new one", got)
 			}
-			if n := g.Redis.HLen(t.Context(), ops.FatalsKey).Val(); n != 0 {
+			if n := g.Redis.HLen(t.Context(), partition.FatalsKey).Val(); n != 0 {
 				t.Error("a fatal error is counted against the new one")
 			}
 			if suspended := g.suspension("b") != nil; suspended == fatal {

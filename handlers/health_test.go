@@ -12,6 +12,7 @@ import (
 	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -32,7 +33,7 @@ func (g *gateway) hurry(bridge string) {
 // suspension is what Redis has of a bridge, nil where it is not suspended.
 func (g *gateway) suspension(bridge string) *ops.Suspension {
 	g.T.Helper()
-	record, err := g.Redis.HGet(g.T.Context(), ops.SuspendedKey, bridge).Bytes()
+	record, err := g.Redis.HGet(g.T.Context(), partition.SuspendedKey, bridge).Bytes()
 	if err != nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -38,7 +39,7 @@ func TestARoomThatCannotBeReachedIsReportedUntilItCan(t *testing.T) {
 	if o := g.Fail(toRoom("b", "1", "x")); o.Reason != classify.ReasonRoomUnavailable || o.Category != classify.Terminal || o.Attempt != 1 {
 		t.Errorf("outcome %+v", o)
 	}
-	key := ops.UnavailableKey(g.Config.Scheme.Queue(0))
+	key := partition.Keys{Queue: g.Config.Scheme.Queue(0)}.Unavailable()
 	var u ops.Unavailable
 	until(t, "it is on the list", func() bool {
 		record := g.Redis.HGet(t.Context(), key, "b:1").Val()

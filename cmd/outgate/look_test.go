@@ -86,8 +86,8 @@ off:r | 1 | 2 | AGE | retry | 0 | bridge off, suspended by operator (maintenance
 		t.Errorf("got status %d, want 0 (-want +got):\n%s", got.Code, diff)
 	}
 	record := fmt.Sprintf(`{"text":"bot was kicked","since_ms":%d}`, time.Now().Add(-5*time.Second).UnixMilli())
-	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-000"), "b:gone", record)
-	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-001"), "b:slow", record)
+	s.Redis.HSet(t.Context(), partition.Keys{Queue: "outbound-000"}.Unavailable(), "b:gone", record)
+	s.Redis.HSet(t.Context(), partition.Keys{Queue: "outbound-001"}.Unavailable(), "b:slow", record)
 	got = s.run(t, "rooms", "--limit", "2")
 	want = `ROOM | PARTITION | LENGTH | AGE | HEAD | ATTEMPTS | WAITS-FOR
 hold:r | 1 | 4 | AGE | on hold | 1 | an operator: outgate dead-letters replay or drop ID: rejected: Bad Request
@@ -114,7 +114,7 @@ b:gone | 0 | 0 | AGE | unavailable | 0 | nothing: the room is unavailable: bot w
 
 func TestBridges(t *testing.T) {
 	s := newStand(t, "bridges: [{id: a, channel: sandbox}, {id: b, channel: webhook, url: \"http://x\"}]")
-	s.Redis.HSet(t.Context(), ops.FatalsKey, "b", "2")
+	s.Redis.HSet(t.Context(), partition.FatalsKey, "b", "2")
 	run := func(code int, out, err string, args ...string) {
 		t.Helper()
 		got := s.run(t, append([]string{"bridges"}, args...)...)
@@ -140,11 +140,11 @@ func TestBridges(t *testing.T) {
 	run(0, "BRIDGE | CHANNEL | STATE | FATALS | SUSPENDED-BY | AGO | REASON\na | sandbox | up | 0 | - | - | -\nb | webhook | up | 2 | - | - | -\n", "", "list")
 
 	// A bridge that no worker configures any more, and a record that is not JSON.
-	s.Redis.HSet(t.Context(), ops.SuspendedKey, "old", `{"by":"gateway","reason":"gone"}`)
+	s.Redis.HSet(t.Context(), partition.SuspendedKey, "old", `{"by":"gateway","reason":"gone"}`)
 	if got := s.run(t, "bridges", "list"); !strings.Contains(shape(got.Out), "old | - | suspended | 0 | gateway |") {
 		t.Errorf("got %s, want the bridge old, suspended by gateway", got.Out)
 	}
-	s.Redis.HSet(t.Context(), ops.SuspendedKey, "old", `garbage`)
+	s.Redis.HSet(t.Context(), partition.SuspendedKey, "old", `garbage`)
 	for _, args := range [][]string{{"bridges", "list"}, {"bridges", "resume", "old"}, {"rooms"}} {
 		if got := s.run(t, args...); got.Code != 1 || !strings.Contains(got.Err, "read why bridge old is suspended") {
 			t.Errorf("%v: got %+v, want status 1, error with %q", args, got, "read why bridge old is suspended")

@@ -47,8 +47,8 @@ func newOps(t *testing.T) (s *stand, url string, ids []string) {
 		})
 	})
 	worker.Stop()
-	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-000"), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
-	s.Redis.HSet(t.Context(), ops.UnavailableKey("outbound-001"), "off:r", `{"text":"archived","since_ms":2}`)
+	s.Redis.HSet(t.Context(), partition.Keys{Queue: "outbound-000"}.Unavailable(), "b:gone", `{"text":"bot was kicked","since_ms":1}`)
+	s.Redis.HSet(t.Context(), partition.Keys{Queue: "outbound-001"}.Unavailable(), "off:r", `{"text":"archived","since_ms":2}`)
 	cfg, err := channels.Worker(s.Config, zap.NewNop(), io.Discard)
 	if err != nil {
 		t.Fatal(err)

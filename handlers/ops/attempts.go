@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -12,13 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
 )
 
-// RecentMinutes is how many minutes are recent, the running one among them.
+// RecentMinutes is how many minutes are recent, the running one among them. They are
+// kept for twice as long (partition.AttemptsTTL): clocks differ.
 const RecentMinutes = 5
-
-// recentTTL keeps a minute for a while longer than it is asked for: clocks differ.
-const recentTTL = 2 * RecentMinutes * time.Minute
 
 // RecentAttempts are the attempts over one bridge in the last minutes, of all workers.
 type RecentAttempts struct {
@@ -26,14 +24,6 @@ type RecentAttempts struct {
 	// answered with 429, or what the provider says in its place.
 	Attempts    int64 `json:"attempts"`
 	RateLimited int64 `json:"rate_limited"`
-}
-
-// recentKey is a hash of the attempts of one minute, two counters a bridge.
-func recentKey(minute int64) string { return "outgate:attempts:" + strconv.FormatInt(minute, 10) }
-
-// No bridge has a colon in its id.
-func recentFields(bridge string) (attempts, limited string) {
-	return bridge + ":attempts", bridge + ":rate_limited"
 }
 
 // AttemptCounter counts the attempts of one worker until they are written to Redis.
@@ -58,9 +48,9 @@ func (r *AttemptCounter) Count(bridge string, v classify.Verdict) {
 
 // Flush adds what was counted to the minute that runs.
 func (r *AttemptCounter) Flush(ctx context.Context, pipe redis.Pipeliner, now time.Time) {
-	key, before := recentKey(now.Unix()/60), pipe.Len()
+	key, before := partition.AttemptsKey(now.Unix()/60), pipe.Len()
 	r.bridges.Range(func(bridge, count any) bool {
-		attempts, limited := recentFields(bridge.(string))
+		attempts, limited := partition.AttemptsFields(bridge.(string))
 		for field, n := range map[string]int64{
 			attempts: count.(*attemptCount).attempts.Swap(0),
 			limited:  count.(*attemptCount).limited.Swap(0),
@@ -72,7 +62,7 @@ func (r *AttemptCounter) Flush(ctx context.Context, pipe redis.Pipeliner, now ti
 		return true
 	})
 	if pipe.Len() > before {
-		pipe.PExpire(ctx, key, recentTTL)
+		pipe.PExpire(ctx, key, partition.AttemptsTTL)
 	}
 }
 
@@ -85,15 +75,15 @@ func Recent(ctx context.Context, rdb redis.UniversalClient, now time.Time, bridg
 	}
 	var fields []string
 	for _, b := range bridges {
-		attempts, limited := recentFields(b)
+		attempts, limited := partition.AttemptsFields(b)
 		fields = append(fields, attempts, limited)
 	}
 	pipe := rdb.Pipeline()
 	replies := make([]*redis.SliceCmd, RecentMinutes)
 	for i := range replies {
-		replies[i] = pipe.HMGet(ctx, recentKey(now.Unix()/60-int64(i)), fields...)
+		replies[i] = pipe.HMGet(ctx, partition.AttemptsKey(now.Unix()/60-int64(i)), fields...)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read the attempts of the last minutes: %w", err)
 	}
 	for _, reply := range replies {

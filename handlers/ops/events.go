@@ -9,20 +9,13 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/outgate/outgate/partition"
 )
 
-// EventsKey is the stream of what happened to the gateway lately.
-const EventsKey = "outgate:events"
-
-const (
-	// eventsKept is how many events are kept, whatever their age.
-	eventsKept = 500
-	// eventsTTL is how long after the last one they are.
-	eventsTTL = 30 * 24 * time.Hour
-	// tellPatience is how long Redis may take to write one down: whoever tells has
-	// better things to do.
-	tellPatience = time.Second
-)
+// tellPatience is how long Redis may take to write an event down: whoever tells has
+// better things to do.
+const tellPatience = time.Second
 
 // EventKind is what an event is about.
 type EventKind string
@@ -62,8 +55,10 @@ func Tell(ctx context.Context, rdb redis.UniversalClient, e Event) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellPatience)
 	defer cancel()
 	pipe := rdb.Pipeline()
-	pipe.XAdd(ctx, &redis.XAddArgs{Stream: EventsKey, MaxLen: eventsKept, Values: []any{"event", record}})
-	pipe.PExpire(ctx, EventsKey, eventsTTL)
+	pipe.XAdd(ctx, &redis.XAddArgs{
+		Stream: partition.EventsKey, MaxLen: partition.MostEvents, Values: []any{partition.EventField, record},
+	})
+	pipe.PExpire(ctx, partition.EventsKey, partition.EventsTTL)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("tell of an event: %w", err)
 	}
@@ -72,14 +67,14 @@ func Tell(ctx context.Context, rdb redis.UniversalClient, e Event) error {
 
 // Events are the latest events, at most limit of them, newest first.
 func Events(ctx context.Context, rdb redis.UniversalClient, limit int) ([]Event, error) {
-	entries, err := rdb.XRevRangeN(ctx, EventsKey, "+", "-", int64(limit)).Result()
+	entries, err := rdb.XRevRangeN(ctx, partition.EventsKey, "+", "-", int64(limit)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read the events: %w", err)
 	}
 	events := make([]Event, 0, len(entries))
 	for _, entry := range entries {
 		var e Event
-		record, _ := entry.Values["event"].(string)
+		record, _ := entry.Values[partition.EventField].(string)
 		if json.Unmarshal([]byte(record), &e) != nil {
 			continue
 		}

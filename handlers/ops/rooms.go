@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -19,23 +18,15 @@ type Unavailable struct {
 	SinceMS int64 `json:"since_ms"`
 }
 
-// UnavailableKey maps the lines of a partition to an Unavailable each. A room is
-// taken off it once something is delivered there again.
-func UnavailableKey(queue string) string { return "outgate:{" + queue + "}:unavailable" }
-
-const (
-	// MaxUnavailable bounds how many rooms of a partition are reported.
-	MaxUnavailable = 1000
-	// unavailableTTL is how long after the last one they are.
-	unavailableTTL = 7 * 24 * time.Hour
-)
+// MaxUnavailable bounds how many rooms of a partition are reported.
+const MaxUnavailable = 1000
 
 // ReadUnavailable reads the lines of all partitions whose rooms cannot be reached.
 func ReadUnavailable(ctx context.Context, rdb redis.UniversalClient, s partition.Scheme) ([]map[string]bool, error) {
 	pipe := rdb.Pipeline()
 	replies := make([]*redis.StringSliceCmd, s.Count)
 	for i := range replies {
-		replies[i] = pipe.HKeys(ctx, UnavailableKey(s.Queue(i)))
+		replies[i] = pipe.HKeys(ctx, partition.Keys{Queue: s.Queue(i)}.Unavailable())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read which rooms are unavailable: %w", err)
@@ -58,9 +49,9 @@ func NoteUnavailable(ctx context.Context, rdb redis.UniversalClient, queue, line
 	if err != nil {
 		return fmt.Errorf("note the room of %s: %w", line, err)
 	}
-	pipe := rdb.Pipeline()
-	pipe.HSetNX(ctx, UnavailableKey(queue), line, record)
-	pipe.PExpire(ctx, UnavailableKey(queue), unavailableTTL)
+	pipe, k := rdb.Pipeline(), partition.Keys{Queue: queue}
+	pipe.HSetNX(ctx, k.Unavailable(), line, record)
+	pipe.PExpire(ctx, k.Unavailable(), partition.UnavailableTTL)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("note the room of %s: %w", line, err)
 	}
@@ -69,7 +60,7 @@ func NoteUnavailable(ctx context.Context, rdb redis.UniversalClient, queue, line
 
 // NoteAvailable takes a line off the list: something was delivered to its room.
 func NoteAvailable(ctx context.Context, rdb redis.UniversalClient, queue, line string) error {
-	if err := rdb.HDel(ctx, UnavailableKey(queue), line).Err(); err != nil {
+	if err := rdb.HDel(ctx, partition.Keys{Queue: queue}.Unavailable(), line).Err(); err != nil {
 		return fmt.Errorf("note the room of %s: %w", line, err)
 	}
 	return nil

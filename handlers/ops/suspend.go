@@ -9,24 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/partition"
 )
-
-// The keys of the bridges' circuit breakers, for all workers and operators.
-const (
-	// SuspendedKey maps suspended bridges to a Suspension.
-	SuspendedKey = "outgate:bridges:suspended"
-	// FatalsKey counts the fatal errors in a row of each bridge.
-	FatalsKey = "outgate:bridges:fatals"
-	probeKey  = "outgate:bridges:probe:"
-	// probeToldKey exists while the failed probe of a bridge is no news.
-	probeToldKey = "outgate:bridges:probe_told:"
-)
-
-// ProbeKey exists while the next probe of a suspended bridge is not due.
-func ProbeKey(bridge string) string { return probeKey + bridge }
-
-// ProbeToldKey exists while the failed probe of a bridge is no news.
-func ProbeToldKey(bridge string) string { return probeToldKey + bridge }
 
 // Suspension says why a bridge's heads are held.
 type Suspension struct {
@@ -48,7 +32,7 @@ const (
 // errors. A record that cannot be read is left out.
 func ReadSuspensions(ctx context.Context, rdb redis.UniversalClient) (suspended map[string]Suspension, fatals map[string]bool, err error) {
 	pipe := rdb.Pipeline()
-	records, rows := pipe.HGetAll(ctx, SuspendedKey), pipe.HGetAll(ctx, FatalsKey)
+	records, rows := pipe.HGetAll(ctx, partition.SuspendedKey), pipe.HGetAll(ctx, partition.FatalsKey)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, nil, fmt.Errorf("read the suspended bridges: %w", err)
 	}
@@ -70,7 +54,7 @@ func ReadSuspensions(ctx context.Context, rdb redis.UniversalClient) (suspended 
 // begin anew, and need not say why again.
 func SuspendBridge(ctx context.Context, rdb redis.UniversalClient, bridge string, s Suspension) (bool, error) {
 	var before Suspension
-	if text, err := rdb.HGet(ctx, SuspendedKey, bridge).Result(); err == nil &&
+	if text, err := rdb.HGet(ctx, partition.SuspendedKey, bridge).Result(); err == nil &&
 		json.Unmarshal([]byte(text), &before) == nil && before.By == s.By {
 		s.SinceMS, s.Text = before.SinceMS, cmp.Or(s.Text, before.Text)
 	}
@@ -78,7 +62,7 @@ func SuspendBridge(ctx context.Context, rdb redis.UniversalClient, bridge string
 	if err != nil {
 		return false, fmt.Errorf("suspend %s: %w", bridge, err)
 	}
-	n, err := rdb.HSet(ctx, SuspendedKey, bridge, record).Result()
+	n, err := rdb.HSet(ctx, partition.SuspendedKey, bridge, record).Result()
 	if err != nil {
 		return false, fmt.Errorf("suspend %s: %w", bridge, err)
 	}
@@ -100,10 +84,10 @@ func ResumeBridge(ctx context.Context, rdb redis.UniversalClient, bridge string)
 // suspended.
 func EndSuspension(ctx context.Context, rdb redis.UniversalClient, bridge string) (bool, error) {
 	pipe := rdb.Pipeline()
-	suspended := pipe.HDel(ctx, SuspendedKey, bridge)
-	pipe.HDel(ctx, FatalsKey, bridge)
-	pipe.Del(ctx, ProbeKey(bridge))
-	pipe.Del(ctx, ProbeToldKey(bridge))
+	suspended := pipe.HDel(ctx, partition.SuspendedKey, bridge)
+	pipe.HDel(ctx, partition.FatalsKey, bridge)
+	pipe.Del(ctx, partition.ProbeKey(bridge))
+	pipe.Del(ctx, partition.ProbeToldKey(bridge))
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("resume %s: %w", bridge, err)
 	}

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/outgate/outgate/handlers"
-	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/page/chromium"
 	"github.com/outgate/outgate/handlers/sandbox"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -79,12 +79,12 @@ func TestABridgeIsSuspendedAndResumedOnThePage(t *testing.T) {
 	b.Click("#dialog-go")
 	b.Shows(`#bridges tr[data-key=orders]`, "suspended by operator")
 	b.Shows(`#bridges tr[data-key=orders]`, ": the token is being changed")
-	if g.Redis.HExists(t.Context(), ops.SuspendedKey, "orders").Val() != true {
+	if g.Redis.HExists(t.Context(), partition.SuspendedKey, "orders").Val() != true {
 		t.Error("got no suspension in Redis, want one")
 	}
 	b.Click(`#bridges tr[data-key=orders] [data-act=resume]`)
 	b.Shows(`#bridges tr[data-key=orders]`, "up")
-	if g.Redis.HExists(t.Context(), ops.SuspendedKey, "orders").Val() {
+	if g.Redis.HExists(t.Context(), partition.SuspendedKey, "orders").Val() {
 		t.Error("got a suspension in Redis after the resume, want none")
 	}
 	b.Quiet()

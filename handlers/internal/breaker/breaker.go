@@ -18,12 +18,11 @@ import (
 
 	"github.com/outgate/outgate/classify"
 	"github.com/outgate/outgate/handlers/ops"
+	"github.com/outgate/outgate/partition"
 )
 
 const (
 	suspendAfter = 3 // fatal errors in a row
-	probeEvery   = 15 * time.Second
-	probeTold    = time.Hour // between two events of failed probes
 	holdAtLeast  = 5 * time.Second
 	holdSpread   = 5000 // ms
 )
@@ -73,7 +72,7 @@ func (b *Breaker) Hold(ctx context.Context, bridge, id string) (time.Duration, b
 		return 0, false
 	}
 	if s.By != ops.ByOperator {
-		if ok, err := b.rdb.SetNX(ctx, ops.ProbeKey(bridge), id, probeEvery).Result(); err == nil && ok {
+		if ok, err := b.rdb.SetNX(ctx, partition.ProbeKey(bridge), id, partition.ProbeTTL).Result(); err == nil && ok {
 			return 0, true
 		}
 	}
@@ -96,7 +95,7 @@ func (b *Breaker) Fatal(ctx context.Context, bridge string, v classify.Verdict) 
 	b.mu.Lock()
 	b.fatals[bridge] = true
 	b.mu.Unlock()
-	n, err := b.rdb.HIncrBy(ctx, ops.FatalsKey, bridge, 1).Result()
+	n, err := b.rdb.HIncrBy(ctx, partition.FatalsKey, bridge, 1).Result()
 	if err != nil || n < suspendAfter {
 		return false
 	}
@@ -115,10 +114,10 @@ func (b *Breaker) ProbeFailed(ctx context.Context, bridge string, v classify.Ver
 	b.mu.RLock()
 	since := b.suspended[bridge].SinceMS
 	b.mu.RUnlock()
-	if time.Since(time.UnixMilli(since)) < probeEvery {
+	if time.Since(time.UnixMilli(since)) < partition.ProbeTTL {
 		return
 	}
-	fresh, err := b.rdb.SetNX(ctx, ops.ProbeToldKey(bridge), "1", probeTold).Result()
+	fresh, err := b.rdb.SetNX(ctx, partition.ProbeToldKey(bridge), "1", partition.ProbeToldTTL).Result()
 	if err == nil && fresh {
 		b.tell(ctx, ops.Event{What: ops.ProbeFailed, About: bridge, By: ops.ByGateway, Text: inWords(v)})
 	}
@@ -126,7 +125,7 @@ func (b *Breaker) ProbeFailed(ctx context.Context, bridge string, v classify.Ver
 
 // ProbeNow makes the next head of a bridge its probe, since its credential may be new.
 func (b *Breaker) ProbeNow(ctx context.Context, bridge string) error {
-	if err := b.rdb.Del(ctx, ops.ProbeKey(bridge)).Err(); err != nil {
+	if err := b.rdb.Del(ctx, partition.ProbeKey(bridge)).Err(); err != nil {
 		return fmt.Errorf("probe bridge %s: %w", bridge, err)
 	}
 	return nil
@@ -164,7 +163,7 @@ func (b *Breaker) suspend(ctx context.Context, bridge string, s ops.Suspension) 
 	if err != nil {
 		return false, fmt.Errorf("suspend %s: %w", bridge, err)
 	}
-	fresh, err := b.rdb.HSetNX(ctx, ops.SuspendedKey, bridge, record).Result()
+	fresh, err := b.rdb.HSetNX(ctx, partition.SuspendedKey, bridge, record).Result()
 	if err != nil {
 		return false, fmt.Errorf("suspend %s: %w", bridge, err)
 	}

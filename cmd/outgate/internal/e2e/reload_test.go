@@ -11,8 +11,8 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/daemon/daemontest"
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers/gatewaytest"
-	"github.com/outgate/outgate/handlers/ops"
 	"github.com/outgate/outgate/handlers/telegram/telegramfake"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -50,7 +50,7 @@ func TestANewTokenOnHangupLetsAllThatWaitedGoInOrder(t *testing.T) {
 		}
 	}
 	gatewaytest.Until(t, "the bridge is suspended", func() bool {
-		return r.Redis.HExists(t.Context(), ops.SuspendedKey, "tg").Val()
+		return r.Redis.HExists(t.Context(), partition.SuspendedKey, "tg").Val()
 	})
 
 	outgatetest.WriteFile(t, r.tokenFile, "1:new with a space")

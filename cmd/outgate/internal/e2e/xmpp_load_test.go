@@ -9,7 +9,7 @@ import (
 	"github.com/outgate/outgate/cmd/outgate/internal/outgatetest"
 	"github.com/outgate/outgate/handlers/gatewaytest"
 	"github.com/outgate/outgate/handlers/ledger"
-	"github.com/outgate/outgate/handlers/ops"
+	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/tasks"
 )
 
@@ -66,7 +66,7 @@ func (j *jabber) rotates(each int) {
 	j.SetPassword("bot", "another")
 	j.Resume()
 	gatewaytest.Until(j.t, "the bridge is suspended", func() bool {
-		return d.Redis.HExists(j.t.Context(), ops.SuspendedKey, "b").Val()
+		return d.Redis.HExists(j.t.Context(), partition.SuspendedKey, "b").Val()
 	})
 	outgatetest.WriteFile(j.t, j.password, "another")
 	d.Hangup <- syscall.SIGHUP
