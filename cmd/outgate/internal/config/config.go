@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/outgate/outgate/classify"
+	"github.com/outgate/outgate/handlers"
 	"github.com/outgate/outgate/handlers/provider"
 	"github.com/outgate/outgate/partition"
 	"github.com/outgate/outgate/ratelimit"
@@ -190,28 +191,35 @@ type Sanitize struct {
 
 // Default is the configuration of an empty file.
 func Default() *Config {
-	return &Config{
-		Redis:      Redis{URL: NewSecretURL("redis://127.0.0.1:6379/0")},
-		HTTP:       HTTP{Addr: "127.0.0.1:8080", Asynqmon: "read"},
-		Partitions: Partitions{Count: 16, Namespace: "outbound", Capacity: 10_000, Hash: "sha1", HashKey: "room"},
+	scheme, pressure, policy := partition.DefaultScheme(), partition.DefaultPressure(), handlers.DefaultPolicy()
+	c := &Config{
+		Redis: Redis{URL: NewSecretURL("redis://127.0.0.1:6379/0")},
+		HTTP:  HTTP{Addr: "127.0.0.1:8080", Asynqmon: "read"},
+		Partitions: Partitions{
+			Count: scheme.Count, Namespace: scheme.Namespace, Capacity: handlers.DefaultCapacity,
+			Hash: string(scheme.Hash), HashKey: string(scheme.HashKey),
+		},
 		Pressure: Pressure{
-			Warn: 0.70, Degraded: 0.85, Shed: 0.95,
-			DegradedAction: "throttle", DegradedThrottle: 5 * time.Millisecond,
-			ShedAction: "drop_low", ShedPriorities: []tasks.Priority{tasks.PriorityLow},
+			Warn: pressure.Warn, Degraded: pressure.Degraded, Shed: pressure.Shed,
+			DegradedAction: "throttle", DegradedThrottle: pressure.Throttle, ShedAction: "drop_low",
 		},
 		Delivery: Delivery{
 			Policy: Policy{
-				MaxAttempts: 5, BaseBackoff: 500 * time.Millisecond, MaxBackoff: 30 * time.Second,
-				Timeout: 15 * time.Second, OnAmbiguous: "resend", OnFailure: "skip",
+				MaxAttempts: policy.MaxAttempts, BaseBackoff: policy.Backoff.Base, MaxBackoff: policy.Backoff.Max,
+				Timeout: policy.Timeout, OnAmbiguous: string(policy.OnAmbiguous), OnFailure: string(policy.OnFailure),
 			},
-			IdempotencyWindow: 24 * time.Hour,
+			IdempotencyWindow: policy.IdempotencyWindow,
 		},
-		Results:     Results{TTL: 10 * time.Minute},
-		Limits:      Bounds{EnvelopeBytes: 256 << 10},
-		Worker:      Worker{Concurrency: 64, ShutdownTimeout: 30 * time.Second},
-		DeadLetters: DeadLetters{TTL: 2160 * time.Hour},
+		Results:     Results{TTL: handlers.DefaultResultTTL},
+		Limits:      Bounds{EnvelopeBytes: tasks.DefaultMaxBytes},
+		Worker:      Worker{Concurrency: handlers.DefaultConcurrency, ShutdownTimeout: handlers.DefaultShutdownTimeout},
+		DeadLetters: DeadLetters{TTL: handlers.DefaultDeadLetterTTL},
 		Log:         Log{Level: "info", Format: "json"},
 	}
+	for _, p := range pressure.ShedPriorities {
+		c.Pressure.ShedPriorities = append(c.Pressure.ShedPriorities, tasks.Priority(p))
+	}
+	return c
 }
 
 // Load reads the file at path; an empty path is an empty file. Its errors
