@@ -5,8 +5,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +148,39 @@ func TestEveryFieldOfATaskIsListed(t *testing.T) {
 	slices.Sort(known)
 	if !slices.Equal(listed, known) {
 		t.Errorf("listed are %q, want %q", listed, known)
+	}
+}
+
+// TestNoOtherPackageNamesAKey looks at the literals of all packages but partition and
+// ratelimit: who needs a key or a field asks those.
+func TestNoOtherPackageNamesAKey(t *testing.T) {
+	name := regexp.MustCompile(`^["\x60](og_[a-z]+|outgate:[a-z{]|asynq:)`)
+	files := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch rel := strings.TrimPrefix(path, "../../"); {
+		case err != nil:
+			return err
+		case d.IsDir() && (rel == "partition" || rel == "ratelimit" || rel == ".git"):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		files++
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && name.MatchString(l.Value) {
+				t.Errorf("%s: %s names a key or a field of Redis, want a function of partition or ratelimit", set.Position(l.Pos()), l.Value)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || files < 200 {
+		t.Errorf("looked at %d files, want all of the module: %v", files, err)
 	}
 }
 

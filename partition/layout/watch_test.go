@@ -115,8 +115,3 @@ func (w *watch) wrong() []string {
 	slices.Sort(w.faults)
 	return slices.Compact(w.faults)
 }
-
-// without leaves some out.
-func without(all, some []string) []string {
-	return slices.DeleteFunc(all, func(s string) bool { return slices.Contains(some, s) })
-}
