@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -67,9 +68,7 @@ func (f Fake) Bridge(ctx context.Context, cfg *config.Config) (*handlers.Bridge,
 // bridge is a bridge to the fake at a host and port, as a configuration would have it.
 func (f Fake) bridge(at string, cfg *config.Config) (*handlers.Bridge, error) {
 	keys := map[string]string{"id": f.Channel, "channel": f.Channel, provider.BaseURL: cmp.Or(f.Scheme, "http") + "://" + at}
-	for key, value := range f.Values {
-		keys[key] = value
-	}
+	maps.Copy(keys, f.Values)
 	text, err := yaml.Marshal(map[string]any{"bridges": []any{keys}})
 	if err != nil {
 		return nil, fmt.Errorf("write a bridge to the fake of %s: %w", f.Channel, err)
