@@ -161,7 +161,7 @@ func TestAKeyOfAnotherTypeIsAnError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, 1, bridge("sb"))
-			key, path := test(g, g.Enqueue(send("sb", "a", ""))[0].ID)
+			key, path := test(g, g.Enqueue(send("sb", "a", "")).ID)
 			if err := g.Redis.RPush(t.Context(), key, "x").Err(); err != nil {
 				t.Fatal(err)
 			}

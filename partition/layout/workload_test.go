@@ -207,19 +207,19 @@ func (g *gateway) operators(dead tasks.Receipt) {
 
 // job begins a job of the API over many dead letters, and stops it.
 func (g *gateway) job() {
-	g.Helper()
-	a := api.New(api.Config{Redis: g.rdb, Scheme: g.cfg.Scheme, DeadLetters: g.letters})
-	g.Cleanup(a.Close)
+	g.T.Helper()
+	a := api.New(api.Config{Redis: g.Redis, Scheme: g.Config.Scheme, DeadLetters: g.letters})
+	g.T.Cleanup(a.Close)
 	var job api.Job
 	for _, request := range []struct{ method, path, body string }{
 		{"POST", "/dead-letters/replay", `{"filter":{"bridge":"holding"},"per_second":1}`}, {"DELETE", "/jobs/", `{}`},
 	} {
-		r := httptest.NewRequestWithContext(g.Context(), request.method, api.Root+request.path+job.ID, strings.NewReader(request.body))
+		r := httptest.NewRequestWithContext(g.T.Context(), request.method, api.Root+request.path+job.ID, strings.NewReader(request.body))
 		r.Header.Set("Content-Type", "application/json")
 		answer := httptest.NewRecorder()
 		a.ServeHTTP(answer, r)
 		if err := json.Unmarshal(answer.Body.Bytes(), &job); err != nil || answer.Code != http.StatusAccepted {
-			g.Fatalf("%s %s: %d %s", request.method, request.path, answer.Code, answer.Body)
+			g.T.Fatalf("%s %s: got %d %s, want 202", request.method, request.path, answer.Code, answer.Body)
 		}
 	}
 }
