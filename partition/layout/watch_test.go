@@ -86,6 +86,14 @@ func (w *watch) look(ctx context.Context) error {
 	return nil
 }
 
+// saw is true if it came upon a key of the same row as this one, and upon these fields.
+func (w *watch) saw(name string, fields ...string) bool {
+	k, ok := layout.Find(name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return ok && w.seen[k.Pattern] && !slices.ContainsFunc(fields, func(f string) bool { return !w.seen[k.Pattern+" "+f] })
+}
+
 // unseen are the rows and fields that it never came upon.
 func (w *watch) unseen() []string {
 	w.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +28,7 @@ import (
 type gateway struct {
 	*gatewaytest.Gateway
 	letters *ops.DeadLetters
-	// watched is closed once the envelope to the bridge "patient" may be delivered.
+	// watched is closed once the bridge "patient" may deliver.
 	watched chan struct{}
 }
 
@@ -85,8 +84,6 @@ func behave(m tasks.Message) sandbox.Behavior {
 		return sandbox.Behavior{Fail: classify.Fatal}
 	case "throttled":
 		return sandbox.Behavior{Throttle: 1500 * time.Millisecond, Times: 1}
-	case "slow":
-		return sandbox.Behavior{Delay: 200 * time.Millisecond}
 	case "hanging":
 		return sandbox.Behavior{Hang: true, Times: 1}
 	case "later":
@@ -108,8 +105,8 @@ func (g *gateway) must(err error) {
 
 var text = gatewaytest.Text
 
-// before is what happens while no worker runs: a bridge is broken, a worker died, and
-// somebody deletes a task and pauses the queue.
+// before is what happens while no worker runs: a bridge is broken, a worker died,
+// somebody deletes a task and pauses the queue, and a stream brings an envelope.
 func (g *gateway) before() []tasks.Receipt {
 	g.T.Helper()
 	old, err := json.Marshal(ops.Suspension{By: "gateway", SinceMS: time.Now().Add(-time.Hour).UnixMilli()})
@@ -129,7 +126,11 @@ func (g *gateway) before() []tasks.Receipt {
 	g.must(g.Redis.ZAdd(g.T.Context(), g.Keys(0).Lease(), redis.Z{Score: 1, Member: crashed.ID}).Err())
 
 	g.must(inspector.PauseQueue(g.Keys(0).Queue))
-	g.Until("the pause is seen", func() bool { return g.Redis.Exists(g.T.Context(), g.Keys(0).Paused()).Val() == 1 })
+	envelope, err := json.Marshal(text("patient", "1", "x"))
+	g.must(err)
+	g.must(g.Redis.XAdd(g.T.Context(), &redis.XAddArgs{
+		Stream: g.Keys(0).In(), Values: []any{"envelope", envelope, "reply_to", "shop", "ref", "r-1"},
+	}).Err())
 	keyed := text("ok", "keyed", "x")
 	keyed.IdempotencyKey = "k"
 	first := g.Enqueue(keyed)
@@ -163,19 +164,8 @@ func (g *gateway) messages() []tasks.Receipt {
 	return append(receipts[:7], receipts[8:]...) // the broken bridge stays so
 }
 
-// streamed comes through the stream of the partition.
-func (g *gateway) streamed() {
-	g.T.Helper()
-	envelope, err := json.Marshal(text("ok", "slow", "x"))
-	g.must(err)
-	g.must(g.Redis.XAdd(g.T.Context(), &redis.XAddArgs{
-		Stream: g.Keys(0).In(), Values: []any{"envelope", envelope, "reply_to", "shop", "ref", "r-1"},
-	}).Err())
-	g.Until("two replies", func() bool { return g.Redis.LLen(g.T.Context(), g.Keys(0).Reply("shop")).Val() == 2 })
-}
-
 // held is a line that waits for an operator, so long that the partition fills up.
-func (g *gateway) held() {
+func (g *gateway) held(w *watch) {
 	g.T.Helper()
 	head := g.Enqueue(text("holding", "terminal", "x"))
 	g.Until("the head is held", func() bool { return g.Redis.HExists(g.T.Context(), g.Keys(0).Task(head.ID), "og_held").Val() })
@@ -185,6 +175,10 @@ func (g *gateway) held() {
 	for range 30 {
 		rest = append(rest, g.Enqueue(critical))
 	}
+	k := g.Keys(0)
+	g.Until("the watch has seen the line", func() bool {
+		return w.saw(k.Scheduled()) && w.saw(k.LineOf("holding:terminal")) && w.saw(k.Task(head.ID), "og_held")
+	})
 	_, err := g.letters.Replay(g.T.Context(), head.ID)
 	g.must(err)
 	for _, r := range append([]tasks.Receipt{head}, rest...) {
@@ -224,14 +218,16 @@ func (g *gateway) job() {
 	}
 }
 
-// busy lets a send last until the watch has seen what asynq writes of tasks in hand: it
-// does so every five seconds.
-func (g *gateway) busy(w *watch) {
+// streamed lets the send of the stream's envelope last until the watch has seen what is
+// written meanwhile: asynq tells of tasks in hand every five seconds.
+func (g *gateway) streamed(w *watch) {
 	g.T.Helper()
-	r := g.Enqueue(text("patient", "watched", "x"))
-	g.Until("asynq has told of a task in hand", func() bool { return !slices.Contains(w.unseen(), "asynq:workers:{SERVER}") })
+	k := g.Keys(0)
+	g.Until("the watch has seen a task in hand", func() bool {
+		return w.saw("asynq:workers:{host:1:id}") && w.saw(k.Task("000-0000000000000001"), "og_reply")
+	})
 	close(g.watched)
-	g.Delivered(r)
+	g.Until("the envelope has its two replies", func() bool { return g.Redis.LLen(g.T.Context(), k.Reply("shop")).Val() == 2 })
 }
 
 func TestAGatewayLeavesNothingInRedisThatIsNotListed(t *testing.T) {
@@ -239,13 +235,15 @@ func TestAGatewayLeavesNothingInRedisThatIsNotListed(t *testing.T) {
 	rdb := g.Server.Client()
 	watch, stop := watchRedis(t, rdb)
 	receipts := g.before()
+	g.Until("the watch has seen what a worker takes away", func() bool {
+		return watch.saw(g.Keys(0).Paused()) && watch.saw(g.Keys(0).In())
+	})
 	w := g.Work()
 	g.Until("asynq's servers are heard of", func() bool { return g.Redis.Exists(t.Context(), partition.ServersKey).Val() == 1 })
 	g.must(g.Inspector().UnpauseQueue(g.Keys(0).Queue))
 	receipts = append(receipts, g.messages()...)
-	g.streamed()
-	g.held()
-	g.busy(watch)
+	g.streamed(watch)
+	g.held(watch)
 	g.Outcomes(receipts...)
 	g.operators(receipts[10])
 	g.job()
