@@ -235,8 +235,9 @@ func TestAGatewayLeavesNothingInRedisThatIsNotListed(t *testing.T) {
 	rdb := g.Server.Client()
 	watch, stop := watchRedis(t, rdb)
 	receipts := g.before()
+	k := g.Keys(0)
 	g.Until("the watch has seen what a worker takes away", func() bool {
-		return watch.saw(g.Keys(0).Paused()) && watch.saw(g.Keys(0).In())
+		return watch.saw(k.Paused()) && watch.saw(k.In()) && watch.saw(k.Pending()) && watch.saw(k.Task(receipts[2].ID), "unique_key")
 	})
 	w := g.Work()
 	g.Until("asynq's servers are heard of", func() bool { return g.Redis.Exists(t.Context(), partition.ServersKey).Val() == 1 })
