@@ -67,7 +67,7 @@ func TestAWorkerCanDoAllItsWork(t *testing.T) {
 // worksAsAWorker sends, edits, retries, gives up, replays and reports.
 func worksAsAWorker(t *testing.T, w *testWorker) {
 	t.Helper()
-	client, ctx := w.Gateway.Client, t.Context()
+	client, ctx := w.Client, t.Context()
 	message := func(text string) tasks.Envelope { return gatewaytest.Text("b", "1", text) }
 
 	e := message("hello")

@@ -121,8 +121,8 @@ func TestTheTablesOfTheDocsHaveEveryField(t *testing.T) {
 		}
 	}
 	for _, of := range []reflect.Type{reflect.TypeFor[handlers.Config](), reflect.TypeFor[handlers.Policy]()} {
-		for i := range of.NumField() {
-			if name := of.Field(i).Name; !named[name] {
+		for field := range of.Fields() {
+			if name := field.Name; !named[name] {
 				t.Errorf("docs/embedding.md has no row for %s of %s", name, of)
 			}
 		}

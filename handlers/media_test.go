@@ -125,7 +125,7 @@ func TestMediaAreFetchedForAChannelThatUploads(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{
 		"rejected": []any{"image"}, "causes": []any{"media_rejected"}, "fallback": true,
 		"detail": o.Media["detail"],
-	}, o.Media); diff != "" || !strings.Contains(o.Media["detail"].(string), "lies about its type") {
+	}, o.Media); diff != "" || !strings.Contains(o.Media["detail"].(string), "but its bytes are text/html") {
 		t.Errorf("media %v", o.Media)
 	}
 	failed := g.Fail(picture(files.URL+"/page.gif", ""))

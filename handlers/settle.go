@@ -29,6 +29,7 @@ func (p *pipeline) settle(ctx context.Context, d *delivery, e *end) verdict {
 		return p.giveBack(ctx, d, e)
 	case lost:
 		return released
+	case failure:
 	}
 	if p.triesAgain(d, v) {
 		return p.retry(ctx, d, v)

@@ -223,7 +223,7 @@ func (c *reference) ask(ctx context.Context, op string, w wire) (a answer, err e
 		ctx = context.Background()
 	}
 	if c.wire != nil {
-		c.mutant.wire(op, &w)
+		c.wire(op, &w)
 	}
 	body, _ := json.Marshal(w)
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/"+secret+"/"+op, bytes.NewReader(body))

@@ -2,6 +2,7 @@ package channeltest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -69,9 +70,7 @@ func (st *stage) answer(w http.ResponseWriter, r *http.Request) {
 	kept := httptest.NewRecorder()
 	st.provider.Handler.ServeHTTP(kept, r)
 	st.observe(n)
-	for name, values := range kept.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), kept.Header())
 	w.WriteHeader(kept.Code)
 	_, _ = w.Write(kept.Body.Bytes())
 }
