@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -63,18 +64,18 @@ func DefaultPolicy() Policy {
 
 // over is the policy, with what it leaves at zero taken from another.
 func (p Policy) over(other Policy) Policy {
-	p.MaxAttempts = or(p.MaxAttempts, other.MaxAttempts)
+	p.MaxAttempts = cmp.Or(p.MaxAttempts, other.MaxAttempts)
 	if p.Backoff.Base == 0 {
 		p.Backoff.Base = other.Backoff.Base
 		if p.Backoff.Max > 0 {
 			p.Backoff.Base = min(p.Backoff.Base, p.Backoff.Max)
 		}
 	}
-	p.Backoff.Max = or(p.Backoff.Max, max(other.Backoff.Max, p.Backoff.Base))
-	p.Timeout = or(p.Timeout, other.Timeout)
-	p.OnAmbiguous = or(p.OnAmbiguous, other.OnAmbiguous)
-	p.OnFailure = or(p.OnFailure, other.OnFailure)
-	p.IdempotencyWindow = or(p.IdempotencyWindow, other.IdempotencyWindow)
+	p.Backoff.Max = cmp.Or(p.Backoff.Max, max(other.Backoff.Max, p.Backoff.Base))
+	p.Timeout = cmp.Or(p.Timeout, other.Timeout)
+	p.OnAmbiguous = cmp.Or(p.OnAmbiguous, other.OnAmbiguous)
+	p.OnFailure = cmp.Or(p.OnFailure, other.OnFailure)
+	p.IdempotencyWindow = cmp.Or(p.IdempotencyWindow, other.IdempotencyWindow)
 	return p
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -89,15 +90,15 @@ const (
 // withDefaults fills in what is zero. It changes none of the caller's bridges.
 func (c Config) withDefaults() Config {
 	c.Scheme = c.Scheme.WithDefaults()
-	c.Capacity = or(c.Capacity, DefaultCapacity)
+	c.Capacity = cmp.Or(c.Capacity, DefaultCapacity)
 	c.Pressure = c.Pressure.WithDefaults()
-	c.MaxBytes = or(c.MaxBytes, tasks.DefaultMaxBytes)
-	c.ResultTTL = or(c.ResultTTL, DefaultResultTTL)
-	c.DeadLetterTTL = or(c.DeadLetterTTL, DefaultDeadLetterTTL)
-	c.Concurrency = or(c.Concurrency, DefaultConcurrency)
+	c.MaxBytes = cmp.Or(c.MaxBytes, tasks.DefaultMaxBytes)
+	c.ResultTTL = cmp.Or(c.ResultTTL, DefaultResultTTL)
+	c.DeadLetterTTL = cmp.Or(c.DeadLetterTTL, DefaultDeadLetterTTL)
+	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
 	c.Policy = c.Policy.over(DefaultPolicy())
 	c.Bridges = inherit(c.Bridges, c.Policy)
-	c.ShutdownTimeout = or(c.ShutdownTimeout, DefaultShutdownTimeout)
+	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, DefaultShutdownTimeout)
 	if c.Log == nil {
 		c.Log = zap.NewNop()
 	}
@@ -105,15 +106,6 @@ func (c Config) withDefaults() Config {
 		c.Registry = prometheus.NewRegistry()
 	}
 	return c
-}
-
-// or is the value, or the default of a zero value.
-func or[T comparable](value, byDefault T) T {
-	var zero T
-	if value == zero {
-		return byDefault
-	}
-	return value
 }
 
 // inherit gives copies of bridges what their own policies do not say.
